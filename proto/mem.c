@@ -1,0 +1,60 @@
+#include "proto/mem.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+checked(void *p)
+{
+	if (p == NULL) {
+		fputs("out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}
+
+void *
+xcalloc(size_t count, size_t size)
+{
+	return checked(calloc(count != 0 ? count : 1, size != 0 ? size : 1));
+}
+
+void *
+xrealloc(void *p, size_t size)
+{
+	return checked(realloc(p, size != 0 ? size : 1));
+}
+
+char *
+xstrdup(const char *s)
+{
+	return checked(strdup(s));
+}
+
+char *
+xstrndup(const char *s, size_t len)
+{
+	return checked(strndup(s, len));
+}
+
+char *
+xstrdup_null(const char *s)
+{
+	return s != NULL ? xstrdup(s) : NULL;
+}
+
+char *
+xasprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	if (vasprintf(&s, fmt, ap) < 0)
+		s = NULL;
+	va_end(ap);
+	return checked(s);
+}
