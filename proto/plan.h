@@ -37,13 +37,13 @@ struct segment_spec {
 
 struct job_spec {
 	char *name;
-	char *image; /* as written, with aliases not yet resolved */
-	struct env env;
+	char *image;    /* as written, with aliases not yet resolved */
+	struct env env; /* values as proto/script.h reads them: $NAME and ${NAME} refer, $$ is a dollar sign */
 	struct service_spec *services;
 	size_t service_count;
 	struct segment_spec *segments;
 	size_t segment_count;
-	unsigned timeout_s; /* of the whole job, services included */
+	unsigned timeout_s; /* of the whole job, services included; 0: the server's builder.timeout */
 };
 
 /* When a mail goes out. */
