@@ -1,0 +1,158 @@
+/* The records that Redis holds, as plain structs. Strings are owned and never NULL ("" when there is none); times are
+ * milliseconds since 1970, 0 when it has not happened; numbers are 0 when not set.
+ *
+ * A record that a callback of store.h gets is handed over: free it with its _free function, which takes the pointer's
+ * address, sets it to NULL and accepts NULL. doc/redis-keys.md has the same fields under the same names. */
+#ifndef DAVIT_STORE_RECORDS_H
+#define DAVIT_STORE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/change.h"
+
+/* In the order in which a build passes through them; the first four are not final. */
+enum build_state {
+	BUILD_PLANNING, /* accepted; its pipeline is not known yet */
+	BUILD_QUEUED,   /* its jobs wait for a slot */
+	BUILD_WAITING,  /* for an approval */
+	BUILD_RUNNING,
+	BUILD_PASSED,
+	BUILD_FAILED, /* theirs: a command ended with another code than 0, or the pipeline file is wrong */
+	BUILD_CANCELLED,
+	BUILD_TIMED_OUT,
+	BUILD_ERROR, /* ours: engine, network, disk */
+};
+
+enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_PASSED, JOB_FAILED, JOB_CANCELLED, JOB_TIMED_OUT, JOB_ERROR };
+
+#define REPO_ID_MAX 64
+#define JOB_ID_MAX 40 /* "17.2", with its NUL */
+
+/* A repository as its owner set it up. */
+struct repo {
+	char *id;      /* 1..64 of a-z 0-9 . _ -, the first one a letter or digit; stands in the webhook's address */
+	char *name;    /* as the forge writes it: acme/app */
+	char *url;     /* to fetch from */
+	char *forge;   /* "github", "gitlab", "gitea", "generic" */
+	char *api;     /* base URL of the forge's API */
+	char *web;     /* base URL of the forge's pages */
+	char *secret;  /* of the webhook; in clear here, sealed in Redis */
+	char *token;   /* for fetch and statuses; likewise */
+	char *emails;  /* addresses, separated by commas */
+	bool statuses; /* whether commit statuses are posted */
+	int64_t max_running; /* jobs at the same time; 0: as many as there are slots */
+	int64_t weight;      /* its share of the slots when others wait too: 1..1000; 0 is taken as 1 */
+	int64_t running;     /* jobs now; kept by the store */
+	int64_t created_ms;  /* kept by the store */
+};
+
+struct job {
+	char *id; /* "17.2": the second job of build 17 */
+	int64_t build;
+	char *repo;
+	char *name;
+	enum job_state state;
+	int64_t attempt; /* 1, 2, ... */
+	char *image;
+	char *spec;        /* JSON, see job_spec_from_json */
+	int64_t priority;  /* 0 (first) .. 7 */
+	char *waits_for;   /* of a queued job, in words */
+	char *node;        /* that claimed it */
+	char *engine;      /* that runs it */
+	char *container;   /* "" before job_started */
+	char *token;       /* the claim's fencing token */
+	int64_t exit_code; /* -1: none */
+	char *reason;      /* why it ended so, or why it is run again */
+	bool cancel;       /* somebody asked a running job to end */
+	int64_t queued_ms;
+	int64_t started_ms;
+	int64_t finished_ms;
+	int64_t log_bytes;
+};
+
+/* One change's pipeline. */
+struct build {
+	int64_t build; /* its number */
+	char *repo;
+	int64_t change_id; /* number of the change: that of the first build made of it */
+	enum build_state state;
+	char *reason; /* why it ended so, one line */
+	char *ref;
+	char *branch;
+	char *commit;
+	char *title;
+	char *author;
+	char *event; /* change_event_name() */
+	int64_t created_ms;
+	int64_t planned_ms;
+	int64_t started_ms;
+	int64_t finished_ms;
+	int64_t job_total;
+	int64_t jobs_left;
+	bool cancel;
+	char *notify;     /* JSON, see notify_spec_from_json; "" when nobody is to be told */
+	char *warnings;   /* of the pipeline file, one a line */
+	char *previous;   /* of a finished one: final state of the build before it on the same ref, "" for the first */
+	int64_t rerun_of; /* 0: not a rerun */
+	int64_t attempt;  /* of planning */
+	char *node;       /* that plans it */
+	char *token;      /* of the planning claim */
+	struct change *change; /* NULL where store.h does not promise it */
+	struct job *jobs;      /* in order; empty where store.h does not promise them */
+	size_t job_count;
+};
+
+/* Something to tell somebody. Targets: "build:17" is the event "build 17 has a new state", which notify/ turns into
+ * notices for real targets by store_outbox_fanout. */
+struct notice {
+	char *notice; /* its id */
+	char *target; /* order is kept within a target */
+	char *kind;   /* "build" for events, otherwise notify/'s word: status, mail */
+	int64_t build;
+	char *state;      /* the build's new state */
+	char *payload;    /* notify/'s own */
+	int64_t attempts; /* made so far */
+	int64_t created_ms;
+	char *last_error;
+};
+
+const char *build_state_name(enum build_state state); /* "planning", "timed_out" */
+bool build_state_from_name(const char *name, enum build_state *ret);
+bool build_state_is_final(enum build_state state);
+const char *job_state_name(enum job_state state);
+bool job_state_from_name(const char *name, enum job_state *ret);
+bool job_state_is_final(enum job_state state);
+
+bool repo_id_is_valid(const char *id);
+/* "17.2" to 17 and 2; false for anything else. */
+bool job_id_parse(const char *id, int64_t *build, int64_t *k);
+
+struct repo *repo_copy(const struct repo *repo);
+void repo_free(struct repo **repo);
+void job_free(struct job **job);
+void build_free(struct build **build);
+void notice_free(struct notice **notice);
+
+/* What callbacks get as lists is handed over too. */
+struct repo_list {
+	struct repo *items;
+	size_t count;
+};
+
+struct build_list {
+	struct build *items;
+	size_t count;
+};
+
+struct job_list {
+	struct job *items;
+	size_t count;
+};
+
+void repo_list_fini(struct repo_list *list);
+void build_list_fini(struct build_list *list);
+void job_list_fini(struct job_list *list);
+
+#endif

@@ -1,0 +1,247 @@
+/* The store: everything that Davit remembers, in Redis. Each transition is one Lua script (scripts/redis/), idempotent,
+ * on disk before the callback says so; doc/redis-keys.md shows the keys.
+ *
+ * Functions return the operation, which ends with its one callback or with store_cancel (loop.h has the contract; what
+ * was cancelled may still be executed). Deadlines: 1 s for store_submit, 5 s for the rest.
+ * Errors that every callback may get: ERR_UNAVAILABLE (Redis is away or too much is in flight), ERR_TIMEOUT (in both
+ * cases it may have been executed: do it again), ERR_REFUSED (Redis says no), ERR_PROTO. Further ones are named below:
+ * ERR_NOT_FOUND (no such repository, build, job) and ERR_CONFLICT (the token is stale, or the state does not allow it).
+ * Records in callbacks are handed over, see records.h; on an error the record is NULL or the list empty. */
+#ifndef DAVIT_STORE_STORE_H
+#define DAVIT_STORE_STORE_H
+
+#include "proto/err.h"
+#include "proto/plan.h"
+#include "proto/str.h"
+#include "server/store/records.h"
+
+struct loop;
+struct redis;
+struct store;
+struct store_op;
+
+#define STORE_KEY_SIZE 32
+#define STORE_LIST_MAX 100
+
+struct store_conf {
+	const char *node;                       /* this daemon's name, as a repository's id */
+	unsigned char seal_key[STORE_KEY_SIZE]; /* seals secrets and tokens (AES-256-GCM) */
+	int64_t lease_ms;                       /* of claims; 0: 30,000. Renew at a third of it */
+	int64_t max_planning;                   /* builds accepted and not planned; 0: 10,000 */
+};
+
+/* redis must outlive the store; conf is copied. */
+struct store *store_new(struct loop *loop, struct redis *redis, const struct store_conf *conf);
+/* No operation may be in flight. Accepts NULL. */
+void store_free(struct store **store);
+/* Accepts NULL inside. */
+void store_cancel(struct store_op **op);
+/* Whether Redis is connected, checked and heard. */
+bool store_is_up(const struct store *store);
+
+/* What happens in the store, on this daemon or another one, as a line of words:
+ *   "planning"  a build waits to be planned      "queue"   a job waits for a slot, or a slot became free
+ *   "outbox"    a notice waits                   "delayed" something was put off: ask store_promote when it is due
+ *   "repo ID"   it was changed or deleted
+ *   "build 17 running", "job 17.2 running"       the new state; also "job 17.2 queued" for a further attempt
+ *   "cancel 17.2"  a running job is to end
+ *   "up"        Redis is there (again): whatever was said meanwhile was missed, look at everything
+ *   "down"      Redis is away
+ * One listener: app.c hands the lines on. Not called before this function returns. */
+typedef void store_wake_fn(void *arg, const char *line);
+void store_on_wake(struct store *store, store_wake_fn *fn, void *arg);
+
+typedef void store_done_fn(void *arg, const struct err *err);
+
+/* --- repositories --- */
+
+/* Adds or replaces it; running and created_ms are the store's. ERR_INPUT when the id is not valid. */
+struct store_op *store_repo_put(struct store *store, const struct repo *repo, store_done_fn *fn, void *arg);
+/* From memory when it was asked for lately. ERR_NOT_FOUND. */
+typedef void store_repo_fn(void *arg, struct repo *repo, const struct err *err);
+struct store_op *store_repo_get(struct store *store, const char *id, store_repo_fn *fn, void *arg);
+/* By id. Secrets and tokens are left out (""). */
+typedef void store_repos_fn(void *arg, struct repo_list repos, const struct err *err);
+struct store_op *store_repo_list(struct store *store, store_repos_fn *fn, void *arg);
+/* Its builds stay until store_prune takes them. ERR_NOT_FOUND; ERR_CONFLICT while a build of it is not finished. */
+struct store_op *store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *arg);
+
+/* --- a change becomes a build --- */
+
+enum store_submit_result {
+	STORE_NEW,       /* build is the new one's number */
+	STORE_DUPLICATE, /* known by its delivery or by its body: build is the older one */
+	STORE_CONFLICT,  /* the delivery's id is known with another body */
+	STORE_FULL,      /* too many builds wait to be planned: 503 */
+	STORE_NO_REPO,
+};
+
+struct store_submitted {
+	enum store_submit_result result;
+	int64_t build;
+};
+
+/* delivery: the forge's id of it, any bytes, empty for none; body_sha256: 64 hex digits of the raw body, NULL for none
+ * (a manual submit, which is never a duplicate unless by its delivery). change is read before the function returns. */
+typedef void store_submit_fn(void *arg, const struct store_submitted *submitted, const struct err *err);
+struct store_op *store_submit(struct store *store, const char *repo, const struct change *change, struct str delivery,
+    const char *body_sha256, store_submit_fn *fn, void *arg);
+
+/* --- planning --- */
+
+/* The oldest build that is not planned, with its change; NULL when there is none. Its token goes with what follows;
+ * store_renew it. One that is lost with its node comes back by store_promote, three times. */
+typedef void store_build_fn(void *arg, struct build *build, const struct err *err);
+struct store_op *store_plan_claim(struct store *store, store_build_fn *fn, void *arg);
+/* The jobs enter the queue. ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan.
+ * A plan without jobs ends the build as passed. */
+struct store_op *store_planned(
+    struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg);
+/* Ends the build in a final state, with the reason that people see. ERR_CONFLICT as above. */
+struct store_op *store_plan_failed(struct store *store, int64_t build, const char *token, enum build_state state,
+    const char *reason, store_done_fn *fn, void *arg);
+
+/* --- jobs --- */
+
+/* The next job in fair order whose repository is below its limit, with its build and the build's change;
+ * both NULL when there is none. An answer that was lost is given again by the next call. */
+typedef void store_claim_fn(void *arg, struct job *job, struct build *build, const struct err *err);
+struct store_op *store_job_claim(struct store *store, const char *engine, store_claim_fn *fn, void *arg);
+/* The container exists. ERR_CONFLICT: the token is stale, remove the container. */
+struct store_op *store_job_started(
+    struct store *store, const char *job, const char *token, const char *container, store_done_fn *fn, void *arg);
+
+struct store_job_result {
+	enum job_state state; /* a final one */
+	int64_t exit_code;    /* -1: none */
+	const char *reason;   /* "" or why, one line */
+	int64_t log_bytes;
+};
+
+/* Ends the job, and with the last one its build. The same call again is no error; ERR_CONFLICT: the token is stale. */
+struct store_op *store_job_finished(struct store *store, const char *job, const char *token,
+    const struct store_job_result *result, store_done_fn *fn, void *arg);
+/* Back into the queue after delay_ms with attempt + 1, once it is sure that its container is gone. A job that is to be
+ * cancelled ends instead. ERR_CONFLICT: the token is stale. */
+struct store_op *store_job_requeue(struct store *store, const char *job, const char *token, int64_t delay_ms,
+    const char *reason, store_done_fn *fn, void *arg);
+/* Complete. ERR_NOT_FOUND. */
+typedef void store_job_fn(void *arg, struct job *job, const struct err *err);
+struct store_op *store_job_get(struct store *store, const char *job, store_job_fn *fn, void *arg);
+/* All that wait, in the order in which they will be claimed, then those held by their repository's limit, then the
+ * delayed ones; waits_for says why; without specs; at most STORE_LIST_MAX. */
+typedef void store_jobs_fn(void *arg, struct job_list jobs, const struct err *err);
+struct store_op *store_queue(struct store *store, store_jobs_fn *fn, void *arg);
+/* The jobs claimed by a node (NULL: by any), to be adopted after a restart; without specs. */
+struct store_op *store_running(struct store *store, const char *node, store_jobs_fn *fn, void *arg);
+
+/* --- builds --- */
+
+/* The newest first, below number `before` (0: from the newest on), of one repository or (NULL) of all; without jobs. */
+typedef void store_builds_fn(void *arg, struct build_list builds, const struct err *err);
+struct store_op *store_builds(
+    struct store *store, const char *repo, int64_t before, unsigned limit, store_builds_fn *fn, void *arg);
+/* With change and jobs (these without specs). ERR_NOT_FOUND. */
+struct store_op *store_build_get(struct store *store, int64_t build, store_build_fn *fn, void *arg);
+/* Queued jobs and a planning build end at once, running jobs are asked to ("cancel 17.2"). Cancelling a cancelled build
+ * is no error. ERR_NOT_FOUND; ERR_CONFLICT when it has ended otherwise. */
+struct store_op *store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg);
+struct store_op *store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg);
+/* A new build of the same change. ERR_NOT_FOUND; ERR_CONFLICT while it is not finished; ERR_LIMIT as STORE_FULL. */
+typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
+struct store_op *store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg);
+
+/* --- time --- */
+
+/* Moves what is due into the queue, puts builds back whose planner is gone, and gives the jobs whose lease has run
+ * out: their leases are prolonged once, for the caller to look at the engine and to requeue, finish or adopt them. */
+struct store_promoted {
+	struct job_list expired; /* without specs; handed over */
+	int64_t next_ms;         /* from now until something is due or a lease runs out; -1: nothing */
+};
+
+typedef void store_promote_fn(void *arg, struct store_promoted promoted, const struct err *err);
+struct store_op *store_promote(struct store *store, store_promote_fn *fn, void *arg);
+
+enum store_lease_state {
+	STORE_LEASE_OK,
+	STORE_LEASE_CANCEL, /* ours, and somebody wants it to end */
+	STORE_LEASE_LOST,   /* the token is stale: drop the work */
+};
+
+struct store_lease {
+	const char *id; /* "17" (planning) or "17.2" */
+	const char *token;
+};
+
+/* Prolongs this node's claims and its own heartbeat (also with count 0). states[i] belongs to leases[i], for the
+ * callback's duration; at most STORE_LIST_MAX. */
+typedef void store_renew_fn(void *arg, const enum store_lease_state *states, size_t count, const struct err *err);
+struct store_op *store_renew(
+    struct store *store, const struct store_lease *leases, size_t count, store_renew_fn *fn, void *arg);
+
+/* Forgets finished builds but the newest `keep` of each repository, at most STORE_LIST_MAX a call. What it gives is
+ * gone from Redis: remove the logs. When count is STORE_LIST_MAX, call again. For the callback's duration. */
+struct store_pruned {
+	int64_t build;
+	int64_t jobs; /* their ids are build.1 .. build.jobs */
+};
+
+typedef void store_prune_fn(void *arg, const struct store_pruned *pruned, size_t count, const struct err *err);
+struct store_op *store_prune(struct store *store, int64_t keep, store_prune_fn *fn, void *arg);
+
+/* --- outbox: at least once, in order within a target --- */
+
+/* The oldest notice of the target that is due first. It stays at its target's head, and the target is ours for
+ * lease_ms; ack, retry, fanout or drop it. NULL when none is due; then next_ms is the time until one is, -1: never. */
+typedef void store_notice_fn(void *arg, struct notice *notice, int64_t next_ms, const struct err *err);
+struct store_op *store_outbox_claim(struct store *store, store_notice_fn *fn, void *arg);
+/* It was delivered. The following three are no error when it is gone already. */
+struct store_op *store_outbox_ack(struct store *store, const struct notice *notice, store_done_fn *fn, void *arg);
+/* It was not: again after delay_ms; attempts + 1. */
+struct store_op *store_outbox_retry(struct store *store, const struct notice *notice, int64_t delay_ms,
+    const char *error, store_done_fn *fn, void *arg);
+/* It will never be: onto the list of dead ones (the last 1,000 are kept), the next of its target follows. */
+struct store_op *store_outbox_drop(
+    struct store *store, const struct notice *notice, const char *error, store_done_fn *fn, void *arg);
+
+struct store_fanout {
+	const char *target; /* 1..200 bytes of printable ASCII without blanks: status:17, mail:a@b.example */
+	const char *kind;
+	const char *payload;
+};
+
+/* Replaces an event by one notice for each target, atomically (count 0: an ack). build and state are taken over. */
+struct store_op *store_outbox_fanout(struct store *store, const struct notice *event,
+    const struct store_fanout *notices, size_t count, store_done_fn *fn, void *arg);
+
+/* --- nodes and figures --- */
+
+struct store_node {
+	const char *url; /* where other nodes reach this one */
+	const char *version;
+	const char *engines; /* in words */
+};
+
+/* Once at start, before the first claim: a new epoch, after which an older process of the same node cannot claim
+ * (ERR_CONFLICT); builds that it was planning are planned again. The number is the epoch. */
+struct store_op *store_node_register(
+    struct store *store, const struct store_node *node, store_number_fn *fn, void *arg);
+
+struct store_stats {
+	int64_t repos;
+	int64_t builds;
+	int64_t planning;
+	int64_t queued;
+	int64_t held;
+	int64_t delayed;
+	int64_t running; /* jobs and plannings under a lease */
+	int64_t outbox;  /* targets with notices */
+	int64_t dead;    /* notices */
+	int64_t nodes;
+};
+
+typedef void store_stats_fn(void *arg, const struct store_stats *stats, const struct err *err);
+struct store_op *store_stats(struct store *store, store_stats_fn *fn, void *arg);
+
+#endif
