@@ -1,0 +1,137 @@
+/* Builder: runs jobs in containers. It owns the engines (Docker or Podman sockets) and their slots, one run per job
+ * (image, network, services, container, output, clean-up), the pool of containers that were started in advance, and
+ * the sweep that removes what no run owns.
+ *
+ * A job is a value and a set of callbacks: what a run learns goes out through struct builder_events, in this order:
+ *   started             the container exists and is attached; nothing was sent to it
+ *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent
+ *   output, segment     as they come
+ *   done                exactly once, from the loop, when nothing of the job is left on the engine
+ * builder_cancel asks for the end: done follows with BUILDER_CANCELLED. The async contract of core/loop.h holds. */
+#ifndef DAVIT_BUILDER_BUILDER_H
+#define DAVIT_BUILDER_BUILDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/err.h"
+#include "proto/plan.h"
+#include "proto/str.h"
+
+struct builder;
+struct loop;
+struct run;
+
+struct builder_engine_conf {
+	const char *name; /* for people; unique */
+	const char *url;  /* unix:///var/run/docker.sock, tcp://host:2375, tcp://host:2376 with the files below */
+	unsigned slots;   /* jobs at a time, at least 1 */
+	const char *ca;   /* PEM files of a TLS connection; NULL: none */
+	const char *cert;
+	const char *key;
+};
+
+/* What one container may take. */
+struct builder_limits {
+	uint64_t memory;    /* bytes, swap included */
+	uint64_t nano_cpus; /* 1e9 is one core */
+	unsigned pids;
+	uint64_t log_bytes; /* a job that writes more is ended */
+};
+
+/* Rewrites image names: "daocloud/ci-golang:*" -> "golang:*". The first that fits is taken. */
+struct builder_alias {
+	const char *pattern;
+	const char *replacement;
+};
+
+struct builder_conf {
+	const char *node;    /* [a-z0-9-]+: in the names and labels of everything made */
+	const char *busybox; /* a static busybox: what the network containers run; NULL: /bin/busybox */
+	const struct builder_engine_conf *engines;
+	size_t engine_count;
+	const struct builder_alias *aliases;
+	size_t alias_count;
+	const char *const
+	    *blocked; /* addresses or a.b.c.d/n that jobs must not reach, beside the host's and metadata's */
+	size_t blocked_count;
+	struct builder_limits limits; /* a member of 0: the default */
+	unsigned warm_images;         /* how many images have containers started in advance; 0: none */
+	unsigned warm_per_image;      /* how many containers each */
+};
+
+enum builder_state { BUILDER_PASSED, BUILDER_FAILED, BUILDER_CANCELLED, BUILDER_TIMED_OUT, BUILDER_ERROR };
+
+/* Everything is lent: until done. */
+struct builder_job {
+	const char *id;    /* "17.2" */
+	unsigned attempt;  /* from 1 */
+	const char *nonce; /* 32 lower-case hex digits, of this attempt alone */
+	const struct job_spec *spec;
+	const struct env *env; /* CI variables and secrets; service links are added by us. May be NULL */
+	const char
+	    *workspace_tar; /* an uncompressed tar whose members lie below "workspace/"; NULL: an empty workspace */
+	bool pull_always;   /* ask the registry even when the image is there */
+};
+
+enum builder_stream { BUILDER_STDOUT = 1, BUILDER_STDERR = 2 };
+
+struct builder_result {
+	enum builder_state state;
+	int exit_code;    /* -1: the script did not end by itself */
+	char reason[256]; /* for people: "exit code 2 in script", "image x:1 not found"; "" when all is well */
+	char
+	    image_digest[128]; /* what ran: the repository digest, else the image's id; "" if it did not come to that */
+	bool oom;              /* the memory limit was hit (also when the script passed) */
+	bool truncated;        /* output is missing: over the budget, or the engine went away */
+	bool warm;             /* the container was started in advance */
+};
+
+struct builder_events {
+	/* For people: "pulling image debian:12", "waiting for service mysql". Only before started. */
+	void (*notice)(void *arg, const char *text);
+	/* The container's id and the engine's name. Answer with builder_go. */
+	void (*started)(void *arg, const char *container_id, const char *engine);
+	/* text: output of the job without its markers, possibly empty; raw: how many bytes of that stream the engine
+	 * has delivered from its beginning up to here (what a later reader of the engine's copy may skip). */
+	void (*output)(void *arg, enum builder_stream stream, struct str text, uint64_t raw);
+	/* name: install, before_script, script. Output given before it stands before it. exit_code -1: it begins. */
+	void (*segment)(void *arg, const char *name, int exit_code);
+	void (*done)(void *arg, const struct builder_result *result);
+};
+
+typedef void builder_slot_fn(void *arg);
+
+/* conf is lent for the builder's life. Engines are tried at once; on_slot is called (from the loop) whenever a slot
+ * has become free or an engine has come up: claim as many jobs as builder_free_slots says. */
+struct builder *builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn *on_slot, void *arg);
+/* No run may be alive: cancel them and wait for their done, then builder_stop. */
+void builder_free(struct builder **builder);
+/* Ends the pools: removes warm containers and networks, within some seconds; done when it is over. */
+void builder_stop(struct builder *builder, builder_slot_fn *done, void *arg);
+
+unsigned builder_free_slots(const struct builder *builder);
+unsigned builder_slots(const struct builder *builder); /* of all engines, up or not */
+
+/* Takes a slot, which there must be. *ret stays good until done. */
+void builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events,
+    void *arg, struct run **ret);
+/* The answer to started. */
+void builder_go(struct run *run);
+/* Ends the job; done still follows. Nothing happens when it is ending anyway. why: for people. */
+void builder_cancel(struct run *run, const char *why);
+
+/* For status pages: how the engine with that index fares. reason is "" while it is up. */
+struct builder_engine_status {
+	const char *name;
+	const char *version; /* "20.10.24", "" until known */
+	bool up;
+	const char *reason;
+	unsigned slots;
+	unsigned busy;
+	unsigned warm; /* containers that wait for a job */
+};
+bool builder_engine_status(const struct builder *builder, size_t index, struct builder_engine_status *ret);
+
+#endif
