@@ -100,6 +100,9 @@ enum http1_verdict http1_parse_request(
 enum http1_verdict http1_parse_reply(
     struct http1_scan *scan, struct str text, const struct http1_limits *limits, struct http1_head *ret);
 
+/* A method or a header's name (RFC 9110 section 5.6.2). */
+bool http1_is_token(struct str s);
+
 /* How a reply's body ends; method is that of the request. HTTP1_BODY_NONE also for 101, after which the bytes are no
  * longer HTTP. */
 enum http1_body http1_reply_body(const struct http1_head *head, const char *method);

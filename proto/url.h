@@ -53,7 +53,7 @@ bool url_path(struct str target, struct buf *path, struct str *query, struct err
 /* Cuts the next name=value off a raw query; false at its end. Both are raw; value is empty without '='. */
 bool url_query_next(struct str *query, struct str *name, struct str *value);
 /* The first parameter of that name, decoded ('+' is a blank) into ret (emptied first). False when there is none, or its
- * escapes are malformed. */
+ * escapes are malformed or hold a NUL. */
 bool url_query_get(struct str query, const char *name, struct buf *ret);
 
 #endif
