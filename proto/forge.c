@@ -10,10 +10,10 @@ static const struct {
 	const char *name;
 	const char *api_path; /* what stands between a forge's address and its API */
 } forges[] = {
-    [FORGE_GENERIC] = {"generic", ""},
-    [FORGE_GITHUB] = {"github", "/api/v3"},
-    [FORGE_GITLAB] = {"gitlab", "/api/v4"},
-    [FORGE_GITEA] = {"gitea", "/api/v1"},
+	[FORGE_GENERIC] = { "generic", "" },
+	[FORGE_GITHUB] = { "github", "/api/v3" },
+	[FORGE_GITLAB] = { "gitlab", "/api/v4" },
+	[FORGE_GITEA] = { "gitea", "/api/v1" },
 };
 
 const char *
@@ -47,7 +47,7 @@ struct place {
 static struct str
 drop(struct str s, size_t len)
 {
-	return (struct str){s.p + len, s.len - len};
+	return (struct str){ s.p + len, s.len - len };
 }
 
 static bool
@@ -104,7 +104,7 @@ without_port(struct str host)
 	if (host.len > 0 && host.p[0] == '[') {
 		struct str inner = str_cut(&rest, ']');
 
-		return (struct str){host.p, inner.len < host.len ? inner.len + 1 : host.len};
+		return (struct str){ host.p, inner.len < host.len ? inner.len + 1 : host.len };
 	}
 	return str_cut(&rest, ':');
 }
@@ -116,14 +116,14 @@ split_scp(struct str url, struct place *ret)
 	struct str rest = url;
 	struct str host = without_user(str_cut(&rest, ':'));
 
-	*ret = (struct place){STR("ssh"), host, trim_slashes(rest)};
+	*ret = (struct place){ STR("ssh"), host, trim_slashes(rest) };
 	return rest.len > 0 && is_host(host);
 }
 
 static bool
 split(struct str url, struct place *ret)
 {
-	static const char *const schemes[] = {"https", "http", "ssh", "git", "git+ssh"};
+	static const char *const schemes[] = { "https", "http", "ssh", "git", "git+ssh" };
 	const char *mark = memmem(url.p, url.len, "://", 3);
 	struct str rest, host;
 
@@ -131,7 +131,7 @@ split(struct str url, struct place *ret)
 		return split_scp(url, ret);
 	rest = drop(url, (size_t)(mark - url.p) + 3);
 	host = without_user(str_cut(&rest, '/'));
-	*ret = (struct place){{url.p, (size_t)(mark - url.p)}, host, trim_slashes(rest)};
+	*ret = (struct place){ { url.p, (size_t)(mark - url.p) }, host, trim_slashes(rest) };
 	for (unsigned i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		if (str_is_nocase(ret->scheme, schemes[i]))
 			return is_host(host);
@@ -176,7 +176,7 @@ last_two(struct str path, struct str *before)
 		if (path.p[at - 1] == '/' && ++slashes == 2)
 			break;
 	}
-	*before = (struct str){path.p, at > 0 ? at - 1 : 0};
+	*before = (struct str){ path.p, at > 0 ? at - 1 : 0 };
 	return drop(path, at);
 }
 
@@ -250,15 +250,15 @@ forge_locate(enum forge_kind kind, const char *clone_url, const char *api_url, s
 		return false;
 	path = last_two(clone.path, &folder);
 	if (kind == FORGE_GITLAB) { /* groups nest, so only the API's address can tell a folder from a group */
-		folder = guess ? (struct str){clone.path.p, 0} : api_folder(kind, api.path);
+		folder = guess ? (struct str){ clone.path.p, 0 } : api_folder(kind, api.path);
 		path = clone.path;
 		if (folder.len > 0 && path.len > folder.len && path.p[folder.len] == '/' &&
 		    memcmp(path.p, folder.p, folder.len) == 0)
 			path = drop(path, folder.len + 1);
 	}
 	if (guess)
-		api = (struct place){clone.scheme, clone.host, folder};
-	*ret = (struct forge_repo){.api = complete_api(kind, &api), .path = str_dup(path)};
+		api = (struct place){ clone.scheme, clone.host, folder };
+	*ret = (struct forge_repo){ .api = complete_api(kind, &api), .path = str_dup(path) };
 	return true;
 }
 
@@ -267,5 +267,5 @@ forge_repo_fini(struct forge_repo *repo)
 {
 	free(repo->api);
 	free(repo->path);
-	*repo = (struct forge_repo){0};
+	*repo = (struct forge_repo){ 0 };
 }
