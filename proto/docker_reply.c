@@ -1,0 +1,278 @@
+#include "proto/docker_reply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json.h"
+#include "proto/mem.h"
+
+/* An inspection of a container is some 10 kB, a list of a thousand containers 1.5 MB. */
+static const struct json_limits limits = { .bytes = 16 * 1024 * 1024, .depth = 32, .values = 1000000 };
+
+static bool
+parse(struct str body, const char *what, enum json_type type, struct json **doc, struct err *err)
+{
+	struct err cause;
+
+	if (!json_parse(body, &limits, doc, &cause))
+		return err_set(err, ERR_PROTO, 0, "the engine's %s is not JSON: %.150s", what, cause.text);
+	if (json_type(json_root(*doc)) == type)
+		return true;
+	json_free(doc);
+	return err_set(err, ERR_PROTO, 0, "the engine's %s is not what it should be", what);
+}
+
+/* At most size - 1 bytes, control characters as blanks: these words end up in one line for people. */
+static void
+copy_text(char *to, size_t size, struct str text)
+{
+	size_t len = text.len < size - 1 ? text.len : size - 1;
+
+	for (size_t i = 0; i < len; i++)
+		to[i] = (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? ' ' : text.p[i];
+	to[len] = '\0';
+}
+
+static void
+copy_member(char *to, size_t size, const struct json_value *object, const char *path)
+{
+	copy_text(to, size, str_of(json_string(json_path(object, path), "")));
+}
+
+/* Ids are put into paths. */
+static bool
+copy_id(char to[DOCKER_ID_SIZE], const char *id)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+	size_t len = id != NULL ? strlen(id) : 0;
+
+	if (len == 0 || len >= DOCKER_ID_SIZE || strspn(id, allowed) != len || strchr("_.:-", id[0]) != NULL)
+		return false;
+	memcpy(to, id, len + 1);
+	return true;
+}
+
+void
+docker_reply_message(struct str body, char *ret, size_t size)
+{
+	struct json *doc;
+	struct err ignored;
+
+	if (json_parse(body, &limits, &doc, &ignored)) {
+		copy_member(ret, size, json_root(doc), "message");
+		if (ret[0] == '\0') /* Podman's word for it */
+			copy_member(ret, size, json_root(doc), "cause");
+		json_free(&doc);
+	} else {
+		copy_text(ret, size, str_trim(body));
+	}
+	if (ret[0] == '\0')
+		snprintf(ret, size, "no reason given");
+}
+
+bool
+docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
+{
+	struct json *doc;
+	bool good;
+
+	if (!parse(body, "answer", JSON_OBJECT, &doc, err))
+		return false;
+	good = copy_id(ret, json_string(json_get(json_root(doc), "Id"), NULL));
+	json_free(&doc);
+	return good || err_set(err, ERR_PROTO, 0, "the engine gave no id for what it made");
+}
+
+bool
+docker_reply_version(struct str body, struct docker_version *ret, struct err *err)
+{
+	struct json *doc;
+
+	if (!parse(body, "version", JSON_OBJECT, &doc, err))
+		return false;
+	copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
+	copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
+	json_free(&doc);
+	return ret->api[0] != '\0' || err_set(err, ERR_PROTO, 0, "the engine does not say which API it speaks");
+}
+
+bool
+docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err)
+{
+	int64_t code;
+	struct json *doc;
+
+	if (!parse(body, "exit status", JSON_OBJECT, &doc, err))
+		return false;
+	code = json_int(json_get(json_root(doc), "StatusCode"), -1);
+	ret->code = (int)code;
+	copy_member(ret->error, sizeof(ret->error), json_root(doc), "Error.Message");
+	json_free(&doc);
+	return (code >= 0 && code <= 255) || err_set(err, ERR_PROTO, 0, "the engine gave no exit code");
+}
+
+bool
+docker_reply_exec(struct str body, int *exit_code, struct err *err)
+{
+	int64_t code;
+	struct json *doc;
+
+	if (!parse(body, "exec status", JSON_OBJECT, &doc, err))
+		return false;
+	code = json_int(json_get(json_root(doc), "ExitCode"), -1);
+	json_free(&doc);
+	*exit_code = (int)code;
+	return (code >= 0 && code <= 255) || err_set(err, ERR_PROTO, 0, "the engine gave no exit code");
+}
+
+/* The network a container was started in is the only one we give it. */
+static void
+copy_address(struct docker_container *ret, const struct json_value *root)
+{
+	const struct json_value *networks = json_path(root, "NetworkSettings.Networks");
+
+	ret->address[0] = '\0';
+	if (json_type(networks) == JSON_OBJECT && json_count(networks) > 0)
+		copy_member(ret->address, sizeof(ret->address), json_at(networks, 0), "IPAddress");
+}
+
+bool
+docker_reply_container(struct str body, struct docker_container *ret, struct err *err)
+{
+	const struct json_value *root;
+	struct json *doc;
+	bool good;
+
+	if (!parse(body, "description of a container", JSON_OBJECT, &doc, err))
+		return false;
+	root = json_root(doc);
+	good = copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
+	ret->running = json_bool(json_path(root, "State.Running"), false);
+	ret->exit_code = (int)json_int(json_path(root, "State.ExitCode"), -1);
+	ret->oom_killed = json_bool(json_path(root, "State.OOMKilled"), false);
+	copy_member(ret->error, sizeof(ret->error), root, "State.Error");
+	copy_member(ret->health, sizeof(ret->health), root, "State.Health.Status");
+	copy_address(ret, root);
+	json_free(&doc);
+	return good || err_set(err, ERR_PROTO, 0, "the engine's description of a container has no id");
+}
+
+/* "docker.io/library/alpine@sha256:..." */
+static void
+copy_digest(struct docker_image *ret, const struct json_value *digests)
+{
+	const char *name = json_string(json_at(digests, 0), "");
+	const char *at = strchr(name, '@');
+
+	copy_text(ret->digest, sizeof(ret->digest), str_of(at != NULL ? at + 1 : ""));
+}
+
+static bool
+has_health(const struct json_value *check)
+{
+	const char *kind = json_string(json_at(json_get(check, "Test"), 0), "");
+
+	return kind[0] != '\0' && strcmp(kind, "NONE") != 0;
+}
+
+bool
+docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
+{
+	const struct json_value *root;
+	struct json *doc;
+	bool good;
+
+	if (!parse(body, "description of an image", JSON_OBJECT, &doc, err))
+		return false;
+	root = json_root(doc);
+	good = copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
+	copy_digest(ret, json_get(root, "RepoDigests"));
+	ret->has_health = has_health(json_path(root, "Config.Healthcheck"));
+	json_free(&doc);
+	return good || err_set(err, ERR_PROTO, 0, "the engine's description of an image has no id");
+}
+
+/* Containers have "Names": ["/x"], networks and volumes "Name"; a volume has no id beside it. */
+static bool
+fill_item(struct docker_item *item, const struct json_value *v)
+{
+	const char *name = json_string(json_get(v, "Name"), NULL);
+
+	if (name == NULL)
+		name = json_string(json_at(json_get(v, "Names"), 0), "");
+	item->name = name[0] == '/' ? name + 1 : name;
+	item->labels = json_get(v, "Labels");
+	return copy_id(item->id, json_string(json_get(v, "Id"), item->name));
+}
+
+bool
+docker_reply_list(struct str body, struct docker_list *ret, struct err *err)
+{
+	struct docker_list list = { .count = 0 };
+	const struct json_value *entries;
+	size_t count;
+
+	if (!json_parse(body, &limits, &list.doc, err))
+		return false;
+	entries = json_root(list.doc);
+	if (json_type(entries) == JSON_OBJECT) /* volumes come in an object, null when there are none */
+		entries = json_get(entries, "Volumes");
+	count = json_type(entries) == JSON_ARRAY ? json_count(entries) : 0;
+	list.items = xcalloc(count, sizeof(*list.items));
+	for (size_t i = 0; i < count; i++)
+		if (fill_item(&list.items[list.count], json_at(entries, i)))
+			list.count++;
+	*ret = list;
+	return true;
+}
+
+void
+docker_list_fini(struct docker_list *list)
+{
+	json_free(&list->doc);
+	free(list->items);
+	*list = (struct docker_list){ .count = 0 };
+}
+
+const char *
+docker_item_label(const struct docker_item *item, const char *name)
+{
+	return json_string(json_get(item->labels, name), NULL);
+}
+
+bool
+docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err)
+{
+	const struct json_value *root;
+	struct json *doc;
+
+	if (!parse(line, "progress", JSON_OBJECT, &doc, err))
+		return false;
+	root = json_root(doc);
+	copy_member(ret->status, sizeof(ret->status), root, "status");
+	copy_member(ret->layer, sizeof(ret->layer), root, "id");
+	ret->current = json_int(json_path(root, "progressDetail.current"), 0);
+	ret->total = json_int(json_path(root, "progressDetail.total"), 0);
+	copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
+	if (ret->error[0] == '\0')
+		copy_member(ret->error, sizeof(ret->error), root, "error");
+	json_free(&doc);
+	return true;
+}
+
+bool
+docker_reply_event(struct str line, struct docker_event *ret, struct err *err)
+{
+	const struct json_value *root;
+	struct json *doc;
+	bool good;
+
+	if (!parse(line, "event", JSON_OBJECT, &doc, err))
+		return false;
+	root = json_root(doc);
+	good = copy_id(ret->id, json_string(json_path(root, "Actor.ID"), NULL));
+	copy_member(ret->action, sizeof(ret->action), root, "Action");
+	json_free(&doc);
+	return good || err_set(err, ERR_PROTO, 0, "an event of the engine names nothing");
+}

@@ -1,0 +1,90 @@
+/* What the engine answers (Docker Engine API 1.41; Podman's compatible socket): reply bodies to structs. Every text
+ * that goes into a later request (ids) is checked for what such a text may contain; nothing else is believed but its
+ * type. ERR_PROTO when a body is not what it should be. */
+#ifndef DAVIT_PROTO_DOCKER_REPLY_H
+#define DAVIT_PROTO_DOCKER_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/err.h"
+#include "proto/str.h"
+
+struct json;
+struct json_value;
+
+#define DOCKER_ID_SIZE 129 /* with its NUL; [A-Za-z0-9][A-Za-z0-9_.:-]* */
+
+/* {"message": "..."}: the words of an error reply, or the body's beginning when it is not JSON; one line. */
+void docker_reply_message(struct str body, char *ret, size_t size);
+/* {"Id": "..."} of a created container, network or exec. */
+bool docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err);
+
+struct docker_version {
+	char version[64];
+	char api[16]; /* "1.41" */
+};
+bool docker_reply_version(struct str body, struct docker_version *ret, struct err *err);
+
+struct docker_exit {
+	int code;
+	char error[200]; /* the engine's own trouble; "" if there was none */
+};
+/* Of wait. */
+bool docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err);
+/* ExitCode of an exec's inspection. */
+bool docker_reply_exec(struct str body, int *exit_code, struct err *err);
+
+struct docker_container {
+	char id[DOCKER_ID_SIZE];
+	bool running;
+	int exit_code;
+	bool oom_killed;
+	char error[200];
+	char health[16];  /* "starting", "healthy", "unhealthy", "" without a check */
+	char address[46]; /* in its first network; "" without one */
+};
+bool docker_reply_container(struct str body, struct docker_container *ret, struct err *err);
+
+struct docker_image {
+	char id[DOCKER_ID_SIZE]; /* sha256:... */
+	char digest[128]; /* sha256:... of the first of its names in registries; "" for one that was never pulled */
+	bool has_health;  /* it brings a health check */
+};
+bool docker_reply_image(struct str body, struct docker_image *ret, struct err *err);
+
+/* Containers, networks or volumes as listed. */
+struct docker_item {
+	char id[DOCKER_ID_SIZE]; /* a volume's name is its id */
+	const char *name;        /* without the slash; lent by the list */
+	const struct json_value *labels;
+};
+struct docker_list {
+	struct json *doc;
+	struct docker_item *items;
+	size_t count;
+};
+/* Entries whose id is malformed are left out. End *ret with docker_list_fini. */
+bool docker_reply_list(struct str body, struct docker_list *ret, struct err *err);
+void docker_list_fini(struct docker_list *list);
+/* NULL when it has no such label. */
+const char *docker_item_label(const struct docker_item *item, const char *name);
+
+/* One line of the reply to a pull or an import. */
+struct docker_progress {
+	char status[100];
+	char layer[32];
+	int64_t current; /* bytes; 0 when not told */
+	int64_t total;
+	char error[300]; /* the whole call has failed, although its status was 200 */
+};
+bool docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err);
+
+struct docker_event {
+	char id[DOCKER_ID_SIZE];
+	char action[64]; /* "health_status: healthy", "die" */
+};
+bool docker_reply_event(struct str line, struct docker_event *ret, struct err *err);
+
+#endif

@@ -1,0 +1,61 @@
+/* What we ask of the engine (Docker Engine API 1.41): request bodies and query texts. All of a container's HostConfig
+ * is made here from its role and limits; nothing of a user's file reaches it, so that no file can weaken the isolation.
+ * Texts are free()d by the caller. */
+#ifndef DAVIT_PROTO_DOCKER_SPEC_H
+#define DAVIT_PROTO_DOCKER_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/plan.h"
+
+struct docker_label {
+	const char *name;
+	const char *value;
+};
+
+enum docker_role {
+	DOCKER_JOB,     /* runs as root without the capabilities that reach beyond its files and processes */
+	DOCKER_SERVICE, /* the same as the image's own user */
+	DOCKER_NETWORK, /* holds a network open for others: may set routes, and nothing else */
+};
+
+struct docker_limits {
+	uint64_t memory;    /* bytes, swap included; 0: none */
+	uint64_t nano_cpus; /* 1e9 is one core; 0: none */
+	unsigned pids;      /* at least 1 */
+	uint64_t log_bytes; /* the engine's copy of the output keeps at least this much */
+};
+
+struct docker_container_spec {
+	enum docker_role role;
+	const char *image;
+	const char *const
+	    *command;          /* NULL-terminated; takes the place of the image's entrypoint. NULL: the image's own */
+	const struct env *env; /* may be NULL */
+	const char *workdir;   /* NULL: the image's */
+	const char *hostname;  /* NULL: the engine's choice; not with container:ID */
+	bool open_stdin;       /* ended by the end of the first attached connection's input */
+	bool health_often;     /* the image's health check each second */
+	const char *network;   /* a network's name, "container:ID" or "none" */
+	const char *alias;     /* host name in that network; NULL: none */
+	const struct docker_label *labels;
+	size_t label_count;
+	struct docker_limits limits;
+};
+
+char *docker_container_body(const struct docker_container_spec *spec, size_t *len);
+/* POST /containers/ID/update. */
+char *docker_update_body(const struct docker_limits *limits, size_t *len);
+/* A bridge network. */
+char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
+/* command: NULL-terminated. */
+char *docker_exec_body(const char *const *command, size_t *len);
+
+/* The "filters" parameter for things with this label and, when value is not NULL, this value; decoded. */
+char *docker_label_filter(const char *name, const char *value);
+/* The same for one container's events of one kind ("health_status"). */
+char *docker_event_filter(const char *container, const char *event);
+
+#endif
