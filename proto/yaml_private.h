@@ -1,0 +1,40 @@
+/* What yaml.c (the tree) and yaml_read.c (libyaml's events to a tree) share. */
+#ifndef DAVIT_PROTO_YAML_PRIVATE_H
+#define DAVIT_PROTO_YAML_PRIVATE_H
+
+#include <stdarg.h>
+
+#include "proto/arena.h"
+#include "proto/yaml.h"
+
+struct yml_pair {
+	const struct yml_node *key;
+	const struct yml_node *value;
+	size_t order; /* place among the mapping's pairs; those of merged mappings follow its own */
+	bool merged;
+};
+
+struct yml_node {
+	enum yml_type type;
+	bool plain;
+	bool open;       /* being read: an alias to it would be a cycle */
+	unsigned height; /* levels below it */
+	size_t values;   /* nodes in it after expansion, itself included */
+	struct yml_mark mark;
+	const char *text;
+	const struct yml_node **items; /* YML_SEQUENCE */
+	struct yml_pair *pairs;        /* YML_MAPPING */
+	size_t count;
+};
+
+struct yml {
+	struct arena arena;
+	char *file;
+	const struct yml_node *root;
+};
+
+/* "FILE:LINE:COLUMN: ..."; returns false. */
+bool yml_fail_at(const char *file, struct yml_mark at, struct err *err, enum err_code code, const char *fmt, va_list ap)
+    __attribute__((format(printf, 5, 0)));
+
+#endif
