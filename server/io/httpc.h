@@ -6,7 +6,8 @@
  * success, whatever its status.
  *
  * A request without a streamed body that went out on a kept connection which the server closed without a byte of
- * reply is sent once more on a new one (RFC 9112 section 9.3.1): such requests must bear being seen twice. */
+ * reply is sent once more on a new one (RFC 9112 section 9.3.1): such requests must bear being seen twice. One with a
+ * streamed body always gets a new connection. */
 #ifndef DAVIT_IO_HTTPC_H
 #define DAVIT_IO_HTTPC_H
 
@@ -93,7 +94,7 @@ void httpc_cancel(struct httpc_op **op);
 
 /* The next bytes of a streamed body, copied. After the first on_drain only. More than length is asserted. */
 void httpc_send(struct httpc_op *op, struct str bytes);
-/* The same from a file: see stream_write_file(). */
+/* The same from a file: see stream_write_file(). After false the op can only be cancelled. */
 bool httpc_send_file(struct httpc_op *op, int fd, int64_t offset, size_t len, struct err *err);
 /* The streamed body is whole; with a known length, all of it must have been sent (asserted). */
 void httpc_end(struct httpc_op *op);

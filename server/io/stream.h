@@ -72,6 +72,8 @@ void stream_write(struct stream *stream, const void *p, size_t len);
 bool stream_write_file(struct stream *stream, int fd, int64_t offset, size_t len, struct err *err);
 /* Bytes written that have not left for the kernel. */
 size_t stream_pending(const struct stream *stream);
+/* Bytes that came and were not yet given to on_data, nor are being given just now. */
+size_t stream_unread(const struct stream *stream);
 /* Ends our side when what was written has left: shutdown(2), with TLS a close_notify. Reading goes on. */
 void stream_close_write(struct stream *stream);
 

@@ -1,0 +1,21 @@
+/* Making a connected socket: names through evdns, all addresses in turn, one deadline over everything. A part of
+ * stream; nobody else includes this. The async contract is that of server/core/loop.h. */
+#ifndef DAVIT_IO_STREAM_DIAL_H
+#define DAVIT_IO_STREAM_DIAL_H
+
+#include <stdint.h>
+
+#include "proto/err.h"
+#include "server/core/loop.h"
+
+struct dial;
+
+/* fd is yours (non-blocking, closed on exec), or -1 with the cause. */
+typedef void dial_fn(void *arg, int fd, const struct err *err);
+
+/* path: of a unix socket; NULL: TCP to host and port. The strings are needed during the call only. */
+struct dial *dial_start(
+    struct loop *loop, const char *path, const char *host, unsigned port, int64_t timeout_ms, dial_fn *fn, void *arg);
+void dial_cancel(struct dial **dial);
+
+#endif
