@@ -1,0 +1,99 @@
+/* git as a child process: one bare mirror per repository, `git cat-file --batch` kept running beside it, and the tars
+ * of workspaces that jobs start from.
+ *
+ * Commits are full object ids and refs are full names (refs/...), both checked here; nothing that a forge or a user
+ * chose stands where git would take it for an option. No hooks, no submodules, no system or user configuration, only
+ * the protocols http, https, ssh and git. Tokens travel in the environment of the one fetch, bound to the URL's host.
+ * git never runs in a folder that a job can write.
+ *
+ * The async contract of core/loop.h holds; deadlines are ours (struct git_conf). */
+#ifndef DAVIT_IO_GIT_H
+#define DAVIT_IO_GIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/err.h"
+#include "proto/str.h"
+
+struct children;
+struct disk;
+struct git;
+struct git_op;
+struct git_workspace;
+struct loop;
+
+/* Lent for git's life. A member of 0 or NULL is the default. */
+struct git_conf {
+	const char *state_dir;    /* absolute; git/ and workspace/ are made below it, workspace/ is emptied at start */
+	const char *ssh_key;      /* private key for ssh:// URLs */
+	bool allow_local;         /* file:// and absolute paths: for tests and the quickstart */
+	int64_t fetch_timeout_ms; /* 10 minutes */
+	unsigned max_fetches;     /* at a time, 4; others wait */
+	unsigned max_workspaces;  /* kept on disk, 16 */
+	uint64_t max_workspace_bytes; /* of all tars kept, 4 GiB */
+};
+
+struct git *git_new(struct loop *loop, struct children *children, struct disk *disk, const struct git_conf *conf,
+    struct err *err) __attribute__((warn_unused_result));
+/* All operations must have ended or been cancelled, all workspaces released. */
+void git_free(struct git **git);
+/* Accepts NULL inside. What others wait for too goes on for them. */
+void git_cancel(struct git_op **op);
+
+/* 40 or 64 lower-case hex digits. */
+bool git_commit_is_valid(const char *commit);
+/* A full ref name that git check-ref-format takes, beginning with refs/. Components may begin with '-'. */
+bool git_ref_is_valid(const char *ref);
+/* http(s)://host..., ssh://[user@]host..., git://host..., user@host:path, with allow_local file:///... and /...; no
+ * control bytes, no password, no host or path that begins with '-'. */
+bool git_url_check(const char *url, bool allow_local, struct err *err);
+
+struct git_source {
+	const char *repo; /* the repository's id, as in store/records.h */
+	const char *url;
+	const char *fetch_url; /* where the commit lies if not at url (a fork); NULL: at url */
+	const char *ref;       /* full name; asked for when the server does not give commits by id. May be NULL */
+	const char *user;      /* NULL or "": none ("git" is used with a token) */
+	const char *token;     /* password or token, sent to url's host alone; NULL or "": none */
+};
+
+/* err: ERR_NOT_FOUND (no such repository or commit), ERR_AUTH, ERR_INPUT (a bad name or URL), ERR_TIMEOUT,
+ * ERR_UNAVAILABLE (network: worth another try), ERR_REFUSED (git says no, in its words). */
+typedef void git_done_fn(void *arg, const struct err *err);
+
+/* Brings the commit with its history into the repository's mirror, where it stays. Costs no process when it is there
+ * already. Fetches of one repository go one after the other; equal ones are one. Everything is copied. */
+struct git_op *git_fetch(
+    struct git *git, const struct git_source *source, const char *commit, git_done_fn *fn, void *arg);
+/* Whether git_fetch brought it: NULL or ERR_NOT_FOUND. */
+struct git_op *git_has(struct git *git, const char *repo, const char *commit, git_done_fn *fn, void *arg);
+
+/* A file at a commit that git_fetch brought. text is for the callback's duration. ERR_NOT_FOUND (no such file or
+ * commit), ERR_LIMIT (larger than max), ERR_INPUT (it is a folder, or the path has control bytes). */
+typedef void git_read_fn(void *arg, struct str text, const struct err *err);
+struct git_op *git_read(
+    struct git *git, const char *repo, const char *commit, const char *path, size_t max, git_read_fn *fn, void *arg);
+
+struct git_checkout {
+	const char *repo;
+	const char *commit;
+	const char *ref;    /* refs/heads/x: x is checked out; otherwise HEAD is detached, and refs/tags/x exists */
+	const char *origin; /* URL of the remote "origin" in the workspace; a user or password in it is left out */
+	bool full;          /* with all history; else the commit alone (a shallow clone) */
+};
+
+/* An uncompressed tar of a work tree with a real .git, members below "workspace/", owner 0:0: made once for equal
+ * checkouts. The commit must have been fetched. The workspace is the caller's until git_workspace_release. */
+typedef void git_workspace_fn(void *arg, struct git_workspace *workspace, const struct err *err);
+struct git_op *git_workspace(struct git *git, const struct git_checkout *checkout, git_workspace_fn *fn, void *arg);
+const char *git_workspace_path(const struct git_workspace *workspace);
+uint64_t git_workspace_size(const struct git_workspace *workspace);
+/* Accepts NULL inside. Not after git_free. */
+void git_workspace_release(struct git_workspace **workspace);
+
+/* Removes a deleted repository's mirror. No operation of that repository may be in flight. */
+void git_forget(struct git *git, const char *repo);
+
+#endif
