@@ -1,0 +1,40 @@
+/* A listening socket with libevhtp behind it, and all connections that came by it. */
+#ifndef DAVIT_CONTROLLER_LISTENER_H
+#define DAVIT_CONTROLLER_LISTENER_H
+
+#include "proto/err.h"
+#include "server/controller/gate.h"
+
+struct listener;
+struct loop;
+
+struct listener_conf {
+	/* "127.0.0.1:8080", "[::]:8080" (IPv6 alone), "*:8080" (both), port 0 for any free one, or "unix:/path" (mode
+	 * 0660; a socket that nobody serves any more is replaced). */
+	const char *address;
+	/* Accepting pauses at so many; 0: what the limit of file descriptors allows, less 128 for the rest of us. */
+	unsigned connections_max;
+	struct gate_conf gate;
+};
+
+/* Listens on return. NULL and *err when the address is malformed or taken. conf is copied, not its strings. */
+struct listener *listener_new(struct loop *loop, const struct listener_conf *conf, struct err *err);
+/* Ends every connection; handlers keep tokens that they still have to end. Accepts NULL. */
+void listener_free(struct listener **listener);
+/* Accepts no more; idle connections end now, busy ones when they are answered. Live streams stay. */
+void listener_drain(struct listener *listener);
+
+/* As conf.address, with the port that was really bound. */
+const char *listener_address(const struct listener *listener);
+unsigned listener_port(const struct listener *listener); /* 0 for a unix socket */
+
+struct listener_figures {
+	unsigned connections;
+	uint64_t accepted;
+	uint64_t answers[6];    /* by the status' first digit */
+	uint64_t accept_pauses; /* because of the cap or of EMFILE */
+};
+
+struct listener_figures listener_figures(const struct listener *listener);
+
+#endif
