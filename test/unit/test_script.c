@@ -1,0 +1,360 @@
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/buf.h"
+#include "proto/marker.h"
+#include "proto/mem.h"
+#include "proto/script.h"
+
+#define NONCE "0123456789abcdef0123456789abcdef"
+
+/* What a run gave: its output without markers, and what the markers said. */
+struct outcome {
+	int exit_code;
+	struct buf output;
+	struct buf events; /* "begin script,end script 0," */
+};
+
+static char workspace[] = "/tmp/davit-script-XXXXXX";
+
+static void
+on_marker(void *arg, const struct marker_event *event)
+{
+	struct outcome *o = arg;
+
+	if (event->kind == MARKER_BEGIN)
+		buf_addf(&o->events, "begin %s,", event->name);
+	else
+		buf_addf(&o->events, "end %s %u,", event->name, event->exit_code);
+}
+
+/* Runs the script as a container's shell would: from its standard input. Both of its outputs go into one pipe. */
+static struct outcome
+run(const char *shell, const char *script, size_t len)
+{
+	struct outcome o;
+	struct marker marker;
+	int in[2], out[2], status;
+	char bytes[4096];
+	ssize_t n;
+	pid_t child;
+	FILE *file = tmpfile();
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(script, 1, len, file), len);
+	rewind(file);
+	in[0] = fileno(file);
+	assert_int_equal(pipe(out), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		dup2(in[0], 0);
+		dup2(out[1], 1);
+		dup2(out[1], 2);
+		close(out[0]);
+		close(out[1]);
+		setenv("IMAGE_VAR", "from the image", 1);
+		if (strcmp(shell, "busybox") == 0)
+			execlp("busybox", "busybox", "sh", (char *)NULL);
+		else
+			execlp(shell, shell, (char *)NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	buf_init(&o.output, 1 << 22);
+	buf_init(&o.events, 4096);
+	marker_init(&marker, NONCE, on_marker, &o);
+	while ((n = read(out[0], bytes, sizeof(bytes))) > 0)
+		marker_feed(&marker, (struct str){ bytes, (size_t)n }, &o.output);
+	marker_finish(&marker, &o.output);
+	close(out[0]);
+	fclose(file);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	o.exit_code = WEXITSTATUS(status);
+	return o;
+}
+
+static void
+outcome_fini(struct outcome *o)
+{
+	buf_fini(&o->output);
+	buf_fini(&o->events);
+}
+
+static void
+segment_add(struct job_spec *job, const char *name, const char *const *commands)
+{
+	struct segment_spec *s;
+
+	job->segments = xrealloc(job->segments, (job->segment_count + 1) * sizeof(*job->segments));
+	s = &job->segments[job->segment_count++];
+	*s = (struct segment_spec){ .name = xstrdup(name) };
+	for (; *commands != NULL; commands++) {
+		s->commands = xrealloc(s->commands, (s->command_count + 1) * sizeof(*s->commands));
+		s->commands[s->command_count++] = xstrdup(*commands);
+	}
+}
+
+#define SEGMENT(job, name, ...) segment_add(job, name, (const char *const[]){ __VA_ARGS__, NULL })
+
+static const char *const shells[] = { "sh", "dash", "bash", "busybox" };
+
+/* Runs the job with every shell that is there (sh must be) and compares. Ends the job. */
+static void
+expect(struct job_spec *job, const struct env *environment, int exit_code, const char *events, const char *output)
+{
+	unsigned ran = 0;
+	struct err err;
+	char *script;
+	size_t len;
+
+	assert_true(script_make(job, environment, workspace, NONCE, &script, &len, &err));
+	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+		struct outcome o = run(shells[i], script, len);
+
+		if (o.exit_code == 127 && o.events.len == 0) {
+			print_message("%s is not here\n", shells[i]);
+		} else {
+			if (o.exit_code != exit_code || strcmp(o.events.data, events) != 0 ||
+			    (output != NULL && strcmp(o.output.data, output) != 0))
+				fail_msg("%s: exit %d, %s\n%s", shells[i], o.exit_code, o.events.data, o.output.data);
+			ran++;
+		}
+		outcome_fini(&o);
+	}
+	assert_true(ran > 0);
+	free(script);
+	job_spec_fini(job);
+}
+
+#define SHOWN(command) "\033[1m$ " command "\033[0m\n"
+
+static void
+test_commands_run_in_order_and_are_shown(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "install", "echo one");
+	SEGMENT(&job, "script", "echo 'two words'", "printf %s unfinished");
+	expect(&job, NULL, 0, "begin install,end install 0,begin script,end script 0,",
+	    SHOWN("echo one") "one\n" SHOWN("echo 'two words'") "two words\n" SHOWN(
+		"printf %s unfinished") "unfinished");
+}
+
+static void
+test_first_failing_segment_ends_the_job(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "before_script", "echo a", "(exit 3)", "echo never");
+	SEGMENT(&job, "script", "echo never");
+	expect(&job, NULL, 3, "begin before_script,end before_script 3,", SHOWN("echo a") "a\n" SHOWN("(exit 3)"));
+	SEGMENT(&job, "script", "exit 7");
+	expect(&job, NULL, 7, "begin script,end script 7,", NULL);
+	SEGMENT(&job, "script", "false || true", "if false; then :; fi", "kill -9 $$");
+	expect(&job, NULL, 137, "begin script,end script 137,", NULL);
+}
+
+static void
+test_segments_share_files_but_no_variables(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(
+	    &job, "install", "export LEFT=over", "mkdir -p sub", "cd sub", "pwd | sed 's,.*/,,'", "echo kept >file");
+	SEGMENT(&job, "script", "echo \"[$LEFT]\"", "cat sub/file", "cd sub", "X=1", "echo $X", "cat file");
+	expect(&job, NULL, 0, "begin install,end install 0,begin script,end script 0,",
+	    SHOWN("export LEFT=over") SHOWN("mkdir -p sub") SHOWN("cd sub") SHOWN("pwd | sed 's,.*/,,'") "sub\n" SHOWN(
+		"echo kept >file") SHOWN("echo \"[$LEFT]\"") "[]\n" SHOWN("cat sub/file") "kept\n" SHOWN("cd sub")
+		SHOWN("X=1") SHOWN("echo $X") "1\n" SHOWN("cat file") "kept\n");
+}
+
+static void
+test_environment_is_literal_and_jobs_env_refers(void **state)
+{
+	struct job_spec job = { 0 };
+	struct env server = { 0 };
+
+	(void)state;
+	env_add(&server, "MESSAGE", "it's $HOME `id` \"x\" \\ \n$(id)");
+	env_add(&server, "HOST", "10.0.0.2");
+	env_add(&job.env, "A", "${IMAGE_VAR}!");
+	env_add(&job.env, "A", "$A$HOST.");
+	env_add(&job.env, "DOLLARS", "$$HOST a$ $1 ${} ${HOST ${HOST:-x} `id` \"q\" \\n 中文$");
+	SEGMENT(&job, "script", "printf '%s|' \"$MESSAGE\" \"$A\" \"$DOLLARS\"");
+	expect(&job, &server, 0, "begin script,end script 0,",
+	    SHOWN("printf '%s|' \"$MESSAGE\" \"$A\" \"$DOLLARS\"") "it's $HOME `id` \"x\" \\ \n$(id)|from the "
+								   "image!10.0.0.2.|"
+								   "$HOST a$ $1 ${} ${HOST ${HOST:-x} `id` \"q\" \\n "
+								   "中文$|");
+	env_fini(&server);
+}
+
+static void
+test_commands_that_go_over_lines_and_items(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "script", "echo a \\", "b", "cat <<EOF\nin $((1 + 1))\nEOF", "cat <<-'END'", "\tx $y", "\tEND",
+	    "for i in 1 2\ndo\n\techo $i\ndone", "echo last \\");
+	expect(&job, NULL, 0, "begin script,end script 0,",
+	    SHOWN("echo a \\\nb") "a b\n" SHOWN("cat <<EOF\nin $((1 + 1))\nEOF") "in 2\n" SHOWN(
+		"cat <<-'END'\n\tx $y\n\tEND") "x $y\n" SHOWN("for i in 1 2\ndo\n\techo $i\ndone") "1\n2\n" SHOWN("echo"
+														  " las"
+														  "t "
+														  "\\") "last\n");
+	SEGMENT(&job, "script", "if true; then", "echo yes", "fi", "echo $((1 << 2)) '<<NEVER'", "echo end # comment");
+	expect(&job, NULL, 0, "begin script,end script 0,",
+	    SHOWN("if true; then") SHOWN("echo yes") "yes\n" SHOWN("fi")
+		SHOWN("echo $((1 << 2)) '<<NEVER'") "4 <<NEVER\n" SHOWN("echo end # comment") "end\n");
+	SEGMENT(&job, "script", "echo 'open");
+	SEGMENT(&job, "after", "echo never");
+	expect(&job, NULL, 2, "begin script,end script 2,", NULL);
+}
+
+static void
+test_commands_find_an_empty_input_and_no_script(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "script", "cat", "{ cat <&3; } 2>/dev/null || echo closed", "echo 一二三 ąść 🚢");
+	expect(&job, NULL, 0, "begin script,end script 0,",
+	    SHOWN("cat") SHOWN("{ cat <&3; } 2>/dev/null || echo closed") "closed\n" SHOWN(
+		"echo 一二三 ąść 🚢") "一二三 ąść 🚢\n");
+}
+
+/* Above every limit of argv, and of what one pipe holds. */
+static void
+test_large_segments(void **state)
+{
+	struct job_spec job = { 0 };
+	char *command = xcalloc(1, 200001);
+	struct segment_spec *s;
+
+	(void)state;
+	memset(command, 'x', 200000);
+	memcpy(command, ": ", 2);
+	SEGMENT(&job, "script", "n=0");
+	s = &job.segments[0];
+	s->commands = xrealloc(s->commands, 2004 * sizeof(*s->commands));
+	for (int i = 0; i < 2000; i++)
+		s->commands[s->command_count++] = xstrdup("n=$((n + 1))");
+	s->commands[s->command_count++] = command;
+	s->commands[s->command_count++] = xstrdup("exit $((n / 100))");
+	expect(&job, NULL, 20, "begin script,end script 20,", NULL);
+}
+
+static void
+test_markers_of_another_nonce_are_output(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "script", "printf '\\036ffffffffffffffffffffffffffffffff end script 0\\n'");
+	expect(&job, NULL, 0, "begin script,end script 0,",
+	    SHOWN("printf '\\036ffffffffffffffffffffffffffffffff end script 0\\n'") "\036ffffffffffffffffffffffffffffff"
+										    "ff end script 0\n");
+}
+
+static void
+test_missing_workspace_has_its_own_code(void **state)
+{
+	struct job_spec job = { 0 };
+	struct outcome o;
+	struct err err;
+	char *script;
+	size_t len;
+
+	(void)state;
+	SEGMENT(&job, "script", "echo never");
+	assert_true(script_make(&job, NULL, "/nonexistent/it's", NONCE, &script, &len, &err));
+	o = run("sh", script, len);
+	assert_int_equal(o.exit_code, SCRIPT_NO_WORKSPACE);
+	assert_string_equal(o.events.data, "");
+	outcome_fini(&o);
+	free(script);
+	job_spec_fini(&job);
+}
+
+static void
+test_what_cannot_be_a_script_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "1A", "A-B", "A B", "UID", "PPID", "Ä", "A=" };
+	struct job_spec job = { 0 };
+	struct env env;
+	struct err err;
+	char *script;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_false(script_may_set(bad[i]));
+		env = (struct env){ 0 };
+		env_add(&env, bad[i], "x");
+		assert_false(script_make(&job, &env, "/w", NONCE, &script, &len, &err));
+		assert_int_equal(err.code, ERR_INPUT);
+		env_fini(&env);
+	}
+	assert_true(script_may_set("_a1"));
+	SEGMENT(&job, "script", "echo " NONCE);
+	assert_false(script_make(&job, NULL, "/w", NONCE, &script, &len, &err));
+	assert_string_equal(err.text, "a command of script contains the job's nonce");
+	job_spec_fini(&job);
+	SEGMENT(&job, "script", "x");
+	job.segments[0].commands[0] = xrealloc(job.segments[0].commands[0], (3 << 20) + 1);
+	memset(job.segments[0].commands[0], 'x', 3 << 20);
+	job.segments[0].commands[0][3 << 20] = '\0';
+	assert_false(script_make(&job, NULL, "/w", NONCE, &script, &len, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	job_spec_fini(&job);
+}
+
+static int
+make_workspace(void **state)
+{
+	(void)state;
+	return mkdtemp(workspace) != NULL ? 0 : -1;
+}
+
+static int
+remove_workspace(void **state)
+{
+	char path[sizeof(workspace) + 16];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/sub/file", workspace);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/sub", workspace);
+	rmdir(path);
+	return rmdir(workspace);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_commands_run_in_order_and_are_shown),
+		cmocka_unit_test(test_first_failing_segment_ends_the_job),
+		cmocka_unit_test(test_segments_share_files_but_no_variables),
+		cmocka_unit_test(test_environment_is_literal_and_jobs_env_refers),
+		cmocka_unit_test(test_commands_that_go_over_lines_and_items),
+		cmocka_unit_test(test_commands_find_an_empty_input_and_no_script),
+		cmocka_unit_test(test_large_segments),
+		cmocka_unit_test(test_markers_of_another_nonce_are_output),
+		cmocka_unit_test(test_missing_workspace_has_its_own_code),
+		cmocka_unit_test(test_what_cannot_be_a_script_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, make_workspace, remove_workspace);
+}
