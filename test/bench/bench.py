@@ -1,0 +1,329 @@
+"""Figures side by side with the peers, in one run, as ratios (reference points: ../../doc/bench.md)."""
+
+import concurrent.futures
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import resource
+import select
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../integration"))
+
+import forge
+import server
+
+IMAGE = server.IMAGE
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
+DOCKER = ["/usr/bin/docker", "-H", server.ENGINE]
+SECRET = b"s3cret"
+
+
+class Bench:
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="davit-bench-")
+        self.count = 0
+
+    def davit(self, **options):
+        self.count += 1
+        folder = os.path.join(self.folder, f"davit{self.count}")
+        return server.Davit(folder, log_level="info", **options).start()
+
+    def repo(self):
+        folder = os.path.join(self.folder, f"repo{self.count}")
+        os.makedirs(folder, exist_ok=True)
+        return forge.Repo(folder)
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def row(name, davit, peer, unit, better):
+    ratio = davit / peer if better == "more" else peer / davit
+    print(f"{name:52s} davit {davit:10.1f}  peer {peer:10.1f} {unit:10s} ratio {ratio:6.2f}")
+
+
+# --- webhooks accepted per second ---
+
+def write_bodies(path, commit, count):
+    with open(path, "w") as file:
+        for i in range(count):
+            payload = forge.push_payload(commit, message=f"push {i}")
+            payload["filler"] = ""
+            payload["filler"] = "x" * (4096 - len(json.dumps(payload)))
+            body = json.dumps(payload).encode()
+            digest = hmac.new(SECRET, body, hashlib.sha256).hexdigest()
+            file.write(f"{digest} delivery-{i} {body.decode()}\n")
+
+
+def wrk(url, bodies, kind, seconds):
+    env = {**os.environ, "BENCH_BODIES": bodies, "BENCH_KIND": kind}
+    script = os.path.join(os.path.dirname(__file__), "hooks.lua")
+    done = subprocess.run(["wrk", "-t1", "-c32", f"-d{seconds}s", "-s", script, url], capture_output=True, text=True, env=env)
+    line = next((l for l in done.stdout.splitlines() if l.startswith("RESULT")), None)
+    assert line, done.stdout + done.stderr
+    duration, requests, ok, new, other, p50, p99, errors = map(int, line.split()[1:])
+    return {"rate": requests / (duration / 1e6), "ok": ok, "new": new, "other": other, "p50": p50 / 1000, "p99": p99 / 1000,
+            "errors": errors, "requests": requests}
+
+
+def bench_hooks(bench):
+    seconds = 5
+    bodies = os.path.join(bench.folder, "bodies")
+    repo = bench.repo()
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: ['true']\n"})
+    write_bodies(bodies, commit, 60000)
+    # Nothing takes the jobs: what is measured is accepting, as with the peer.
+    davit = bench.davit(engines=[{"url": f"unix://{bench.folder}/none.sock", "slots": 1}])
+    davit.add_repo(repo)
+    port = forge.free_port()
+    hooks = os.path.join(bench.folder, "hooks.json")
+    with open(hooks, "w") as file:
+        json.dump([{"id": "app", "execute-command": "/bin/true", "trigger-rule": {"and": [
+            {"match": {"type": "payload-hmac-sha256", "secret": SECRET.decode(),
+                       "parameter": {"source": "header", "name": "X-Hub-Signature-256"}}},
+            {"match": {"type": "value", "value": "never", "parameter": {"source": "payload", "name": "ref"}}}]},
+            "trigger-rule-mismatch-http-response-code": 200}], file)
+    peer = subprocess.Popen(["webhook", "-hooks", hooks, "-ip", "127.0.0.1", "-port", str(port)],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        ours = wrk(f"{davit.url}/hook/app", bodies, "davit", seconds)
+        theirs = wrk(f"http://127.0.0.1:{port}/hooks/app", bodies, "webhook", seconds)
+        row("webhooks accepted per second (4 KB, 32 connections)", ours["rate"], theirs["rate"], "1/s", "more")
+        row("webhook latency, median", ours["p50"], theirs["p50"], "ms", "less")
+        row("webhook latency, 99th percentile", ours["p99"], theirs["p99"], "ms", "less")
+        builds = int(davit.redis("ZCARD", "davit:builds"))
+        print(f"  davit: {ours['new']} new (202), {ours['ok']} seen before (200), {ours['other']} refused; "
+              f"{builds} builds in Redis; socket errors {ours['errors']}")
+        assert ours["other"] == 0 and builds >= ours["new"], "every 202 is a build on disk"
+    finally:
+        peer.terminate()
+        peer.wait()
+        davit.end()
+
+
+# --- webhook to first log byte and to final state ---
+
+def docker_run():
+    start = time.monotonic()
+    run = subprocess.Popen([*DOCKER, "run", "--rm", IMAGE, "sh", "-c", "echo hi"], stdout=subprocess.PIPE)
+    run.stdout.read(1)
+    first = time.monotonic()
+    run.wait()
+    return (first - start) * 1000, (time.monotonic() - start) * 1000
+
+
+class Follower(threading.Thread):
+    """Notes when the first byte of a job's own output and the final state are seen by a client of the API."""
+
+    def __init__(self, davit, number):
+        super().__init__()
+        self.davit, self.number = davit, number
+        self.first = self.last = None
+
+    def run(self):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                events = self.davit.follow(f"{self.number}.1")
+                break
+            except AssertionError:
+                continue
+        for event in events:
+            if event["event"] == "log" and "hi-there" in event["data"] and self.first is None:
+                self.first = time.monotonic()
+            if event["event"] == "end":
+                self.last = time.monotonic()
+                break
+        events.close()
+
+
+def trigger(davit, commit, i):
+    start = time.monotonic()
+    answer = forge.deliver(davit, forge.push_payload(commit, message=f"run {i} {start}"))
+    assert answer.status == 202, answer
+    follower = Follower(davit, answer.json["build"])
+    follower.start()
+    follower.join(60)
+    return (follower.first - start) * 1000, (follower.last - start) * 1000
+
+
+def bench_latency(bench):
+    for name, warm in (("warm", 1), ("cold", 0)):
+        davit = bench.davit(builder={"warm_images": warm, "warm_per_image": 2})
+        repo = bench.repo()
+        davit.add_repo(repo)
+        commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo hi-there\n"})
+        for i in range(3):
+            trigger(davit, commit, -i)
+        ours, theirs = [], []
+        for i in range(ROUNDS):
+            time.sleep(1)  # the pool fills up again between two pushes; the peer gets the same rest
+            ours.append(trigger(davit, commit, i))
+            theirs.append(docker_run())
+        fresh = []
+        for i in range(ROUNDS):
+            time.sleep(1)
+            fresh.append(trigger(davit, repo.push({"n": str(i)}), i))
+        row(f"{name}: webhook to first log byte, commit known", median(o[0] for o in ours), median(t[0] for t in theirs), "ms", "less")
+        row(f"{name}: webhook to first log byte, new commit", median(o[0] for o in fresh), median(t[0] for t in theirs), "ms", "less")
+        row(f"{name}: webhook to final state", median(o[1] for o in ours), median(t[1] for t in theirs), "ms", "less")
+        davit.end()
+
+
+# --- jobs per minute at 2 slots ---
+
+class Engine:
+    def __init__(self):
+        self.path = server.ENGINE.removeprefix("unix://")
+
+    def call(self, method, path, body=None):
+        connection = http.client.HTTPConnection("engine")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.path)
+        connection.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"})
+        reply = connection.getresponse()
+        text = reply.read()
+        assert reply.status < 400, text
+        return json.loads(text) if text and text[:1] == b"{" else None
+
+    def run(self, network):
+        made = self.call("POST", "/containers/create", {"Image": IMAGE, "Cmd": ["sh", "-c", "echo hi"], "HostConfig": {"NetworkMode": network}})
+        self.call("POST", f"/containers/{made['Id']}/start")
+        self.call("POST", f"/containers/{made['Id']}/wait")
+        self.call("DELETE", f"/containers/{made['Id']}?force=1&v=1")
+
+
+def bench_throughput(bench):
+    jobs = int(os.environ.get("BENCH_JOBS", "60"))
+    engine = Engine()
+    subprocess.run([*DOCKER, "network", "create", "davit-bench"], check=True, capture_output=True)
+    rates = {}
+    for network in ("none", "davit-bench"):
+        start = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: engine.run(network), range(jobs)))
+        rates[network] = jobs / (time.monotonic() - start) * 60
+    subprocess.run([*DOCKER, "network", "rm", "davit-bench"], check=True, capture_output=True)
+    davit = bench.davit(builder={"warm_images": 1, "warm_per_image": 2})
+    repo = bench.repo()
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo hi\n"})
+    trigger_first = forge.deliver(davit, forge.push_payload(commit, message="first")).json["build"]
+    davit.wait_build(trigger_first)
+    start = time.monotonic()
+    numbers = [forge.deliver(davit, forge.push_payload(commit, message=f"job {i}")).json["build"] for i in range(jobs)]
+    for number in numbers:
+        assert davit.wait_build(number)["state"] == "passed"
+    rate = jobs / (time.monotonic() - start) * 60
+    row("trivial jobs per minute, 2 slots, against bridge", rate, rates["davit-bench"], "1/min", "more")
+    row("trivial jobs per minute, 2 slots, against none", rate, rates["none"], "1/min", "more")
+    davit.end()
+
+
+# --- idle memory ---
+
+def memory(pid):
+    """Private and resident kB."""
+    private = rss = 0
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        for line in file:
+            words = line.split()
+            if words[0] in ("Private_Clean:", "Private_Dirty:"):
+                private += int(words[1])
+            elif words[0] == "Rss:":
+                rss = int(words[1])
+    return private, rss
+
+
+def bench_memory(bench):
+    davit = bench.davit()
+    private, rss = memory(davit.process.pid)
+    print(f"idle memory: davitd {private / 1024:.1f} MiB private, {rss / 1024:.1f} MiB resident (aim: under 8 private)")
+    redis = davit.redis_pid()
+    if redis:
+        private, rss = memory(redis)
+        print(f"  its private Redis: {private / 1024:.1f} MiB private, {rss / 1024:.1f} MiB resident")
+    port = forge.free_port()
+    peer = subprocess.Popen(["webhook", "-ip", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1)  # a Go runtime has settled by then
+    private, rss = memory(peer.pid)
+    print(f"  the package webhook: {private / 1024:.1f} MiB private, {rss / 1024:.1f} MiB resident")
+    peer.terminate()
+    peer.wait()
+    davit.end()
+
+
+# --- 10,000 followers ---
+
+def bench_followers(bench):
+    count = int(os.environ.get("BENCH_FOLLOWERS", "10000"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 2000, max(count + 2000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    davit = bench.davit()
+    repo = bench.repo()
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\ntimeout: 10m\nscript:\n"
+                        "  - echo begin; i=0; while [ $i -lt 20 ]; do sleep 3; i=$((i+1)); echo \"tick $i $(date +%s)\"; done\n"})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    with davit.follow(f"{number}.1") as events:
+        for event in events:
+            if "begin" in event["data"]:
+                break
+    before, _ = memory(davit.process.pid)
+    request = (f"GET /api/v1/jobs/{number}.1/log/stream HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {davit.token}\r\n\r\n").encode()
+    poll = select.epoll()
+    peers = {}
+    for _ in range(count):
+        peer = socket.create_connection(("127.0.0.1", davit.port))
+        peer.sendall(request)
+        peer.setblocking(False)
+        peers[peer.fileno()] = peer
+        poll.register(peer.fileno(), select.EPOLLIN)
+    ready = set()
+    while len(ready) < count:
+        for fd, _ in poll.poll(10):
+            if b"begin" in peers[fd].recv(65536):
+                ready.add(fd)
+    after, _ = memory(davit.process.pid)
+    delays = []
+    for _ in range(5):
+        got, first = set(), None
+        while len(got) < count:
+            events = poll.poll(10)
+            assert events, "a line did not reach all"
+            for fd, _ in events:
+                if b"tick" in peers[fd].recv(65536):
+                    first = first or time.monotonic()
+                    got.add(fd)
+        delays.append((time.monotonic() - first) * 1000)
+    print(f"{count} followers: {(after - before) / count:.2f} kB each (aim: under 10); "
+          f"a new line reaches the last {median(delays):.0f} ms after the first (a reader in Python included)")
+    for peer in peers.values():
+        peer.close()
+    davit.api("POST", f"/builds/{number}/cancel")
+    davit.end()
+
+
+PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers}
+
+if __name__ == "__main__":
+    bench = Bench()
+    try:
+        for name in sys.argv[1:] or PARTS:
+            print(f"== {name}", flush=True)
+            PARTS[name](bench)
+    finally:
+        bench.close()
