@@ -20,7 +20,8 @@ struct loop;
 enum { DISK_THREADS = 3 };
 
 struct disk *disk_new(struct loop *loop);
-/* Waits for the jobs that run, drops those that wait. All operations must have ended or been cancelled. */
+/* Waits for the jobs that run, drops those that wait. All operations must have ended or been cancelled. Not to be
+ * called from a callback of this file. */
 void disk_free(struct disk **disk);
 /* The callback is never called. A job that has begun is carried out, one that waits is not. Accepts NULL inside. */
 void disk_cancel(struct disk_op **op);
