@@ -13,9 +13,7 @@
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const pulls[] = { "missing", "always", NULL };
-static const char *const networks[] = { "bridge", "none", NULL };
 static const char *const starttls[] = { "auto", "required", "off", NULL };
-static const char *const forge_kinds[] = { "github", "gitlab", "gitea", NULL };
 static const char *const web_schemes[] = { "http", "https", NULL };
 static const char *const redis_schemes[] = { "unix", "redis", NULL };
 static const char *const engine_schemes[] = { "unix", "tcp", NULL };
@@ -23,7 +21,6 @@ static const char *const smtp_schemes[] = { "smtp", "smtps", NULL };
 
 #define AT(member) offsetof(struct conf, member)
 #define ENGINE(member) offsetof(struct conf_engine, member)
-#define FORGE(member) offsetof(struct conf_forge, member)
 #define ALIASES                                                                                                      \
 	"{\"daocloud/ci-golang:*\": \"golang:*\", \"daocloud/ci-python:*\": \"python:*\", "                          \
 	"\"daocloud/ci-node:*\": \"node:*\", \"daocloud/ci-php:*\": \"php:*\", \"daocloud/ci-ruby:*\": \"ruby:*\", " \
@@ -56,7 +53,6 @@ static const struct conf_option options[] = {
 	OPTION("engines.url", URL, ENGINE(url), NULL, "the engine's socket", .words = engine_schemes),
 	OPTION("engines.slots", NUMBER, ENGINE(slots), "2", "jobs that it runs at the same time", .min = 1, .max = 1024),
 	OPTION("engines.name", TEXT, ENGINE(name), "\"\"", "its name in logs and lists; empty: engine1, engine2 ..."),
-	OPTION("engines.labels", MAP, ENGINE(labels), "{}", "what it offers, for jobs that ask for labels"),
 	OPTION("engines.tls.ca", TEXT, ENGINE(tls.ca), "\"\"", "file with the certificates that may sign the engine's"),
 	OPTION("engines.tls.cert", TEXT, ENGINE(tls.cert), "\"\"", "file with our certificate"),
 	OPTION("engines.tls.key", TEXT, ENGINE(tls.key), "\"\"", "file with our certificate's key"),
@@ -74,7 +70,6 @@ static const struct conf_option options[] = {
 	OPTION("builder.pids", NUMBER, AT(builder.pids), "512", "processes and threads of a job's container", .min = 16,
 	  .max = 1 << 20),
 	OPTION("builder.pull", WORD, AT(builder.pull), "missing", "when an image is fetched from its registry", .words = pulls),
-	OPTION("builder.network", WORD, AT(builder.network), "bridge", "what a job's container reaches", .words = networks),
 
 	OPTION("smtp.url", URL, AT(smtp.url), "\"\"", "mail server; empty: no mail is sent", .words = smtp_schemes),
 	OPTION("smtp.user", TEXT, AT(smtp.user), "\"\"", "login at the mail server"),
@@ -87,18 +82,13 @@ static const struct conf_option options[] = {
 	OPTION("image_aliases", MAP, AT(image_aliases), ALIASES, "images to take in the place of others; * stands for any text"),
 
 	OPTION("keep.builds", NUMBER, AT(keep.builds), "1000", "finished builds kept of each repository", .min = 1, .max = 1000000),
-	OPTION("keep.days", NUMBER, AT(keep.days), "90", "days that a finished build is kept", .min = 1, .max = 36500),
 
-	OPTION("git.depth", NUMBER, AT(git.depth), "50", "commits of history in a job's checkout; 0: all", .max = 1000000),
+	OPTION("git.full", BOOL, AT(git.full), "false", "a job's checkout has all history, not its commit alone"),
+	OPTION("git.allow_local", BOOL, AT(git.allow_local), "false", "repositories may be paths and file:// URLs of this machine"),
 	OPTION("git.timeout", DURATION, AT(git.timeout_s), "5m", "time limit of one fetch", .min = 1, .max = DAY),
 
 	OPTION("hook.max_body", SIZE, AT(hook.max_body), "26M", "largest delivery that is accepted from a forge", .min = 1024,
 	  .max = 1ull << 30),
-
-	OPTION("forges", LIST, AT(forges), "[]", "forges of your own, beside the public ones", .max = 64,
-	  .item_size = sizeof(struct conf_forge), .count_offset = AT(forge_count)),
-	OPTION("forges.kind", WORD, FORGE(kind), NULL, "what it is", .words = forge_kinds),
-	OPTION("forges.api", URL, FORGE(api), NULL, "base address of its API", .words = web_schemes),
 };
 /* clang-format on */
 

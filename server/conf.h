@@ -29,9 +29,7 @@ struct conf_map {
 
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_pull { CONF_PULL_MISSING, CONF_PULL_ALWAYS };
-enum conf_network { CONF_NETWORK_BRIDGE, CONF_NETWORK_NONE };
 enum conf_starttls { CONF_STARTTLS_AUTO, CONF_STARTTLS_REQUIRED, CONF_STARTTLS_OFF };
-enum conf_forge_kind { CONF_FORGE_GITHUB, CONF_FORGE_GITLAB, CONF_FORGE_GITEA };
 
 struct conf_redis {
 	char *url; /* "": a private child on a socket below state_dir */
@@ -44,7 +42,6 @@ struct conf_engine {
 	char *url; /* unix:///path or tcp://host:port */
 	unsigned slots;
 	char *name; /* "engine1" by place in the list, where none was written */
-	struct conf_map labels;
 	struct {
 		char *ca;
 		char *cert;
@@ -61,7 +58,6 @@ struct conf_builder {
 	unsigned cpu_milli;      /* thousandths of a processor; 0: all but one */
 	unsigned pids;
 	enum conf_pull pull;
-	enum conf_network network;
 };
 
 struct conf_smtp {
@@ -71,11 +67,6 @@ struct conf_smtp {
 	char *from;
 	enum conf_starttls starttls;
 	char *ca;
-};
-
-struct conf_forge {
-	enum conf_forge_kind kind;
-	char *api; /* without a slash at its end */
 };
 
 struct conf {
@@ -92,17 +83,15 @@ struct conf {
 	struct conf_map image_aliases; /* glob -> image; the first that matches */
 	struct {
 		unsigned builds; /* per repository */
-		unsigned days;
 	} keep;
 	struct {
-		unsigned depth; /* commits in a job's checkout; 0: all */
+		bool full;        /* all history in a job's checkout */
+		bool allow_local; /* paths and file:// URLs */
 		unsigned timeout_s;
 	} git;
 	struct {
 		uint64_t max_body;
 	} hook;
-	struct conf_forge *forges;
-	size_t forge_count;
 };
 
 /* Reads the file. Free with conf_free. */

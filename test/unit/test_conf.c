@@ -51,7 +51,6 @@ assert_defaults(const struct conf *c)
 	assert_string_equal(c->engines[0].url, "unix:///var/run/docker.sock");
 	assert_string_equal(c->engines[0].name, "engine1");
 	assert_int_equal(c->engines[0].slots, 2);
-	assert_int_equal(c->engines[0].labels.count, 0);
 	assert_string_equal(c->engines[0].tls.ca, "");
 	assert_int_equal(c->builder.warm_images, 2);
 	assert_int_equal(c->builder.warm_per_image, 1);
@@ -61,18 +60,16 @@ assert_defaults(const struct conf *c)
 	assert_int_equal(c->builder.cpu_milli, 0);
 	assert_int_equal(c->builder.pids, 512);
 	assert_int_equal(c->builder.pull, CONF_PULL_MISSING);
-	assert_int_equal(c->builder.network, CONF_NETWORK_BRIDGE);
 	assert_string_equal(c->smtp.url, "");
 	assert_int_equal(c->smtp.starttls, CONF_STARTTLS_AUTO);
 	assert_int_equal(c->image_aliases.count, 9);
 	assert_string_equal(c->image_aliases.pairs[0].name, "daocloud/ci-golang:*");
 	assert_string_equal(c->image_aliases.pairs[8].value, "python:2.7");
 	assert_int_equal(c->keep.builds, 1000);
-	assert_int_equal(c->keep.days, 90);
-	assert_int_equal(c->git.depth, 50);
+	assert_false(c->git.full);
+	assert_false(c->git.allow_local);
 	assert_int_equal(c->git.timeout_s, 300);
 	assert_int_equal(c->hook.max_body, 26 << 20);
-	assert_int_equal(c->forge_count, 0);
 }
 
 static void
@@ -149,18 +146,16 @@ test_every_option_can_be_set(void **state)
 		  "engines:\n"
 		  "  - url: tcp://build2:2376\n"
 		  "    slots: 16\n"
-		  "    labels: {arch: arm64, disk: ssd}\n"
 		  "    tls: {ca: /ca.pem, cert: /c.pem, key: /k.pem}\n"
 		  "  - {url: 'unix:///var/run/docker.sock', name: here}\n"
 		  "builder: {warm_images: 0, warm_per_image: 3, timeout: 1h30m, log_limit: 1m, memory: 0,\n"
-		  "  cpus: 1.5, pids: 100, pull: always, network: none}\n"
+		  "  cpus: 1.5, pids: 100, pull: always}\n"
 		  "smtp: {url: 'smtp://mx:587', user: u, password_file: /q, from: ci@example.org,\n"
 		  "  starttls: required, ca: /mx.pem}\n"
 		  "image_aliases: {'a/*': 'b/*'}\n"
-		  "keep: {builds: 10, days: 1}\n"
-		  "git: {depth: 0, timeout: 30s}\n"
-		  "hook: {max_body: 1M}\n"
-		  "forges: [{kind: gitea, api: 'https://git.example.org/api/v1/'}]\n");
+		  "keep: {builds: 10}\n"
+		  "git: {full: true, allow_local: yes, timeout: 30s}\n"
+		  "hook: {max_body: 1M}\n");
 
 	(void)state;
 	assert_int_equal(c->listen.count, 2);
@@ -177,9 +172,6 @@ test_every_option_can_be_set(void **state)
 	assert_string_equal(c->engines[0].url, "tcp://build2:2376");
 	assert_int_equal(c->engines[0].slots, 16);
 	assert_string_equal(c->engines[0].name, "engine1");
-	assert_int_equal(c->engines[0].labels.count, 2);
-	assert_string_equal(c->engines[0].labels.pairs[1].name, "disk");
-	assert_string_equal(c->engines[0].labels.pairs[1].value, "ssd");
 	assert_string_equal(c->engines[0].tls.ca, "/ca.pem");
 	assert_string_equal(c->engines[0].tls.cert, "/c.pem");
 	assert_string_equal(c->engines[0].tls.key, "/k.pem");
@@ -193,7 +185,6 @@ test_every_option_can_be_set(void **state)
 	assert_int_equal(c->builder.cpu_milli, 1500);
 	assert_int_equal(c->builder.pids, 100);
 	assert_int_equal(c->builder.pull, CONF_PULL_ALWAYS);
-	assert_int_equal(c->builder.network, CONF_NETWORK_NONE);
 	assert_string_equal(c->smtp.url, "smtp://mx:587");
 	assert_string_equal(c->smtp.user, "u");
 	assert_string_equal(c->smtp.password_file, "/q");
@@ -202,13 +193,10 @@ test_every_option_can_be_set(void **state)
 	assert_string_equal(c->smtp.ca, "/mx.pem");
 	assert_int_equal(c->image_aliases.count, 1);
 	assert_int_equal(c->keep.builds, 10);
-	assert_int_equal(c->keep.days, 1);
-	assert_int_equal(c->git.depth, 0);
+	assert_true(c->git.full);
+	assert_true(c->git.allow_local);
 	assert_int_equal(c->git.timeout_s, 30);
 	assert_int_equal(c->hook.max_body, 1 << 20);
-	assert_int_equal(c->forge_count, 1);
-	assert_int_equal(c->forges[0].kind, CONF_FORGE_GITEA);
-	assert_string_equal(c->forges[0].api, "https://git.example.org/api/v1");
 	conf_free(&c);
 }
 
@@ -238,16 +226,17 @@ test_nonsense_is_refused_with_its_place(void **state)
 	refuse("redis: {allow_weak_persistence: 1}\n",
 	    "t.yml:1:33: redis.allow_weak_persistence: \"1\" is not true or false");
 	refuse("redis: {url: 'unix://x'}\n", "t.yml:1:14: redis.url: \"unix://x\" is not");
-	refuse("keep: {days: 0}\n", "t.yml:1:14: keep.days: 0 is less than 1 (");
-	refuse("keep: {days: -1}\n", "t.yml:1:14: keep.days: \"-1\" is not a whole number");
-	refuse("keep: {days: 36501}\n", "t.yml:1:14: keep.days: 36501 is more than 36500 (");
-	refuse("keep: {days: 99999999999999999999}\n",
-	    "t.yml:1:14: keep.days: \"99999999999999999999\" is not a whole number");
-	refuse("keep: {days: }\n", "t.yml:1:14: keep.days: wants a whole number, not nothing");
+	refuse("keep: {builds: 0}\n", "t.yml:1:16: keep.builds: 0 is less than 1 (");
+	refuse("keep: {builds: -1}\n", "t.yml:1:16: keep.builds: \"-1\" is not a whole number");
+	refuse("keep: {builds: 1000001}\n", "t.yml:1:16: keep.builds: 1000001 is more than 1000000 (");
+	refuse("keep: {builds: 99999999999999999999}\n",
+	    "t.yml:1:16: keep.builds: \"99999999999999999999\" is not a whole number");
+	refuse("keep: {builds: }\n", "t.yml:1:16: keep.builds: wants a whole number, not nothing");
 	refuse("builder: {timeout: 60}\n", "t.yml:1:20: builder.timeout: \"60\" is not a duration");
 	refuse("builder: {timeout: 8d}\n", "t.yml:1:20: builder.timeout: 8d is more than 604800 seconds");
 	refuse("builder: {memory: lots}\n", "t.yml:1:19: builder.memory: \"lots\" is not a size");
 	refuse("builder: {log_limit: 1}\n", "t.yml:1:22: builder.log_limit: 1 is less than 1024 bytes");
+	refuse("image_aliases: {a: [b]}\n", "t.yml:1:20: image_aliases: wants a text, not a list");
 	refuse("builder: {cpus: 1.5.2}\n", "t.yml:1:17: builder.cpus: \"1.5.2\" is not a number");
 	refuse("builder: {cpus: 1025}\n", "t.yml:1:17: builder.cpus: 1025 is more than 1024000/1000");
 	refuse("builder: {cpus: 1.}\n", "t.yml:1:17: builder.cpus: \"1.\" is not a number");
@@ -262,13 +251,9 @@ test_nonsense_is_refused_with_its_place(void **state)
 	    "t.yml:1:11: engines: tls.cert and tls.key go together");
 	refuse("engines: [{url: 'unix:///a', name: n}, {url: 'unix:///b', name: n}]\n",
 	    "t.yml:1:40: engines: two have the name \"n\"");
-	refuse("engines: [{url: 'unix:///a', labels: {a: [b]}}]\n",
-	    "t.yml:1:42: engines.labels: wants a text, not a list");
 	refuse("smtp: {url: 'smtp://h'}\n", "t.yml:1:7: smtp: url is set, so from must be an address");
 	refuse("smtp: {user: u}\n", "t.yml:1:7: smtp: user and password_file go together");
-	refuse("forges: [{kind: svn, api: 'https://x'}]\n", "t.yml:1:17: forges.kind: \"svn\" is not one of github");
-	refuse("forges: [{kind: gitea}]\n", "t.yml:1:10: forges: this item lacks api");
-	refuse("keep: {days: 1}\nkeep: {days: 2}\n", "t.yml:2:1: duplicate key \"keep\"");
+	refuse("keep: {builds: 1}\nkeep: {builds: 2}\n", "t.yml:2:1: duplicate key \"keep\"");
 }
 
 static void
