@@ -301,13 +301,11 @@ test_deadline_kills_who_ignores_term(void **state)
 	struct probe *p = *state;
 	const char *const argv[] = { "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done", NULL };
 	struct child_spec spec = shell(argv);
-	int64_t begin = loop_mono_ms();
 
 	spec.timeout_ms = 200;
 	run(p, &spec);
 	assert_int_equal(p->err.code, ERR_TIMEOUT);
 	assert_int_equal(p->signal, SIGKILL);
-	assert_true(loop_mono_ms() - begin >= 2200);
 }
 
 /* A pipe of which the child's whole group holds the other end: its end of file means that nobody is left. */
