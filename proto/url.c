@@ -86,13 +86,13 @@ cut_host(struct str *text, struct str *host)
 	struct str rest = *text;
 
 	if (rest.len > 0 && rest.p[0] == '[') {
+		if (memchr(rest.p, ']', rest.len) == NULL)
+			return false;
 		rest.p++;
 		rest.len--;
 		*host = str_cut(&rest, ']');
 		*text = rest;
-		/* a colon at least, and the bracket was there: it is behind the host, inside the text */
-		return is_all(*host, is_v6_char) && memchr(host->p, ':', host->len) != NULL &&
-		       host->p[host->len] == ']';
+		return is_all(*host, is_v6_char) && memchr(host->p, ':', host->len) != NULL;
 	}
 	host->p = rest.p;
 	host->len = 0;
