@@ -46,31 +46,6 @@ struct smtp {
 	uint64_t size_max; /* 0: no limit */
 };
 
-static const char *const tls_names[] = {
-	[SMTP_TLS_AUTO] = "auto",
-	[SMTP_TLS_REQUIRED] = "required",
-	[SMTP_TLS_OFF] = "off",
-	[SMTP_TLS_IMPLICIT] = "implicit",
-};
-
-const char *
-smtp_tls_name(enum smtp_tls tls)
-{
-	return tls_names[tls];
-}
-
-bool
-smtp_tls_from_name(const char *name, enum smtp_tls *ret)
-{
-	for (unsigned i = 0; i < sizeof(tls_names) / sizeof(tls_names[0]); i++) {
-		if (strcmp(name, tls_names[i]) == 0) {
-			*ret = (enum smtp_tls)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 static bool
 is_login(const char *s)
 {
@@ -261,7 +236,8 @@ on_ehlo(struct smtp *smtp)
 	if (smtp->secure || tls == SMTP_TLS_OFF || (tls == SMTP_TLS_AUTO && !smtp->has_starttls))
 		return begin_auth(smtp);
 	if (!smtp->has_starttls)
-		return give_up_saying(smtp, "the mail server offers no STARTTLS, which smtp.tls: required asks for");
+		return give_up_saying(
+		    smtp, "the mail server offers no STARTTLS, which smtp.starttls: required asks for");
 	return SMTP_STARTTLS;
 }
 
@@ -540,6 +516,12 @@ smtp_secured(struct smtp *smtp, struct buf *out)
 	assert(smtp->state == SMTP_HANDSHAKE);
 	smtp->secure = true;
 	return enter(smtp, SMTP_EHLO, out);
+}
+
+bool
+smtp_is_settled(const struct smtp *smtp)
+{
+	return smtp->state >= SMTP_QUIT;
 }
 
 const struct smtp_result *

@@ -20,10 +20,6 @@ enum smtp_tls {
 	SMTP_TLS_IMPLICIT, /* TLS from the first byte on (smtps, port 465) */
 };
 
-/* "auto", "required", "off" and "implicit". */
-const char *smtp_tls_name(enum smtp_tls tls);
-bool smtp_tls_from_name(const char *name, enum smtp_tls *ret);
-
 /* Borrowed for as long as the dialogue lives. */
 struct smtp_params {
 	const char *helo; /* our host's name */
@@ -66,6 +62,8 @@ enum smtp_wants smtp_feed(struct smtp *smtp, struct str bytes, struct buf *out);
 enum smtp_wants smtp_secured(struct smtp *smtp, struct buf *out);
 /* The connection is gone (or was never made): who has no result yet gets err as a temporary one. */
 void smtp_lost(struct smtp *smtp, const struct err *err);
+/* Every recipient has its result; what follows is only good manners. */
+bool smtp_is_settled(const struct smtp *smtp);
 /* One for each recipient, in their order; as long as smtp lives. */
 const struct smtp_result *smtp_results(const struct smtp *smtp);
 /* "RCPT", "DATA": what the last command was, for texts. */
