@@ -135,7 +135,7 @@ gate_end(struct gate **gate)
 	if (reply != NULL)
 		reply_abandon(reply);
 	if (stream != NULL)
-		stream_abandon(stream);
+		reply_stream_abandon(stream);
 }
 
 /* The answer is the connection's last one. The client reads it before it sees the end: a close with unread bytes would
@@ -452,7 +452,7 @@ gate_next(struct gate *g)
 static bool
 is_live(const struct gate *g)
 {
-	return g->stream != NULL && stream_is_live(g->stream);
+	return g->stream != NULL && reply_stream_is_live(g->stream);
 }
 
 static void
@@ -475,7 +475,7 @@ on_write(struct bufferevent *bev, void *arg)
 	struct gate *g = arg;
 
 	if (g->state == GATE_SEND && g->stream != NULL)
-		stream_on_ready(g->stream);
+		reply_stream_on_ready(g->stream);
 	else if (output_len(g) > 0)
 		return;
 	else if (g->state == GATE_SEND && g->keeps && !g->shared->stopping)

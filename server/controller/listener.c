@@ -231,7 +231,7 @@ open_spare(void)
 static void
 on_accept_error(struct evconnlistener *server, void *arg)
 {
-	struct listener *l = arg;
+	struct listener *l = ((struct evhtp *)arg)->arg; /* libevent gives what libevhtp gave it */
 	int fd, cause = errno;
 
 	l->pauses++;
@@ -296,7 +296,7 @@ init_gates(struct listener *l, const struct gate_conf *conf)
 static void
 start_evhtp(struct listener *l, int fd)
 {
-	l->evhtp = evhtp_new(loop_base(l->loop), NULL);
+	l->evhtp = evhtp_new(loop_base(l->loop), l);
 	assert(l->evhtp != NULL);
 	evhtp_disable_flag(l->evhtp, EVHTP_FLAG_ENABLE_100_CONT);
 	evhtp_set_gencb(l->evhtp, on_message, l);

@@ -26,8 +26,8 @@ struct http_reply {
 
 struct reply_stream {
 	struct gate *gate;
-	stream_ready_fn *ready;
-	stream_gone_fn *gone;
+	reply_stream_ready_fn *ready;
+	reply_stream_gone_fn *gone;
 	void *arg;
 	int64_t left; /* of the length that was promised, or REPLY_UNTIL_CLOSE */
 	bool keeps;
@@ -276,7 +276,7 @@ reply_drop(struct http_reply **reply)
 /* --- streams --- */
 
 static struct reply_stream *
-stream_new(struct gate *gate, int64_t length, bool keeps)
+reply_stream_new(struct gate *gate, int64_t length, bool keeps)
 {
 	struct reply_stream *stream = xcalloc(1, sizeof(*stream));
 
@@ -285,8 +285,8 @@ stream_new(struct gate *gate, int64_t length, bool keeps)
 }
 
 struct reply_stream *
-reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t length, stream_ready_fn *ready,
-    stream_gone_fn *gone, void *arg)
+reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t length, reply_stream_ready_fn *ready,
+    reply_stream_gone_fn *gone, void *arg)
 {
 	struct http_reply *r = *reply;
 	struct gate *gate = r->gate;
@@ -302,7 +302,7 @@ reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t
 	} else if (gate != NULL) {
 		evbuffer_add(gate_output(gate), head.data, head.len);
 		if (wants_body(r, status)) {
-			stream = stream_new(gate, length, keeps);
+			stream = reply_stream_new(gate, length, keeps);
 			stream->ready = ready;
 			stream->gone = gone;
 			stream->arg = arg;
@@ -318,7 +318,7 @@ reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t
 }
 
 void
-stream_write(struct reply_stream *stream, const void *bytes, size_t len)
+reply_stream_write(struct reply_stream *stream, const void *bytes, size_t len)
 {
 	if (stream->left >= 0) {
 		assert((int64_t)len <= stream->left);
@@ -328,20 +328,20 @@ stream_write(struct reply_stream *stream, const void *bytes, size_t len)
 }
 
 struct evbuffer *
-stream_output(struct reply_stream *stream)
+reply_stream_output(struct reply_stream *stream)
 {
-	assert(stream_is_live(stream));
+	assert(reply_stream_is_live(stream));
 	return gate_output(stream->gate);
 }
 
 size_t
-stream_pending(const struct reply_stream *stream)
+reply_stream_pending(const struct reply_stream *stream)
 {
 	return evbuffer_get_length(gate_output(stream->gate));
 }
 
 void
-stream_end(struct reply_stream **stream)
+reply_stream_end(struct reply_stream **stream)
 {
 	struct reply_stream *s = *stream;
 
@@ -351,15 +351,15 @@ stream_end(struct reply_stream **stream)
 }
 
 void
-stream_on_ready(struct reply_stream *stream)
+reply_stream_on_ready(struct reply_stream *stream)
 {
 	stream->ready(stream->arg);
 }
 
 void
-stream_abandon(struct reply_stream *stream)
+reply_stream_abandon(struct reply_stream *stream)
 {
-	stream_gone_fn *gone = stream->gone;
+	reply_stream_gone_fn *gone = stream->gone;
 	void *arg = stream->arg;
 
 	free(stream);
@@ -367,7 +367,7 @@ stream_abandon(struct reply_stream *stream)
 }
 
 bool
-stream_is_live(const struct reply_stream *stream)
+reply_stream_is_live(const struct reply_stream *stream)
 {
 	return stream->left == REPLY_UNTIL_CLOSE;
 }

@@ -53,17 +53,17 @@ void reply_drop(struct http_reply **reply);
  * NULL, and the request is answered, when it has no body to write (HEAD): then neither is ever called. */
 #define REPLY_UNTIL_CLOSE (-1)
 #define REPLY_LOW_WATER (32 * 1024)
-typedef void stream_ready_fn(void *arg);
-typedef void stream_gone_fn(void *arg);
+typedef void reply_stream_ready_fn(void *arg);
+typedef void reply_stream_gone_fn(void *arg);
 struct reply_stream *reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t length,
-    stream_ready_fn *ready, stream_gone_fn *gone, void *arg);
-void stream_write(struct reply_stream *stream, const void *bytes, size_t len);
+    reply_stream_ready_fn *ready, reply_stream_gone_fn *gone, void *arg);
+void reply_stream_write(struct reply_stream *stream, const void *bytes, size_t len);
 /* The stream's output, to which libevent may add by reference. */
-struct evbuffer *stream_output(struct reply_stream *stream);
+struct evbuffer *reply_stream_output(struct reply_stream *stream);
 /* Bytes that wait to be sent. Hold back above a high-water mark of the caller's own. */
-size_t stream_pending(const struct reply_stream *stream);
+size_t reply_stream_pending(const struct reply_stream *stream);
 /* The body is complete. Less than the length that was promised closes the connection, so that the client sees it. */
-void stream_end(struct reply_stream **stream);
+void reply_stream_end(struct reply_stream **stream);
 
 /* For the router, which adds what its pattern captured. */
 struct http_request *reply_own_request(struct http_reply *reply);
@@ -71,8 +71,8 @@ struct http_request *reply_own_request(struct http_reply *reply);
 /* For the gate alone. */
 struct http_reply *reply_new(struct gate *gate, struct http_request *request);
 void reply_abandon(struct http_reply *reply); /* the gate is gone */
-void stream_on_ready(struct reply_stream *stream);
-void stream_abandon(struct reply_stream *stream); /* the gate is gone: frees the stream and tells its owner */
-bool stream_is_live(const struct reply_stream *stream);
+void reply_stream_on_ready(struct reply_stream *stream);
+void reply_stream_abandon(struct reply_stream *stream); /* the gate is gone: frees the stream and tells its owner */
+bool reply_stream_is_live(const struct reply_stream *stream);
 
 #endif
