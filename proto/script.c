@@ -18,9 +18,8 @@ is_name_byte(char c)
 	return isalnum((unsigned char)c) || c == '_';
 }
 
-/* How many bytes at s are a variable's name. */
-static size_t
-name_len(const char *s)
+size_t
+script_name_len(const char *s)
 {
 	size_t len = 0;
 
@@ -35,7 +34,7 @@ bool
 script_may_set(const char *name)
 {
 	static const char *const readonly[] = { "UID", "EUID", "PPID", "BASHOPTS", "SHELLOPTS", "BASH_VERSINFO" };
-	size_t len = name_len(name);
+	size_t len = script_name_len(name);
 
 	if (len == 0 || name[len] != '\0')
 		return false;
@@ -63,7 +62,7 @@ static const char *
 add_reference(struct buf *b, const char *dollar)
 {
 	const char *name = dollar + 1 + (dollar[1] == '{');
-	size_t len = name_len(name);
+	size_t len = script_name_len(name);
 
 	if (len > 0 && (dollar[1] != '{' || name[len] == '}')) {
 		buf_addf(b, "${%.*s}", (int)len, name);
@@ -147,7 +146,7 @@ has_open_heredoc(const char *text, struct heredoc *doc)
 		at += 2 + doc->tabs;
 		at += strspn(at, " \t'\"\\");
 		doc->word = at;
-		doc->len = name_len(at);
+		doc->len = script_name_len(at);
 		if (doc->len > 0 && !has_end(next_line(at), doc))
 			return true;
 	}

@@ -27,5 +27,7 @@ bool script_make(const struct job_spec *job, const struct env *environment, cons
 
 /* [A-Za-z_][A-Za-z0-9_]*, and not one of the variables that a shell refuses to set (UID, PPID ...). */
 bool script_may_set(const char *name);
+/* How many bytes at the start of s are a variable's name; 0: none is there. */
+size_t script_name_len(const char *s);
 
 #endif

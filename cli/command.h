@@ -1,0 +1,19 @@
+/* A command of the davit program. main.c has the table; each command is one file. */
+#ifndef DAVIT_CLI_COMMAND_H
+#define DAVIT_CLI_COMMAND_H
+
+/* Exit codes of every command. */
+enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
+
+struct command {
+	const char *name;
+	const char *arguments; /* as shown behind the name: "[FILE]" */
+	const char *help;      /* one line */
+	/* argv[0] is the command's name. Returns the exit code; EXIT_USAGE prints the command's usage. */
+	int (*run)(int argc, char **argv);
+};
+
+int lint_run(int argc, char **argv);
+int plan_run(int argc, char **argv);
+
+#endif

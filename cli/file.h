@@ -1,0 +1,14 @@
+/* The pipeline file that a command works on. */
+#ifndef DAVIT_CLI_FILE_H
+#define DAVIT_CLI_FILE_H
+
+#include <stdbool.h>
+
+#include "proto/err.h"
+#include "proto/plan.h"
+
+/* Reads the file and makes its plan. path NULL: daocloud.yml, or davit.yml when there is none; "-": standard input.
+ * Prints warnings and the error to stderr. NULL when there was an error. */
+struct plan *file_plan(const char *path);
+
+#endif

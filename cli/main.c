@@ -1,0 +1,81 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+static int help_run(int argc, char **argv);
+
+/* clang-format off */
+static const struct command commands[] = {
+	{ "lint", "[FILE]", "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
+	{ "plan", "[FILE]", "print the jobs that a pipeline file comes to, as JSON", plan_run },
+	{ "help", "[COMMAND]", "say what a command does", help_run },
+};
+/* clang-format on */
+
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *
+find(const char *name)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+print_commands(FILE *out)
+{
+	fputs("usage: davit COMMAND [ARGUMENT ...]\n\n", out);
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		fprintf(out, "  %-6s %-16s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+}
+
+static int
+help_run(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc == 1) {
+		print_commands(stdout);
+		return EXIT_OK;
+	}
+	command = find(argv[1]);
+	if (argc > 2 || command == NULL)
+		return EXIT_USAGE;
+	printf("usage: davit %s %s\n%s\n", command->name, command->arguments, command->help);
+	return EXIT_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc >= 2 ? argv[1] : "";
+	const struct command *command;
+	int code;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("davit " PACKAGE_VERSION);
+		return EXIT_OK;
+	}
+	command = find(name);
+	if (command == NULL) {
+		if (argc >= 2)
+			fprintf(stderr, "davit: unknown command \"%s\"\n", name);
+		print_commands(stderr);
+		return EXIT_USAGE;
+	}
+	code = command->run(argc - 1, argv + 1);
+	if (code == EXIT_USAGE)
+		fprintf(stderr, "usage: davit %s %s\n", command->name, command->arguments);
+	if (fflush(stdout) != 0 && code == EXIT_OK) {
+		perror("davit: standard output");
+		code = EXIT_PROBLEM;
+	}
+	return code;
+}

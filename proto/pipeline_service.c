@@ -1,0 +1,265 @@
+/* services: a list of names, or of mappings {name, image, env, ready}. */
+#include "proto/pipeline_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "proto/nearest.h"
+#include "proto/units.h"
+
+#define SERVICE_MAX 16
+#define READY_TIMEOUT_S 60
+
+/* What a bare name stands for: the versions that the files of the time still work with. */
+static const struct {
+	const char *name;
+	const char *image;
+	unsigned port; /* accepts when the service is ready */
+} known[] = {
+	{ "mysql", "mysql:5.7", 3306 },
+	{ "mariadb", "mariadb:10", 3306 },
+	{ "postgres", "postgres:16", 5432 },
+	{ "postgresql", "postgres:16", 5432 },
+	{ "redis", "redis:7", 6379 },
+	{ "mongodb", "mongo:4.4", 27017 },
+	{ "mongo", "mongo:4.4", 27017 },
+	{ "memcached", "memcached:1", 11211 },
+	{ "rabbitmq", "rabbitmq:3", 5672 },
+	{ "influxdb", "influxdb:1.8", 8086 },
+};
+
+/* What an image wants to hear before it starts without questions: an open door, as nobody but the job reaches it. */
+static const struct {
+	const char *image;
+	const char *name;
+	const char *value;
+	const char *unless; /* the user's own choice of another way */
+} defaults[] = {
+	{ "mysql", "MYSQL_ALLOW_EMPTY_PASSWORD", "yes", "MYSQL_ROOT_PASSWORD" },
+	{ "mysql", "MYSQL_DATABASE", "test", "MYSQL_DATABASE" },
+	{ "mariadb", "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD", "yes", "MARIADB_ROOT_PASSWORD" },
+	{ "mariadb", "MARIADB_DATABASE", "test", "MARIADB_DATABASE" },
+	{ "postgres", "POSTGRES_HOST_AUTH_METHOD", "trust", "POSTGRES_PASSWORD" },
+};
+
+/* The last part of an image's name without tag and digest: "mysql" of "registry:5000/library/mysql:5.6". */
+static struct str
+base_name(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *base = slash != NULL ? slash + 1 : image;
+
+	return (struct str){ base, strcspn(base, ":@") };
+}
+
+/* The row of known[]; its size: none. */
+static size_t
+find_known(struct str name)
+{
+	size_t i = 0;
+
+	while (i < sizeof(known) / sizeof(known[0]) && !str_is(name, known[i].name))
+		i++;
+	return i;
+}
+
+static bool
+is_known(size_t row)
+{
+	return row < sizeof(known) / sizeof(known[0]);
+}
+
+static bool
+has_var(const struct env *env, const char *name)
+{
+	for (size_t i = 0; i < env->count; i++)
+		if (strcmp(env->vars[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+add_defaults(struct service_spec *service)
+{
+	struct str image = base_name(service->image);
+
+	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+		if (str_is(image, defaults[i].image) && !has_var(&service->env, defaults[i].name) &&
+		    !has_var(&service->env, defaults[i].unless))
+			env_add(&service->env, defaults[i].name, defaults[i].value);
+}
+
+/* A host name that containers' resolvers take. */
+static bool
+is_host_name(const char *name)
+{
+	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len <= 63 && name[len] == '\0' && strchr("._-", name[0]) == NULL &&
+	       strchr("._-", name[len - 1]) == NULL;
+}
+
+/* Fills what was not written, and checks the name. */
+static bool
+complete(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
+{
+	struct service_spec *service = &job->services[job->service_count - 1];
+	size_t row;
+
+	if (!is_host_name(service->name))
+		return yml_err(p->doc, node, p->err,
+		    "\"%.60s\" is no host name for a service; use a-z, 0-9, -, or write name: and image:",
+		    service->name);
+	for (size_t i = 0; i + 1 < job->service_count; i++)
+		if (strcmp(job->services[i].name, service->name) == 0)
+			return yml_err(p->doc, node, p->err,
+			    "two services have the name \"%.60s\"; write name: and image: apart", service->name);
+	if (service->ready_port == 0) {
+		row = find_known(base_name(service->image));
+		if (!is_known(row))
+			row = find_known(str_of(service->name));
+		if (is_known(row))
+			service->ready_port = known[row].port;
+	}
+	add_defaults(service);
+	return true;
+}
+
+/* "mysql", or an image: "mysql:5.6". */
+static bool
+read_bare(struct pipeline *p, const struct yml_node *node, struct service_spec *service)
+{
+	size_t row;
+
+	if (!pipeline_read_image(p, node, "services", &service->image))
+		return false;
+	service->name = str_dup(base_name(service->image));
+	if (strcmp(service->name, service->image) != 0)
+		return true; /* with a tag or a path: the image that is meant */
+	free(service->image);
+	row = find_known(str_of(service->name));
+	service->image = is_known(row) ? xstrdup(known[row].image) : xasprintf("%s:latest", service->name);
+	if (!is_known(row))
+		pipeline_warn(p, node,
+		    "no service \"%.60s\" is known; its image is %.60s:latest, and it counts as ready once it runs",
+		    service->name, service->name);
+	return true;
+}
+
+static bool
+read_port(struct pipeline *p, const struct yml_node *node, unsigned *port)
+{
+	uint64_t n;
+
+	if (!yml_to_u64(node, 65535, &n) || n == 0)
+		return pipeline_wants(p, node, "ready", "a TCP port such as 5432");
+	*port = (unsigned)n;
+	return true;
+}
+
+/* ready: 5432, or {tcp: 5432, timeout: 30s}. */
+static bool
+read_ready(struct pipeline *p, const struct yml_node *node, struct service_spec *service)
+{
+	uint64_t seconds;
+
+	if (yml_type(node) != YML_MAPPING)
+		return read_port(p, node, &service->ready_port);
+	for (size_t i = 0; i < yml_count(node); i++) {
+		const struct yml_node *key = yml_key_at(node, i), *value = yml_at(node, i);
+
+		if (strcmp(yml_text(key), "tcp") == 0) {
+			if (!read_port(p, value, &service->ready_port))
+				return false;
+		} else if (strcmp(yml_text(key), "timeout") == 0) {
+			if (!units_duration(str_of(yml_text(value)), 3600, &seconds) || seconds == 0)
+				return pipeline_wants(p, value, "timeout", "a duration from 1s to 1h");
+			service->ready_timeout_s = (unsigned)seconds;
+		} else {
+			return yml_err(
+			    p->doc, key, p->err, "unknown key \"%.60s\"; ready: has tcp and timeout", yml_text(key));
+		}
+	}
+	return true;
+}
+
+static bool
+read_key(struct pipeline *p, const struct yml_node *key, const struct yml_node *value, struct service_spec *service)
+{
+	static const char *const keys[] = { "name", "image", "env", "ready" };
+	struct nearest near = nearest_to(yml_text(key));
+	char hint[100];
+
+	if (strcmp(yml_text(key), "name") == 0) {
+		if (yml_type(value) != YML_SCALAR)
+			return pipeline_wants(p, value, "name", "a text");
+		service->name = xstrdup(yml_text(value));
+		return true;
+	}
+	if (strcmp(yml_text(key), "image") == 0)
+		return pipeline_read_image(p, value, "image", &service->image);
+	if (strcmp(yml_text(key), "env") == 0)
+		return pipeline_read_env(p, value, PIPELINE_ENV_SERVICE, &service->env);
+	if (strcmp(yml_text(key), "ready") == 0)
+		return read_ready(p, value, service);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		nearest_offer(&near, keys[i]);
+	return yml_err(
+	    p->doc, key, p->err, "unknown key \"%.60s\" in a service%s", yml_text(key), nearest_hint(&near, hint));
+}
+
+static bool
+read_mapping(struct pipeline *p, const struct yml_node *node, struct service_spec *service)
+{
+	size_t row;
+
+	for (size_t i = 0; i < yml_count(node); i++)
+		if (!read_key(p, yml_key_at(node, i), yml_at(node, i), service))
+			return false;
+	if (service->name == NULL && service->image == NULL)
+		return yml_err(p->doc, node, p->err, "a service needs name: or image:");
+	if (service->name == NULL)
+		service->name = str_dup(base_name(service->image));
+	if (service->image == NULL) {
+		row = find_known(str_of(service->name));
+		if (!is_known(row))
+			return yml_err(
+			    p->doc, node, p->err, "no service \"%.60s\" is known; write its image:", service->name);
+		service->image = xstrdup(known[row].image);
+	}
+	return true;
+}
+
+static bool
+read_service(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
+{
+	struct service_spec *service;
+	bool ok;
+
+	if (yml_type(node) == YML_NULL)
+		return true;
+	if (yml_type(node) == YML_SEQUENCE)
+		return pipeline_wants(p, node, "services", "a name or a mapping");
+	if (job->service_count == SERVICE_MAX)
+		return yml_err(p->doc, node, p->err, "more than %d services", SERVICE_MAX);
+	job->services = xrealloc(job->services, (job->service_count + 1) * sizeof(*job->services));
+	service = &job->services[job->service_count++];
+	*service = (struct service_spec){ .ready_timeout_s = READY_TIMEOUT_S };
+	ok = yml_type(node) == YML_MAPPING ? read_mapping(p, node, service) : read_bare(p, node, service);
+	return ok && complete(p, node, job);
+}
+
+bool
+pipeline_read_services(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
+{
+	if (yml_type(node) == YML_MAPPING)
+		return yml_err(p->doc, node, p->err,
+		    "services is a list here, not the mapping of a compose file; write - {name: %.40s, image: ...}",
+		    yml_count(node) > 0 ? yml_text(yml_key_at(node, 0)) : "db");
+	if (yml_type(node) == YML_SCALAR)
+		return read_service(p, node, job);
+	for (size_t i = 0; i < yml_count(node); i++)
+		if (!read_service(p, yml_at(node, i), job))
+			return false;
+	return true;
+}
