@@ -1,0 +1,39 @@
+/* Plans a build: brings its commit into the repository's mirror, reads daocloud.yml (or davit.yml) at that commit, and
+ * makes the plan. The workspace of the jobs is prepared on the side, so that it is there when they are claimed.
+ *
+ *   fetch -> read daocloud.yml -> (read davit.yml) -> done
+ *
+ * A file that is wrong or missing is the change's failure; what the network or the forge denies is an error, after a
+ * few attempts where another one may help. */
+#ifndef DAVIT_SCHEDULER_PLANNER_H
+#define DAVIT_SCHEDULER_PLANNER_H
+
+#include <stdbool.h>
+
+#include "proto/plan.h"
+#include "server/store/records.h"
+
+struct git;
+struct loop;
+struct planner;
+struct planner_op;
+
+struct planner_result {
+	struct plan *plan;      /* the callback's; NULL: */
+	enum build_state state; /* BUILD_FAILED or BUILD_ERROR */
+	char reason[256];       /* "daocloud.yml:3:5: unknown key ..." */
+};
+
+typedef void planner_fn(void *arg, struct planner_result *result);
+
+/* full_clone: workspaces have all history. */
+struct planner *planner_new(struct loop *loop, struct git *git, bool full_clone);
+/* All operations must have ended or been cancelled. Accepts NULL. */
+void planner_free(struct planner **planner);
+/* Both records are lent until the end of the operation; git_conf's deadlines bound it. */
+struct planner_op *planner_start(
+    struct planner *planner, const struct build *build, const struct repo *repo, planner_fn *fn, void *arg);
+/* Accepts NULL inside. */
+void planner_cancel(struct planner_op **op);
+
+#endif

@@ -1,0 +1,283 @@
+#include "server/scheduler/planning.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "proto/mem.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/scheduler/leases.h"
+#include "server/scheduler/planner.h"
+
+#define RETRY_MS 500
+
+enum planning_state { PLANNING_REPO, PLANNING_PLAN, PLANNING_RECORD, PLANNING_END };
+
+/* One build on its way from accepted to queued. */
+struct item {
+	LIST_ENTRY(item) link;
+	struct planning *planning;
+	enum planning_state state;
+	char id[24]; /* of its lease */
+	struct build *build;
+	struct repo *repo;
+	struct store_op *op;
+	struct planner_op *planner_op;
+	struct planner_result result;
+	struct timer *retry;
+};
+
+struct planning {
+	struct loop *loop;
+	struct store *store;
+	struct planner *planner;
+	struct leases *leases;
+	unsigned max;
+	unsigned count;
+	LIST_HEAD(, item) items;
+	struct store_op *claim_op;
+	bool claim_again;
+	bool draining;
+};
+
+static void enter_repo(struct item *item);
+static void enter_plan(struct item *item);
+static void enter_record(struct item *item);
+static void enter_end(struct item *item);
+static void claim(struct planning *p);
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*enter)(struct item *item);
+} states[] = {
+	[PLANNING_REPO]   = { "repository", enter_repo },
+	[PLANNING_PLAN]   = { "plan",       enter_plan },
+	[PLANNING_RECORD] = { "record",     enter_record },
+	[PLANNING_END]    = { "end",        enter_end },
+};
+/* clang-format on */
+
+/* The only place where the state changes. item may be gone when it returns. */
+static void
+item_step(struct item *item, enum planning_state next)
+{
+	log_debug("build %s: planning: %s -> %s", item->id, states[item->state].name, states[next].name);
+	store_cancel(&item->op);
+	planner_cancel(&item->planner_op);
+	timer_stop(item->retry);
+	item->state = next;
+	states[next].enter(item);
+}
+
+/* What Redis cannot take now is offered again: the lease bounds it, since planning_drop() ends a lost one. */
+static void
+item_retry(struct item *item, const struct err *err)
+{
+	log_debug("build %s: planning: %s: %s", item->id, states[item->state].name, err->text);
+	timer_start(item->retry, RETRY_MS);
+}
+
+static void
+on_retry(void *arg)
+{
+	struct item *item = arg;
+
+	item_step(item, item->state);
+}
+
+static void
+item_fail(struct item *item, enum build_state state, const char *reason)
+{
+	item->result = (struct planner_result){ .state = state };
+	snprintf(item->result.reason, sizeof(item->result.reason), "%s", reason);
+	item_step(item, PLANNING_RECORD);
+}
+
+static void
+on_repo(void *arg, struct repo *repo, const struct err *err)
+{
+	struct item *item = arg;
+
+	item->op = NULL;
+	if (err == NULL) {
+		item->repo = repo;
+		item_step(item, PLANNING_PLAN);
+	} else if (err->code == ERR_NOT_FOUND) {
+		item_fail(item, BUILD_ERROR, "the repository was removed");
+	} else {
+		item_retry(item, err);
+	}
+}
+
+static void
+enter_repo(struct item *item)
+{
+	item->op = store_repo_get(item->planning->store, item->build->repo, on_repo, item);
+}
+
+static void
+on_planned(void *arg, struct planner_result *result)
+{
+	struct item *item = arg;
+
+	item->planner_op = NULL;
+	item->result = *result;
+	item_step(item, PLANNING_RECORD);
+}
+
+static void
+enter_plan(struct item *item)
+{
+	item->planner_op = planner_start(item->planning->planner, item->build, item->repo, on_planned, item);
+}
+
+static void
+on_recorded(void *arg, const struct err *err)
+{
+	struct item *item = arg;
+
+	item->op = NULL;
+	if (err == NULL) {
+		log_info("build %s: %s", item->id, item->result.plan != NULL ? "planned" : item->result.reason);
+		item_step(item, PLANNING_END);
+	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
+		log_info("build %s: its plan is not wanted any more: %s", item->id, err->text);
+		item_step(item, PLANNING_END);
+	} else {
+		item_retry(item, err);
+	}
+}
+
+static void
+enter_record(struct item *item)
+{
+	struct store *store = item->planning->store;
+	struct build *b = item->build;
+
+	if (item->result.plan != NULL)
+		item->op = store_planned(store, b->build, b->token, item->result.plan, on_recorded, item);
+	else
+		item->op = store_plan_failed(
+		    store, b->build, b->token, item->result.state, item->result.reason, on_recorded, item);
+}
+
+static void
+item_free(struct item *item)
+{
+	store_cancel(&item->op);
+	planner_cancel(&item->planner_op);
+	timer_free(&item->retry);
+	leases_drop(item->planning->leases, item->id);
+	LIST_REMOVE(item, link);
+	item->planning->count--;
+	plan_free(&item->result.plan);
+	repo_free(&item->repo);
+	build_free(&item->build);
+	free(item);
+}
+
+static void
+enter_end(struct item *item)
+{
+	struct planning *p = item->planning;
+
+	item_free(item);
+	claim(p);
+}
+
+static void
+item_start(struct planning *p, struct build *build)
+{
+	struct item *item = xcalloc(1, sizeof(*item));
+
+	item->planning = p;
+	item->build = build;
+	snprintf(item->id, sizeof(item->id), "%" PRId64, build->build);
+	item->retry = timer_new(p->loop, on_retry, item);
+	LIST_INSERT_HEAD(&p->items, item, link);
+	p->count++;
+	leases_hold(p->leases, item->id, build->token);
+	item_step(item, PLANNING_REPO);
+}
+
+static void
+on_claim(void *arg, struct build *build, const struct err *err)
+{
+	struct planning *p = arg;
+
+	p->claim_op = NULL;
+	if (err != NULL) /* the scheduler's tick, or Redis coming up, wakes us again */
+		log_debug("planning: claim: %s", err->text);
+	else if (build != NULL) {
+		item_start(p, build);
+		claim(p);
+	} else if (p->claim_again)
+		claim(p);
+}
+
+static void
+claim(struct planning *p)
+{
+	if (p->claim_op != NULL) {
+		p->claim_again = true;
+		return;
+	}
+	if (p->draining || p->count >= p->max)
+		return;
+	p->claim_again = false;
+	p->claim_op = store_plan_claim(p->store, on_claim, p);
+}
+
+struct planning *
+planning_new(struct loop *loop, struct store *store, struct planner *planner, struct leases *leases, unsigned max)
+{
+	struct planning *p = xcalloc(1, sizeof(*p));
+
+	assert(max > 0);
+	*p = (struct planning){ .loop = loop, .store = store, .planner = planner, .leases = leases, .max = max };
+	LIST_INIT(&p->items);
+	return p;
+}
+
+void
+planning_free(struct planning **planning)
+{
+	struct planning *p = *planning;
+
+	if (p == NULL)
+		return;
+	*planning = NULL;
+	store_cancel(&p->claim_op);
+	while (!LIST_EMPTY(&p->items))
+		item_free(LIST_FIRST(&p->items));
+	free(p);
+}
+
+void
+planning_wake(struct planning *p)
+{
+	claim(p);
+}
+
+void
+planning_drain(struct planning *p)
+{
+	p->draining = true;
+}
+
+void
+planning_drop(struct planning *p, const char *id)
+{
+	struct item *item;
+
+	LIST_FOREACH(item, &p->items, link)
+	if (strcmp(item->id, id) == 0) {
+		item_step(item, PLANNING_END);
+		return;
+	}
+}

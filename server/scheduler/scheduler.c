@@ -1,0 +1,307 @@
+#include "server/scheduler/scheduler.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "proto/mem.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/scheduler/leases.h"
+#include "server/scheduler/planning.h"
+
+#define RETRY_MS 1000
+#define TICK_MAX_MS 60000
+
+/* A left job on its way back into the queue. */
+struct requeue {
+	LIST_ENTRY(requeue) link;
+	struct scheduler *scheduler;
+	struct store_op *op;
+	struct job *job;
+};
+
+struct scheduler {
+	struct scheduler_deps deps;
+	struct leases *leases;
+	struct planning *planning;
+	struct timer *tick;        /* when something is due, or is to be tried again */
+	struct store_op *start_op; /* registration, then what an earlier process left */
+	struct store_op *claim_op;
+	struct store_op *promote_op;
+	LIST_HEAD(, requeue) requeues;
+	bool started; /* registered, the left jobs known */
+	bool draining;
+	bool claim_again;   /* woken while a claim was under way */
+	bool promote_again; /* likewise */
+};
+
+static void claim(struct scheduler *s);
+static void promote(struct scheduler *s);
+static void start(struct scheduler *s);
+
+static void
+look_at_everything(struct scheduler *s)
+{
+	planning_wake(s->planning);
+	claim(s);
+	promote(s);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct scheduler *s = arg;
+
+	if (s->started)
+		look_at_everything(s);
+	else
+		start(s);
+}
+
+/* One path for what Redis did not take now: the tick tries everything again. */
+static void
+try_later(struct scheduler *s, const char *what, const struct err *err)
+{
+	if (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT)
+		log_debug("scheduler: %s: %s", what, err->text);
+	else
+		log_warn("scheduler: %s: %s", what, err->text);
+	timer_start(s->tick, RETRY_MS);
+}
+
+/* --- claims --- */
+
+static void
+on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
+{
+	struct scheduler *s = arg;
+
+	s->claim_op = NULL;
+	if (err != NULL) {
+		try_later(s, "claim", err);
+		return;
+	}
+	if (job != NULL) {
+		leases_hold(s->leases, job->id, job->token);
+		s->deps.on_claimed(s->deps.arg, job, build);
+		claim(s);
+	} else if (s->claim_again) {
+		claim(s);
+	}
+}
+
+static void
+claim(struct scheduler *s)
+{
+	if (s->claim_op != NULL) {
+		s->claim_again = true;
+		return;
+	}
+	if (!s->started || s->draining || s->deps.free_slots(s->deps.arg) == 0)
+		return;
+	s->claim_again = false;
+	s->claim_op = store_job_claim(s->deps.store, "", on_claim, s);
+}
+
+void
+scheduler_slots_changed(struct scheduler *s)
+{
+	claim(s);
+}
+
+void
+scheduler_release(struct scheduler *s, const char *job)
+{
+	leases_drop(s->leases, job);
+	claim(s);
+}
+
+/* --- what is due, what was left --- */
+
+static void
+leave_to_app(struct scheduler *s, struct job_list *jobs)
+{
+	for (size_t i = 0; i < jobs->count; i++) {
+		struct job *job = xcalloc(1, sizeof(*job));
+
+		*job = jobs->items[i];
+		jobs->items[i] = (struct job){ 0 };
+		s->deps.on_left(s->deps.arg, job);
+	}
+	job_list_fini(jobs);
+}
+
+static void
+on_promoted(void *arg, struct store_promoted promoted, const struct err *err)
+{
+	struct scheduler *s = arg;
+	int64_t next = promoted.next_ms;
+
+	s->promote_op = NULL;
+	if (err != NULL) {
+		try_later(s, "promote", err);
+		return;
+	}
+	leave_to_app(s, &promoted.expired);
+	if (next < 0 || next > TICK_MAX_MS)
+		next = TICK_MAX_MS;
+	timer_start(s->tick, next + 1);
+	if (s->promote_again)
+		promote(s);
+}
+
+static void
+promote(struct scheduler *s)
+{
+	if (s->promote_op != NULL) {
+		s->promote_again = true;
+		return;
+	}
+	if (!s->started)
+		return;
+	s->promote_again = false;
+	s->promote_op = store_promote(s->deps.store, on_promoted, s);
+}
+
+static void
+requeue_free(struct requeue *r)
+{
+	LIST_REMOVE(r, link);
+	store_cancel(&r->op);
+	job_free(&r->job);
+	free(r);
+}
+
+/* A failure needs no retry of its own: the job's lease runs out again, and it comes back as left. */
+static void
+on_requeued(void *arg, const struct err *err)
+{
+	struct requeue *r = arg;
+
+	r->op = NULL;
+	if (err != NULL && err->code != ERR_CONFLICT)
+		log_warn("job %s: not put back yet: %s", r->job->id, err->text);
+	else if (err == NULL)
+		log_info("job %s: put back into the queue", r->job->id);
+	requeue_free(r);
+}
+
+void
+scheduler_requeue(struct scheduler *s, struct job **job, const char *reason)
+{
+	struct requeue *r = xcalloc(1, sizeof(*r));
+
+	r->scheduler = s;
+	r->job = *job;
+	*job = NULL;
+	LIST_INSERT_HEAD(&s->requeues, r, link);
+	r->op = store_job_requeue(s->deps.store, r->job->id, r->job->token, 0, reason, on_requeued, r);
+}
+
+/* --- start --- */
+
+static void
+on_left(void *arg, struct job_list jobs, const struct err *err)
+{
+	struct scheduler *s = arg;
+
+	s->start_op = NULL;
+	if (err != NULL) {
+		try_later(s, "jobs of an earlier process", err);
+		return;
+	}
+	s->started = true;
+	leave_to_app(s, &jobs);
+	leases_start(s->leases);
+	look_at_everything(s);
+}
+
+static void
+on_registered(void *arg, int64_t epoch, const struct err *err)
+{
+	struct scheduler *s = arg;
+
+	s->start_op = NULL;
+	if (err != NULL) {
+		try_later(s, "registration", err);
+		return;
+	}
+	log_info("node %s: epoch %lld", s->deps.node_name, (long long)epoch);
+	s->start_op = store_running(s->deps.store, s->deps.node_name, on_left, s);
+}
+
+static void
+start(struct scheduler *s)
+{
+	if (s->start_op == NULL)
+		s->start_op = store_node_register(s->deps.store, &s->deps.node, on_registered, s);
+}
+
+static void
+on_lease(void *arg, const char *id, enum store_lease_state state)
+{
+	struct scheduler *s = arg;
+
+	if (strchr(id, '.') == NULL)
+		planning_drop(s->planning, id);
+	else
+		s->deps.on_stop(s->deps.arg, id, state == STORE_LEASE_LOST);
+}
+
+struct scheduler *
+scheduler_new(const struct scheduler_deps *deps)
+{
+	struct scheduler *s = xcalloc(1, sizeof(*s));
+
+	s->deps = *deps;
+	LIST_INIT(&s->requeues);
+	s->tick = timer_new(deps->loop, on_tick, s);
+	s->leases = leases_new(deps->loop, deps->store, deps->lease_ms, on_lease, s);
+	s->planning = planning_new(deps->loop, deps->store, deps->planner, s->leases, deps->planning_max);
+	return s;
+}
+
+void
+scheduler_free(struct scheduler **scheduler)
+{
+	struct scheduler *s = *scheduler;
+
+	if (s == NULL)
+		return;
+	*scheduler = NULL;
+	store_cancel(&s->start_op);
+	store_cancel(&s->claim_op);
+	store_cancel(&s->promote_op);
+	while (!LIST_EMPTY(&s->requeues))
+		requeue_free(LIST_FIRST(&s->requeues));
+	planning_free(&s->planning);
+	leases_free(&s->leases);
+	timer_free(&s->tick);
+	free(s);
+}
+
+void
+scheduler_wake(struct scheduler *s, const char *line)
+{
+	if (strcmp(line, "up") == 0)
+		on_tick(s);
+	else if (!s->started)
+		return; /* the start looks at everything */
+	else if (strcmp(line, "planning") == 0)
+		planning_wake(s->planning);
+	else if (strcmp(line, "queue") == 0)
+		claim(s);
+	else if (strcmp(line, "delayed") == 0)
+		promote(s);
+	else if (strncmp(line, "cancel ", 7) == 0)
+		s->deps.on_stop(s->deps.arg, line + 7, false);
+}
+
+void
+scheduler_drain(struct scheduler *s)
+{
+	s->draining = true;
+	planning_drain(s->planning);
+}

@@ -1,0 +1,55 @@
+/* The Scheduler: plans accepted builds, claims queued jobs for free slots, keeps the leases, brings back what is due
+ * and what a dead node left. Event-driven: it moves when the store wakes it, when a slot becomes free, and when
+ * something is due. It belongs to app.c, which hands the claimed jobs to the builder.
+ *
+ * Every claimed job ends with scheduler_release(): then its lease is no longer renewed and its slot is asked for again.
+ */
+#ifndef DAVIT_SCHEDULER_SCHEDULER_H
+#define DAVIT_SCHEDULER_SCHEDULER_H
+
+#include <stdint.h>
+
+#include "server/store/store.h"
+
+struct loop;
+struct planner;
+struct scheduler;
+
+struct scheduler_deps {
+	struct loop *loop;
+	struct store *store;
+	struct planner *planner;
+	struct store_node node; /* strings are borrowed for the scheduler's life */
+	const char *node_name;
+	int64_t lease_ms;
+	unsigned planning_max; /* builds planned at the same time */
+
+	/* Slots that could take a job now. */
+	unsigned (*free_slots)(void *arg);
+	/* A job for one of them, with its build and change; both are handed over. */
+	void (*on_claimed)(void *arg, struct job *job, struct build *build);
+	/* A claimed job is to end: somebody cancelled it (lost false), or its lease is no longer ours: then nothing
+	 * more about it may be written, only its container is to go. May come more than once. */
+	void (*on_stop)(void *arg, const char *job, bool lost);
+	/* A job that an earlier process or another node claimed and left: remove what is left of its container, then
+	 * scheduler_requeue() it. Handed over. */
+	void (*on_left)(void *arg, struct job *job);
+	void *arg;
+};
+
+/* deps is copied. Nothing happens before the store's first "up". */
+struct scheduler *scheduler_new(const struct scheduler_deps *deps);
+/* Claims stay in Redis; an unfinished planning is dropped and comes back. Accepts NULL. */
+void scheduler_free(struct scheduler **scheduler);
+/* A line of store_on_wake; those for others are ignored. */
+void scheduler_wake(struct scheduler *scheduler, const char *line);
+/* Slots may have become free (an engine came up). */
+void scheduler_slots_changed(struct scheduler *scheduler);
+/* The claimed job is finished, requeued or lost. */
+void scheduler_release(struct scheduler *scheduler, const char *job);
+/* Puts a left job back into the queue, with the reason that people see; frees it. */
+void scheduler_requeue(struct scheduler *scheduler, struct job **job, const char *reason);
+/* No further claims, for a stop; what was claimed goes on. */
+void scheduler_drain(struct scheduler *scheduler);
+
+#endif
