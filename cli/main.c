@@ -8,6 +8,12 @@ static int help_run(int argc, char **argv);
 
 /* clang-format off */
 static const struct command commands[] = {
+	{ "repo", "add ID --clone URL [OPTION VALUE ...] | list | show ID | remove ID",
+	  "the repositories that are built", repo_run },
+	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
+	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
+	{ "cancel", "BUILD", "end a build", cancel_run },
+	{ "rerun", "BUILD", "build the same change again", rerun_run },
 	{ "lint", "[FILE]", "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
 	{ "plan", "[FILE]", "print the jobs that a pipeline file comes to, as JSON", plan_run },
 	{ "help", "[COMMAND]", "say what a command does", help_run },
@@ -30,7 +36,8 @@ print_commands(FILE *out)
 {
 	fputs("usage: davit COMMAND [ARGUMENT ...]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-6s %-16s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+		fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+	fputs("\nDAVIT_URL names the server, DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds its admin token.\n", out);
 }
 
 static int

@@ -1,0 +1,38 @@
+/* The CLI's side of the API: one request after the other, each run to its end in a reactor of its own.
+ * DAVIT_URL names the server (http://127.0.0.1:8080), DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds the admin token.
+ */
+#ifndef DAVIT_CLI_CLIENT_H
+#define DAVIT_CLI_CLIENT_H
+
+#include <stdbool.h>
+
+#include "proto/err.h"
+#include "proto/json.h"
+#include "proto/str.h"
+
+struct client;
+
+/* NULL after saying on standard error what is wrong with the environment. */
+struct client *client_new(void);
+void client_free(struct client **client);
+
+/* Says it on standard error; gives the exit code for it. */
+int client_fail(const struct err *err);
+
+/* One request; body "" for none. *ret (NULL: not wanted) is the reply's JSON, to be freed. An answer that is not 2xx is
+ * an error with the server's own words. */
+bool client_call(
+    struct client *client, const char *method, const char *path, struct str body, struct json **ret, struct err *err);
+
+/* GET path, asked again at each event of the server until enough() says that the answer will do; then as client_call.
+ */
+typedef bool client_enough_fn(const struct json_value *value);
+bool client_wait(struct client *client, const char *path, client_enough_fn *enough, struct json **ret, struct err *err);
+
+/* Bytes of a long answer as they come; false ends it, which is a success. */
+typedef bool client_bytes_fn(void *arg, struct str bytes);
+/* last_event_id "" for none. */
+bool client_stream(struct client *client, const char *path, const char *last_event_id, client_bytes_fn *fn, void *arg,
+    struct err *err);
+
+#endif
