@@ -3,8 +3,9 @@
  * bytes in the turn in which they were appended.
  *
  * A log exists in memory while it is written or followed. Followers share the bytes of its end; one that lags behind
- * reads the file and loses nothing. Reads and writes are of at most 64 KiB and go straight to the page cache; syncing
- * and removing is done by core/disk. */
+ * reads the file and loses nothing. Reads and writes are small and go straight to the page cache; syncing and removing
+ * is done by core/disk. Output that comes in crumbs shares records (up to 50 ms and 64 KiB of one stream in each), and
+ * a log has at most 500,000 of them, so that an index stays below 64 MB. */
 #ifndef DAVIT_STORE_LOG_STORE_H
 #define DAVIT_STORE_LOG_STORE_H
 
@@ -22,7 +23,7 @@ struct log_store;
 struct log_writer;
 struct loop;
 
-enum { LOG_READ_MAX = 65536, LOG_NAME_MAX = 64 };
+enum { LOG_READ_MAX = 65536, LOG_NAME_MAX = 64, LOG_RECORDS_MAX = 500000 };
 
 /* Which attempt of which job: job 2 of build 17, attempt 1. */
 struct log_id {
@@ -44,13 +45,15 @@ enum log_kind {
 /* One record of the index. */
 struct log_record {
 	enum log_kind kind;
-	uint64_t offset;  /* in the log; of the first byte, for kinds without bytes of the next one */
-	uint32_t length;  /* bytes of the log that it stands for */
-	unsigned segment; /* 1, 2, ...; 0: before the first, or between two */
-	int64_t wall_ms;  /* when its first byte came */
-	uint64_t raw[2];  /* bytes that the engine had delivered of stdout and stderr when its last byte came */
-	int exit_code;    /* of LOG_END; else 0 */
-	char name[LOG_NAME_MAX + 1]; /* of LOG_BEGIN and LOG_END; else "" */
+	uint64_t offset;   /* in the log: of its first byte */
+	uint32_t length;   /* bytes of the log that it stands for; 0 for marks */
+	uint32_t crc;      /* CRC-32C of these bytes */
+	unsigned segment;  /* 1, 2, ...; 0: outside of any */
+	unsigned segments; /* begun so far */
+	int64_t wall_ms;   /* when its first byte came */
+	uint64_t raw[2];   /* bytes that the engine had delivered of stdout and stderr when its last byte came */
+	int exit_code;     /* of LOG_END; else 0 */
+	char name[LOG_NAME_MAX + 1]; /* of the segment; "" outside of any */
 };
 
 struct log_store *log_store_new(struct loop *loop, struct disk *disk, const char *state_dir);
@@ -98,8 +101,8 @@ bool log_read_index(struct log_store *store, const struct log_id *id, uint64_t f
 /* --- following --- */
 
 /* fn: there are bytes behind the follower's offset, or the log has ended. It is called once; then log_follow_read until
- * that gives nothing, which makes the follower wait again. Never called from within a function of this file.
- * The log need not exist yet. */
+ * that gives nothing, which makes the follower wait again. Never called from within a function of this file; it may do
+ * anything but free the store. The log need not exist yet, and may never do so: end the follower with its job. */
 typedef void log_follow_fn(void *arg);
 struct log_follower *log_follow(
     struct log_store *store, const struct log_id *id, uint64_t offset, log_follow_fn *fn, void *arg);
