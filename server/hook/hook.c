@@ -1,0 +1,319 @@
+#include "server/hook/hook.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "proto/json.h"
+#include "proto/mem.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/store/store.h"
+
+#define DEADLINE_MS 900 /* of the whole, so that a 503 is out within a second */
+#define RETRY_AFTER_S 5
+#define ANSWER_MAX 4096
+
+/* Two steps, each a call of the store, under one deadline: first the repository is looked up, then the change is
+ * submitted. The change is the store's from the start of its call on, hence only the first step needs the request. */
+struct hook_op {
+	LIST_ENTRY(hook_op) entry;
+	struct hook *hook;
+	char *repo;
+	struct hook_headers headers;
+	struct str body;
+	bool is_submitting;
+	struct store_op *store_op;
+	struct timer *timer;
+	char *delivery;     /* "github d-1", for the log; "" before it is known */
+	hook_answer_fn *fn; /* NULL: nobody waits */
+	void *arg;
+};
+
+struct hook {
+	struct loop *loop;
+	struct store *store;
+	LIST_HEAD(, hook_op) ops;
+	struct hook_counts counts;
+};
+
+struct hook *
+hook_new(struct loop *loop, struct store *store)
+{
+	struct hook *hook = xcalloc(1, sizeof(*hook));
+
+	hook->loop = loop;
+	hook->store = store;
+	LIST_INIT(&hook->ops);
+	return hook;
+}
+
+static void
+op_free(struct hook_op *op)
+{
+	LIST_REMOVE(op, entry);
+	store_cancel(&op->store_op);
+	timer_free(&op->timer);
+	free(op->delivery);
+	free(op->repo);
+	free(op);
+}
+
+void
+hook_free(struct hook **hook)
+{
+	if (*hook == NULL)
+		return;
+	while (!LIST_EMPTY(&(*hook)->ops))
+		op_free(LIST_FIRST(&(*hook)->ops));
+	free(*hook);
+	*hook = NULL;
+}
+
+struct hook_counts
+hook_counts(const struct hook *hook)
+{
+	return hook->counts;
+}
+
+/* The end of every request. Takes over w, which has the body; words are for the log. */
+static void
+answer(struct hook_op *op, unsigned status, struct json_writer *w, const char *words)
+{
+	char *json = json_writer_finish(&w, NULL);
+	struct hook_answer answer = {
+		.status = status, .retry_after_s = status == 503 ? RETRY_AFTER_S : 0, .json = json != NULL ? json : "{}"
+	};
+	hook_answer_fn *fn = op->fn;
+	void *arg = op->arg;
+
+	if (status == 409 || status == 503)
+		log_warn("hook %s: %s%u, %s", op->repo, op->delivery, status, words);
+	else
+		log_info("hook %s: %s%u, %s", op->repo, op->delivery, status, words);
+	op_free(op);
+	if (fn != NULL)
+		fn(arg, &answer);
+	free(json);
+}
+
+/* shown is for the sender, words for the log. Neither may lie in op. */
+static void
+answer_failure(struct hook_op *op, unsigned status, const struct err *shown, const char *words)
+{
+	struct json_writer *w = json_writer_new(ANSWER_MAX);
+
+	if (status == 503)
+		op->hook->counts.unavailable++;
+	else
+		op->hook->counts.refused++;
+	json_write_object_open(w);
+	json_write_key(w, "error");
+	json_write_object_open(w);
+	json_member_string(w, "code", err_name(shown->code));
+	json_member_string(w, "message", shown->text);
+	json_write_object_close(w);
+	json_write_object_close(w);
+	answer(op, status, w, words);
+}
+
+static void
+answer_err(struct hook_op *op, unsigned status, struct err err)
+{
+	answer_failure(op, status, &err, err.text);
+}
+
+/* {"ping": "pong"} or {"ignored": "..."} */
+static void
+answer_word(struct hook_op *op, const char *key, const char *value)
+{
+	struct json_writer *w = json_writer_new(ANSWER_MAX);
+	char *words = xasprintf("%s: %s", key, value);
+
+	op->hook->counts.ignored++;
+	json_write_object_open(w);
+	json_member_string(w, key, value);
+	json_write_object_close(w);
+	answer(op, 200, w, words);
+	free(words);
+}
+
+static void
+answer_build(struct hook_op *op, int64_t build, bool duplicate)
+{
+	struct json_writer *w = json_writer_new(ANSWER_MAX);
+	char *words = xasprintf("%sbuild %lld", duplicate ? "again " : "", (long long)build);
+
+	if (duplicate)
+		op->hook->counts.duplicates++;
+	else
+		op->hook->counts.builds++;
+	json_write_object_open(w);
+	json_member_int(w, "build", build);
+	if (duplicate)
+		json_member_bool(w, "duplicate", true);
+	json_write_object_close(w);
+	answer(op, duplicate ? 200 : 202, w, words);
+	free(words);
+}
+
+static void
+answer_no_repo(struct hook_op *op)
+{
+	answer_err(op, 404, err_make(ERR_NOT_FOUND, 0, "there is no such repository: see the address in its settings"));
+}
+
+/* The sender may be anybody at this point: what is wrong with Redis stands in the log alone. */
+static void
+answer_store_err(struct hook_op *op, const struct err *err)
+{
+	const struct err shown = err_make(ERR_UNAVAILABLE, 0, "not now: send it again later");
+	const struct err cause = *err;
+
+	if (err->code == ERR_NOT_FOUND)
+		answer_no_repo(op);
+	else
+		answer_failure(op, 503, &shown, cause.text);
+}
+
+static void
+on_deadline(void *arg)
+{
+	const struct err err = err_make(ERR_TIMEOUT, 0, "Redis did not answer within %d ms", DEADLINE_MS);
+
+	answer_store_err(arg, &err);
+}
+
+static void
+on_submitted(void *arg, const struct store_submitted *submitted, const struct err *err)
+{
+	struct hook_op *op = arg;
+
+	op->store_op = NULL;
+	if (err != NULL) {
+		answer_store_err(op, err);
+		return;
+	}
+	switch (submitted->result) {
+	case STORE_NEW:
+	case STORE_DUPLICATE:
+		answer_build(op, submitted->build, submitted->result == STORE_DUPLICATE);
+		break;
+	case STORE_CONFLICT:
+		answer_err(
+		    op, 409, err_make(ERR_CONFLICT, 0, "a delivery with this id came before, with another body"));
+		break;
+	case STORE_FULL:
+		answer_err(
+		    op, 503, err_make(ERR_UNAVAILABLE, 0, "too many builds wait to be planned: send it again later"));
+		break;
+	case STORE_NO_REPO:
+		answer_no_repo(op);
+		break;
+	}
+}
+
+static unsigned
+decode_status(const struct err *err)
+{
+	return err->code == ERR_REFUSED ? (unsigned)err->detail : 422;
+}
+
+/* The request is genuine. */
+static void
+take(struct hook_op *op, const struct hook_forge *forge, const struct hook_request *request)
+{
+	struct hook_result result;
+	struct err err;
+
+	if (!hook_decode(forge, request, &result, &err)) {
+		answer_err(op, decode_status(&err), err);
+		return;
+	}
+	switch (result.outcome) {
+	case HOOK_CHANGE:
+		op->is_submitting = true;
+		op->store_op = store_submit(op->hook->store, op->repo, &result.change,
+		    hook_delivery(forge, &op->headers), result.digest, on_submitted, op);
+		break;
+	case HOOK_PING:
+		answer_word(op, "ping", "pong");
+		break;
+	case HOOK_IGNORED:
+		answer_word(op, "ignored", result.reason);
+		break;
+	}
+	hook_result_fini(&result);
+}
+
+static void
+check(struct hook_op *op, struct str secret)
+{
+	struct hook_request request = { .headers = op->headers, .body = op->body, .now_s = loop_wall_ms() / 1000 };
+	const struct hook_forge *forge = hook_detect(&op->headers);
+	struct str delivery;
+	struct err err;
+
+	if (forge == NULL) {
+		answer_err(
+		    op, 401, err_make(ERR_AUTH, 0, "no header of a known forge and no signature: see doc/webhooks.md"));
+		return;
+	}
+	if (!hook_verify(forge, &request, secret, &err)) {
+		answer_err(op, 401, err);
+		return;
+	}
+	delivery = hook_delivery(forge, &op->headers);
+	free(op->delivery);
+	op->delivery =
+	    xasprintf("%s %.*s: ", hook_forge_name(forge), delivery.len < 80 ? (int)delivery.len : 80, delivery.p);
+	take(op, forge, &request);
+}
+
+static void
+on_repo(void *arg, struct repo *repo, const struct err *err)
+{
+	struct hook_op *op = arg;
+
+	op->store_op = NULL;
+	if (err != NULL) {
+		answer_store_err(op, err);
+	} else if (op->body.len > HOOK_BODY_MAX) {
+		answer_err(op, 413, err_make(ERR_LIMIT, 0, "the body has more than %d bytes", HOOK_BODY_MAX));
+	} else {
+		check(op, str_of(repo->secret));
+	}
+	repo_free(&repo);
+}
+
+struct hook_op *
+hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, struct str body,
+    hook_answer_fn *fn, void *arg)
+{
+	struct hook_op *op = xcalloc(1, sizeof(*op));
+
+	op->hook = hook;
+	op->repo = xstrdup(repo);
+	op->delivery = xstrdup("");
+	op->headers = *headers;
+	op->body = body;
+	op->fn = fn;
+	op->arg = arg;
+	op->timer = timer_new(hook->loop, on_deadline, op);
+	LIST_INSERT_HEAD(&hook->ops, op, entry);
+	timer_start(op->timer, DEADLINE_MS);
+	op->store_op = store_repo_get(hook->store, repo, on_repo, op);
+	return op;
+}
+
+void
+hook_cancel(struct hook_op **op)
+{
+	if (*op == NULL)
+		return;
+	if ((*op)->is_submitting)
+		(*op)->fn = NULL;
+	else
+		op_free(*op);
+	*op = NULL;
+}
