@@ -4,6 +4,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -44,6 +45,8 @@ loop_new(void)
 {
 	struct loop *loop = xcalloc(1, sizeof(*loop));
 
+	signal(SIGPIPE,
+	    SIG_IGN); /* libevent writes without MSG_NOSIGNAL: a peer that went away is an error of the write */
 	event_set_log_callback(on_libevent_log);
 	loop->base = event_base_new();
 	if (loop->base == NULL) {
@@ -91,7 +94,8 @@ struct evdns_base *
 loop_dns(struct loop *loop)
 {
 	if (loop->dns == NULL) {
-		loop->dns = evdns_base_new(loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+		loop->dns =
+		    evdns_base_new(loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 		if (loop->dns == NULL) /* no readable resolv.conf: /etc/hosts still serves */
 			loop->dns = evdns_base_new(loop->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	}

@@ -20,7 +20,7 @@ struct timer;
 
 typedef void loop_fn(void *arg);
 
-/* Ends the process when libevent cannot start. */
+/* Ends the process when libevent cannot start. Ignores SIGPIPE in this process. */
 struct loop *loop_new(void);
 /* Every timer, deferred call and watcher must be gone: asserted, as this is our leak report. */
 void loop_free(struct loop **loop);
