@@ -14,10 +14,17 @@
 struct loop {
 	struct event_base *base;
 	struct evdns_base *dns;
-	unsigned objects; /* timers and deferred calls alive */
+	unsigned objects; /* timers, signals and deferred calls alive */
 };
 
 struct timer {
+	struct loop *loop;
+	struct event *event;
+	loop_fn *fn;
+	void *arg;
+};
+
+struct loop_signal {
 	struct loop *loop;
 	struct event *event;
 	loop_fn *fn;
@@ -177,6 +184,42 @@ bool
 timer_is_running(const struct timer *timer)
 {
 	return evtimer_pending(timer->event, NULL) != 0;
+}
+
+static void
+on_signal(evutil_socket_t signo, short what, void *arg)
+{
+	struct loop_signal *handler = arg;
+
+	(void)signo;
+	(void)what;
+	handler->fn(handler->arg);
+}
+
+struct loop_signal *
+loop_signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg)
+{
+	struct loop_signal *handler = xcalloc(1, sizeof(*handler));
+
+	*handler = (struct loop_signal){ .loop = loop, .fn = fn, .arg = arg };
+	handler->event = evsignal_new(loop->base, signo, on_signal, handler);
+	assert(handler->event != NULL);
+	evsignal_add(handler->event, NULL);
+	loop->objects++;
+	return handler;
+}
+
+void
+loop_signal_free(struct loop_signal **handler)
+{
+	struct loop_signal *h = *handler;
+
+	if (h == NULL)
+		return;
+	*handler = NULL;
+	h->loop->objects--;
+	event_free(h->event);
+	free(h);
 }
 
 static void

@@ -46,6 +46,11 @@ void timer_start(struct timer *timer, int64_t ms);
 void timer_stop(struct timer *timer);
 bool timer_is_running(const struct timer *timer);
 
+/* A signal of the process, seen in the loop. */
+struct loop_signal;
+struct loop_signal *loop_signal_new(struct loop *loop, int signo, loop_fn *fn, void *arg);
+void loop_signal_free(struct loop_signal **handler);
+
 /* A call that is made on a later turn of the loop, before the loop waits again: how a start function "answers" at once
  * without breaking rule 1. */
 struct deferred;
