@@ -18,7 +18,7 @@ struct yml_node {
 	enum yml_type type;
 	bool plain;
 	bool open;       /* being read: an alias to it would be a cycle */
-	unsigned height; /* levels below it */
+	unsigned height; /* levels of sequences and mappings, its own included */
 	size_t values;   /* nodes in it after expansion, itself included */
 	struct yml_mark mark;
 	const char *text;

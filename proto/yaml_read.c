@@ -459,6 +459,7 @@ on_begin(struct reader *r, enum yml_type type, const yaml_char_t *anchor, const 
 	if (r->depth == YML_MAX_DEPTH)
 		return fail(r, mark, ERR_LIMIT, "nested deeper than %d levels", YML_MAX_DEPTH);
 	node->open = true;
+	node->height = 1;
 	if (!check_tag(r, tag, type, mark) || !count_values(r, 1, mark) || !remember_anchor(r, anchor, node) ||
 	    !place(r, node, mark))
 		return false;

@@ -1,0 +1,448 @@
+#include "test/unit/unit.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "proto/buf.h"
+#include "proto/json.h"
+#include "proto/mem.h"
+#include "proto/pipeline.h"
+
+static const char *
+srcdir(void)
+{
+	const char *dir = getenv("srcdir");
+
+	return dir != NULL ? dir : ".";
+}
+
+/* The file's bytes; NULL when there is none. free() them. */
+static char *
+slurp(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "r");
+	char *text;
+
+	if (file == NULL)
+		return NULL;
+	text = xcalloc(1, 1 << 20);
+	*len = fread(text, 1, (1 << 20) - 1, file);
+	fclose(file);
+	return text;
+}
+
+static struct plan *
+plan_of(const char *text)
+{
+	struct plan *plan = NULL;
+	struct err err = ERR_OK;
+
+	if (!pipeline_parse(str_of(text), "daocloud.yml", &plan, &err))
+		fail_msg("%s", err.text);
+	return plan;
+}
+
+static void
+refuse(const char *text, const char *message)
+{
+	struct plan *plan = NULL;
+	struct err err = ERR_OK;
+
+	assert_false(pipeline_parse(str_of(text), "daocloud.yml", &plan, &err));
+	assert_null(plan);
+	assert_int_equal(err.code, ERR_INPUT);
+	if (strncmp(err.text, "daocloud.yml:", 13) != 0 || strcmp(err.text + 13, message) != 0)
+		fail_msg("\"%s\" instead of \"%s\"", err.text + 13, message);
+}
+
+static bool
+json_equal(const struct json_value *a, const struct json_value *b)
+{
+	if (json_type(a) != json_type(b) || json_count(a) != json_count(b))
+		return false;
+	for (size_t i = 0; i < json_count(a); i++)
+		if ((json_type(a) == JSON_OBJECT && strcmp(json_key_at(a, i), json_key_at(b, i)) != 0) ||
+		    !json_equal(json_at(a, i), json_at(b, i)))
+			return false;
+	return strcmp(json_string(a, ""), json_string(b, "")) == 0 && json_int(a, -1) == json_int(b, -1);
+}
+
+/* What is read back from the job's and the notification's JSON must print the same. */
+static void
+check_round_trip(const struct plan *plan)
+{
+	struct notify_spec notify = { 0 };
+	struct job_spec job = { 0 };
+	struct err err;
+	char *first, *second;
+
+	for (size_t i = 0; i < plan->job_count; i++) {
+		first = job_spec_to_json(&plan->jobs[i]);
+		assert_true(job_spec_from_json(str_of(first), &job, &err));
+		second = job_spec_to_json(&job);
+		assert_string_equal(first, second);
+		free(first);
+		free(second);
+		job_spec_fini(&job);
+	}
+	first = notify_spec_to_json(&plan->notify);
+	assert_true(notify_spec_from_json(str_of(first), &notify, &err));
+	second = notify_spec_to_json(&notify);
+	assert_string_equal(first, second);
+	free(first);
+	free(second);
+	notify_spec_fini(&notify);
+}
+
+static void
+check_golden(const char *path)
+{
+	char *expected_path = xasprintf("%.*s.json", (int)(strlen(path) - 4), path), *text, *expected, *json;
+	struct json *got_doc, *expected_doc;
+	struct plan *plan;
+	struct err err;
+	size_t len;
+
+	text = slurp(path, &len);
+	expected = slurp(expected_path, &len);
+	assert_non_null(text);
+	if (expected == NULL)
+		fail_msg("%s is missing", expected_path);
+	plan = plan_of(text);
+	check_round_trip(plan);
+	json = plan_to_json(plan);
+	assert_true(json_parse(str_of(json), NULL, &got_doc, &err));
+	assert_true(json_parse(str_of(expected), NULL, &expected_doc, &err));
+	if (!json_equal(json_root(got_doc), json_root(expected_doc)))
+		fail_msg("%s: the plan is %s", path, json);
+	json_free(&got_doc);
+	json_free(&expected_doc);
+	plan_free(&plan);
+	free(json);
+	free(expected);
+	free(text);
+	free(expected_path);
+}
+
+static void
+test_fixtures_give_their_plans(void **state)
+{
+	char *folder = xasprintf("%s/test/fixtures/pipeline", srcdir());
+	DIR *dir = opendir(folder);
+	unsigned count = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		size_t len = strlen(entry->d_name);
+		char *path;
+
+		if (len < 5 || strcmp(entry->d_name + len - 4, ".yml") != 0)
+			continue;
+		path = xasprintf("%s/%s", folder, entry->d_name);
+		check_golden(path);
+		free(path);
+		count++;
+	}
+	closedir(dir);
+	free(folder);
+	assert_true(count >= 12);
+}
+
+#define JOB "image: busybox\nscript: [a]\n"
+
+static void
+test_files_that_cannot_be_a_pipeline(void **state)
+{
+	(void)state;
+	refuse("", "1:1: the file is empty; write at least image: and script:");
+	refuse("- a\n", "1:1: the file is a list; it must be a mapping with image: and script:");
+	refuse("make check\n", "1:1: the file is a text; it must be a mapping with image: and script:");
+	refuse("script: [a]\n", "1:1: the job test has no image; write image: NAME, as in image: debian:bookworm");
+	refuse("image: busybox\n", "1:1: the job test has no script; write script: and a list of commands");
+	refuse("image: busybox\ninstall: [a]\nscript:\n",
+	    "3:1: the job test has no script; write script: and a list of commands");
+	refuse("image: busybox\nscript:\n- \n- ''\n",
+	    "2:1: the job test has no script; write script: and a list of commands");
+	refuse("version: [2]\n" JOB, "1:10: version wants a number, not a list");
+	refuse(
+	    "image: busybox\nscript: \"open\n", "2:9: while scanning a quoted scalar: what begins here does not end");
+}
+
+static void
+test_unknown_keys_name_the_nearest(void **state)
+{
+	(void)state;
+	refuse("image: php\nservice:\n  - mysql\nscript: [a]\n",
+	    "2:1: unknown key \"service\"; did you mean \"services\"?");
+	refuse(JOB "befor_script: [a]\n", "3:1: unknown key \"befor_script\"; did you mean \"before_script\"?");
+	refuse(JOB "Env: {}\n", "3:1: unknown key \"Env\"; did you mean \"env\"?");
+	refuse(JOB "notfiy: {}\n", "3:1: unknown key \"notfiy\"; did you mean \"notify\"?");
+	refuse(JOB "volumes: {}\n", "3:1: unknown key \"volumes\"");
+	refuse("test:\n  imag: a\n", "2:3: unknown key \"imag\"; did you mean \"image\"?");
+	refuse("version: 2.0\ntest:\n  image: a\n  script: a\nbiuld: {}\n",
+	    "5:1: unknown key \"biuld\"; did you mean \"build\"?");
+	refuse("test: {image: a, script: a}\nenv: []\n", "2:1: env stands beside test:; put it below test:");
+	refuse("image: a\nbuild: {}\n", "1:1: image stands beside build:; put it below test:");
+}
+
+static void
+test_later_generations_are_refused_with_their_place(void **state)
+{
+	(void)state;
+	refuse("version: 3\nstages: [a]\njob: {stage: a}\n",
+	    "2:1: the form with stages: is not supported by this version yet; write one job with image: and script:");
+	refuse("image: a\njobs: {a: {script: b}}\n",
+	    "2:1: the form with jobs: is not supported by this version yet; write one job with image: and script:");
+	refuse("version: 2.0\nbuild: {image: {}}\n",
+	    "2:1: build is not supported by this version yet, and there is no test: to run");
+	refuse(JOB "cache: [x]\n", "3:1: cache is not supported by this version yet");
+	refuse(JOB "when: {branch: x}\n", "3:1: when is not supported by this version yet");
+	refuse(JOB "matrix: {}\n", "3:1: unknown key \"matrix\"");
+}
+
+static void
+test_bad_values(void **state)
+{
+	(void)state;
+	refuse("image: [a]\nscript: a\n", "1:8: image wants an image such as debian:bookworm, not a list");
+	refuse("image:\nscript: a\n", "1:7: image wants an image such as debian:bookworm, not nothing");
+	refuse(JOB "timeout: 20\n", "3:10: timeout wants a duration such as 90s, 20m or 1h30m, at most 7d, not \"20\"");
+	refuse(JOB "timeout: 0s\n", "3:10: timeout wants a duration such as 90s, 20m or 1h30m, at most 7d, not \"0s\"");
+	refuse(JOB "timeout: 8d\n", "3:10: timeout wants a duration such as 90s, 20m or 1h30m, at most 7d, not \"8d\"");
+	refuse(
+	    JOB "timeout: {}\n", "3:10: timeout wants a duration such as 90s, 20m or 1h30m, at most 7d, not a mapping");
+	refuse("image: a\nscript:\n  - echo note: done\n",
+	    "3:5: script: a command is text, not a mapping; quote the line with \": \" in it");
+	refuse("image: a\nscript:\n  - [x, [y: z]]\n",
+	    "3:10: script: a command is text, not a mapping; quote the line with \": \" in it");
+	refuse("test: [a]\n", "1:7: test wants a mapping with image: and script:, not a list");
+	refuse("test:\n", "1:6: the job test has no image; write image: NAME, as in image: debian:bookworm");
+}
+
+static void
+test_bad_env(void **state)
+{
+	(void)state;
+	refuse(JOB "env: [MYSQL_PASSWORD]\n", "3:7: \"MYSQL_PASSWORD\" is no assignment; write NAME=value");
+	refuse(JOB "env: ['A=1 2X=3', '2X=3']\n", "3:19: \"2X=3\" is no assignment; write NAME=value");
+	refuse(JOB "env: {2X: 3}\n", "3:7: a shell cannot set a variable of the name \"2X\"");
+	refuse(JOB "env: [UID=0]\n", "3:7: a shell cannot set a variable of the name \"UID\"");
+	refuse(JOB "env: ['A=\"x']\n", "3:7: the quote in the value of A does not end");
+	refuse(JOB "env: ['B=1 A=''x']\n", "3:7: the quote in the value of A does not end");
+	refuse(JOB "env: [[A=1]]\n", "3:7: env wants NAME=value, not a list");
+	refuse(JOB "env: {A: [1]}\n", "3:10: A wants a text, not a list");
+}
+
+static void
+test_bad_services(void **state)
+{
+	(void)state;
+	refuse(JOB "services:\n  redis:\n    image: redis\n",
+	    "4:3: services is a list here, not the mapping of a compose file; write - {name: redis, image: ...}");
+	refuse(JOB "services: [[a]]\n", "3:12: services wants a name or a mapping, not a list");
+	refuse(JOB "services: [mysql, mysql:8]\n",
+	    "3:19: two services have the name \"mysql\"; write name: and image: apart");
+	refuse(JOB "services: [{name: x}]\n", "3:12: no service \"x\" is known; write its image:");
+	refuse(JOB "services: [{}]\n", "3:12: a service needs name: or image:");
+	refuse(JOB "services: [{name: A B, image: a}]\n",
+	    "3:12: \"A B\" is no host name for a service; use a-z, 0-9, -, or write name: and image:");
+	refuse(JOB "services: [{name: mysql, port: 1}]\n", "3:26: unknown key \"port\" in a service");
+	refuse(JOB "services: [{name: mysql, imgae: a}]\n",
+	    "3:26: unknown key \"imgae\" in a service; did you mean \"image\"?");
+	refuse(JOB "services: [{name: mysql, ready: 0}]\n", "3:33: ready wants a TCP port such as 5432, not \"0\"");
+	refuse(JOB "services: [{name: mysql, ready: {tcp: 65536}}]\n",
+	    "3:39: ready wants a TCP port such as 5432, not \"65536\"");
+	refuse(JOB "services: [{name: mysql, ready: {timeout: 2h}}]\n",
+	    "3:43: timeout wants a duration from 1s to 1h, not \"2h\"");
+	refuse(JOB "services: [{name: mysql, ready: {http: 1}}]\n",
+	    "3:34: unknown key \"http\"; ready: has tcp and timeout");
+	refuse(JOB "services: [{name: [a]}]\n", "3:19: name wants a text, not a list");
+	refuse(JOB "services: [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16]\n",
+	    "3:82: more than 16 services");
+}
+
+static void
+test_bad_notify(void **state)
+{
+	(void)state;
+	refuse(JOB "notify: [a]\n", "3:9: notify wants a mapping with email:, not a list");
+	refuse(JOB "notify: {mail: {}}\n", "3:10: unknown key \"mail\" in notify; it has email");
+	refuse(JOB "notify: {email: {recipient: a@b}}\n",
+	    "3:18: unknown key \"recipient\" in email; did you mean \"recipients\"?");
+	refuse(JOB "notify: {email: {recipients: [dev]}}\n",
+	    "3:31: recipients wants an address such as dev@example.org, not \"dev\"");
+	refuse(JOB "notify: {email: {recipients: [\"a@b\\nBcc: c@d\"]}}\n",
+	    "3:31: recipients wants an address such as dev@example.org, not \"a@b\nBcc: c@d\"");
+	refuse(JOB "notify: {email: {on_success: sometimes}}\n",
+	    "3:30: on_success wants always, never or change, not \"sometimes\"");
+}
+
+/* 250 kB that name one text a hundred times. */
+static void
+test_aliases_cannot_blow_a_plan_up(void **state)
+{
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, YML_MAX_BYTES);
+	buf_adds(&b, "image: a\nscript:\n- &a ");
+	for (int i = 0; i < 200000; i++)
+		buf_addc(&b, 'x');
+	for (int i = 0; i < 99; i++)
+		buf_adds(&b, "\n- *a");
+	assert_false(buf_failed(&b));
+	refuse(b.data, "3:3: the jobs hold more than 1048576 bytes of commands and variables");
+	buf_fini(&b);
+}
+
+static void
+test_damaged_json_is_refused(void **state)
+{
+	static const char *const jobs[] = {
+		"",
+		"[]",
+		"{}",
+		"{\"name\":1,\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[],\"timeout\":0}",
+		"{\"name\":\"t\",\"env\":[],\"services\":[],\"segments\":[],\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[\"=x\"],\"services\":[],\"segments\":[],\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":{},\"services\":[],\"segments\":[],\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[{}],\"segments\":[],\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[{\"name\":\"s\"}],"
+		"\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[{\"name\":\"s\",\"commands\":"
+		"[1]}],\"timeout\":0}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[],\"timeout\":-1}",
+		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[]}",
+	};
+	static const char *const notifies[] = {
+		"null",
+		"{\"recipients\":[],\"on_success\":\"change\"}",
+		"{\"recipients\":[],\"on_success\":\"change\",\"on_failure\":\"maybe\"}",
+		"{\"recipients\":[7],\"on_success\":\"change\",\"on_failure\":\"always\"}",
+	};
+	struct notify_spec notify = { 0 };
+	struct job_spec job = { 0 };
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+		assert_false(job_spec_from_json(str_of(jobs[i]), &job, &err));
+	assert_null(job.name);
+	for (size_t i = 0; i < sizeof(notifies) / sizeof(notifies[0]); i++)
+		assert_false(notify_spec_from_json(str_of(notifies[i]), &notify, &err));
+	assert_null(notify.recipients);
+}
+
+/* The text between "```yaml" and "```" behind *at; NULL when there is none. free() it. */
+static char *
+next_block(const char **at)
+{
+	const char *begin = strstr(*at, "```yaml\n"), *end;
+
+	if (begin == NULL)
+		return NULL;
+	begin += strlen("```yaml\n");
+	end = strstr(begin, "```\n");
+	assert_non_null(end);
+	*at = end + 4;
+	return xstrndup(begin, (size_t)(end - begin));
+}
+
+static void
+test_the_manuals_examples_are_right(void **state)
+{
+	char *path = xasprintf("%s/doc/pipeline.md", srcdir()), *text, *block;
+	unsigned count = 0;
+	const char *at;
+	size_t len;
+
+	(void)state;
+	text = slurp(path, &len);
+	assert_non_null(text);
+	at = text;
+	while ((block = next_block(&at)) != NULL) {
+		struct plan *plan = plan_of(block);
+
+		assert_int_equal(plan->job_count, 1);
+		assert_int_equal(plan->warning_count, 0);
+		plan_free(&plan);
+		free(block);
+		count++;
+	}
+	assert_true(count >= 10);
+	free(text);
+	free(path);
+}
+
+/* "FILE:LINE:COLUMN: " with numbers from 1. */
+static bool
+has_place(const char *message)
+{
+	unsigned line = 0, column = 0;
+	const char *at = strchr(message, ':');
+
+	return at != NULL && sscanf(at, ":%u:%u: ", &line, &column) == 2 && line > 0 && column > 0;
+}
+
+/* Files that users wrote: third-party text that is not part of this tree, read where it lies. */
+static void
+test_corpus_ends_in_a_plan_or_a_message(void **state)
+{
+	const char *folder = getenv("DAVIT_CORPUS");
+	char *fallback = xasprintf("%s/../shared/corpus/daocloud", srcdir());
+	unsigned plans = 0, warned = 0, messages = 0;
+	DIR *dir = opendir(folder != NULL ? folder : fallback);
+
+	(void)state;
+	if (dir == NULL) {
+		free(fallback);
+		skip();
+	}
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		char *path = xasprintf("%s/%s", folder != NULL ? folder : fallback, entry->d_name), *text;
+		struct plan *plan = NULL;
+		struct stat st;
+		struct err err;
+		size_t len;
+
+		text = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? slurp(path, &len) : NULL;
+		if (text != NULL && pipeline_parse((struct str){ text, len }, "daocloud.yml", &plan, &err)) {
+			check_round_trip(plan);
+			plans++;
+			warned += plan->warning_count > 0;
+			plan_free(&plan);
+		} else if (text != NULL) {
+			assert_true(has_place(err.text));
+			messages++;
+		}
+		free(text);
+		free(path);
+	}
+	closedir(dir);
+	free(fallback);
+	print_message("corpus: %u plans (%u with warnings), %u messages\n", plans, warned, messages);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fixtures_give_their_plans),
+		cmocka_unit_test(test_files_that_cannot_be_a_pipeline),
+		cmocka_unit_test(test_unknown_keys_name_the_nearest),
+		cmocka_unit_test(test_later_generations_are_refused_with_their_place),
+		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_bad_env),
+		cmocka_unit_test(test_bad_services),
+		cmocka_unit_test(test_bad_notify),
+		cmocka_unit_test(test_aliases_cannot_blow_a_plan_up),
+		cmocka_unit_test(test_damaged_json_is_refused),
+		cmocka_unit_test(test_the_manuals_examples_are_right),
+		cmocka_unit_test(test_corpus_ends_in_a_plan_or_a_message),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
