@@ -1,0 +1,109 @@
+#include "server/controller/api_json.h"
+
+#include "proto/mem.h"
+
+/* A time that has not come is null. */
+static void
+member_ms(struct json_writer *w, const char *key, int64_t ms)
+{
+	json_write_key(w, key);
+	if (ms != 0)
+		json_write_int(w, ms);
+	else
+		json_write_null(w);
+}
+
+void
+api_write_repo(struct json_writer *w, const struct repo *repo, const char *webhook)
+{
+	json_member_string(w, "id", repo->id);
+	json_member_string(w, "name", repo->name);
+	json_member_string(w, "url", repo->url);
+	json_member_string(w, "forge", repo->forge);
+	json_member_string(w, "api", repo->api);
+	json_member_string(w, "web", repo->web);
+	json_member_string(w, "webhook", webhook);
+	json_member_string(w, "emails", repo->emails);
+	json_member_bool(w, "statuses", repo->statuses);
+	json_member_int(w, "max_running", repo->max_running);
+	json_member_int(w, "weight", repo->weight);
+	json_member_int(w, "running", repo->running);
+	member_ms(w, "created_ms", repo->created_ms);
+}
+
+void
+api_write_job(struct json_writer *w, const struct job *job)
+{
+	json_write_object_open(w);
+	json_member_string(w, "id", job->id);
+	json_member_int(w, "build", job->build);
+	json_member_string(w, "repo", job->repo);
+	json_member_string(w, "name", job->name);
+	json_member_string(w, "state", job_state_name(job->state));
+	json_member_string(w, "reason", job->reason);
+	json_member_string(w, "waits_for", job->waits_for);
+	json_member_int(w, "attempt", job->attempt);
+	json_member_string(w, "image", job->image);
+	json_member_string(w, "node", job->node);
+	json_member_string(w, "engine", job->engine);
+	json_member_int(w, "exit_code", job->exit_code);
+	json_member_bool(w, "cancel", job->cancel);
+	json_member_int(w, "log_bytes", job->log_bytes);
+	member_ms(w, "queued_ms", job->queued_ms);
+	member_ms(w, "started_ms", job->started_ms);
+	member_ms(w, "finished_ms", job->finished_ms);
+	json_write_object_close(w);
+}
+
+static void
+write_change(struct json_writer *w, const struct change *change)
+{
+	json_member_string(w, "message", change->message);
+	json_member_string(w, "author_email", change->author_email);
+	json_member_string(w, "sender", change->sender);
+	json_member_string(w, "web_url", change->web_url);
+	json_member_string(w, "before", change->before);
+	json_member_int(w, "pull_number", change->pull_number);
+	json_member_string(w, "trust", change->trust == CHANGE_FORK ? "fork" : "trusted");
+}
+
+void
+api_write_build(struct json_writer *w, const struct build *build)
+{
+	json_write_object_open(w);
+	json_member_int(w, "build", build->build);
+	json_member_string(w, "repo", build->repo);
+	json_member_string(w, "state", build_state_name(build->state));
+	json_member_string(w, "reason", build->reason);
+	json_member_string(w, "event", build->event);
+	json_member_string(w, "ref", build->ref);
+	json_member_string(w, "branch", build->branch);
+	json_member_string(w, "commit", build->commit);
+	json_member_string(w, "title", build->title);
+	json_member_string(w, "author", build->author);
+	json_member_string(w, "warnings", build->warnings);
+	json_member_int(w, "rerun_of", build->rerun_of);
+	json_member_bool(w, "cancel", build->cancel);
+	json_member_int(w, "job_total", build->job_total);
+	json_member_int(w, "jobs_left", build->jobs_left);
+	member_ms(w, "created_ms", build->created_ms);
+	member_ms(w, "started_ms", build->started_ms);
+	member_ms(w, "finished_ms", build->finished_ms);
+	if (build->change != NULL)
+		write_change(w, build->change);
+	json_write_key(w, "jobs");
+	json_write_array_open(w);
+	for (size_t i = 0; i < build->job_count; i++)
+		api_write_job(w, &build->jobs[i]);
+	json_write_array_close(w);
+	json_write_object_close(w);
+}
+
+char *
+api_build_text(const struct build *build)
+{
+	struct json_writer *w = json_writer_new(API_JSON_MAX);
+
+	api_write_build(w, build);
+	return json_writer_finish(&w, NULL);
+}
