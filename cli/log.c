@@ -173,7 +173,7 @@ log_build(struct client *client, const char *number, bool live)
 	}
 	jobs = json_get(json_root(doc), "jobs");
 	for (size_t i = 0; i < json_count(jobs); i++) {
-		int one = log_job(client, json_string(json_get(json_at(jobs, i), "job"), ""), live);
+		int one = log_job(client, json_string(json_get(json_at(jobs, i), "id"), ""), live);
 
 		status = one != EXIT_OK ? one : status;
 	}
