@@ -8,7 +8,8 @@
 #include "proto/crypto.h"
 #include "proto/mem.h"
 
-#define PEERS_MAX 256 /* addresses that failed lately */
+#define SCHEME "Bearer" /* RFC 6750 */
+#define PEERS_MAX 256   /* addresses that failed lately */
 #define PEER_SIZE 64
 
 struct failures {
@@ -123,10 +124,9 @@ auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms
 	struct str cookie = request_cookie(request, AUTH_COOKIE);
 
 	if (value.len > 0) {
-		struct str scheme = str_cut(&value, ' ');
+		bool is_ours = str_is_nocase(str_cut(&value, ' '), SCHEME);
 
-		return str_is_nocase(scheme, "bearer") && crypto_equal(str_trim(value), str_of(auth->token)) ? AUTH_OK
-													     : AUTH_MISSING;
+		return is_ours && crypto_equal(str_trim(value), str_of(auth->token)) ? AUTH_OK : AUTH_MISSING;
 	}
 	if (cookie.len == 0 || !is_session(auth, cookie, now_ms))
 		return AUTH_MISSING;

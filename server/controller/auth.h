@@ -1,5 +1,5 @@
-/* Who may: one administrator, known by one token. Programs show it in every request, browsers once for a session cookie.
- * The session is a signed expiry: nothing is stored, and a new token ends all sessions. */
+/* Who may: one administrator, known by one token. Programs show it in every request, browsers once for a session
+ * cookie. The session is a signed expiry: nothing is stored, and a new token ends all sessions. */
 #ifndef DAVIT_CONTROLLER_AUTH_H
 #define DAVIT_CONTROLLER_AUTH_H
 

@@ -11,7 +11,7 @@
 #include "server/controller/api_json.h"
 #include "server/store/store.h"
 
-#define CHANGED_MAX 256        /* builds that wait to be asked for; more is a reload */
+#define CHANGED_MAX 256         /* builds that wait to be asked for; more is a reload */
 #define HIGH_WATER (256 * 1024) /* of one listener's output; more is a reload for it */
 
 struct feed_listener {

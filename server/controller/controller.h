@@ -1,5 +1,5 @@
 /* Controller: the server's face. Listeners with the gate, routes, the API under /api/v1, live streams, the web page,
- * /healthz and /metrics; webhooks come in here and are handed to the hook by app.c. libevhtp is known only here.
+ * /healthz and /metrics; webhooks come in here and are handed to the hook. libevhtp is known only here.
  *
  * Everything but the page, /healthz, /hook/... and /login wants the administrator's token: as "Authorization: Bearer",
  * or as the session cookie that POST /login gives for it. */
@@ -7,14 +7,12 @@
 #define DAVIT_CONTROLLER_CONTROLLER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "proto/err.h"
-#include "proto/str.h"
 
 struct builder;
 struct controller;
-struct hook_call;
+struct hook;
 struct log_store;
 struct loop;
 struct store;
@@ -24,6 +22,7 @@ struct controller_deps {
 	struct store *store;
 	struct log_store *logs;
 	struct builder *builder; /* for the engines' state */
+	struct hook *hook;
 
 	const char *const *listen; /* addresses, see listener.h; at least one */
 	size_t listen_count;
@@ -31,18 +30,14 @@ struct controller_deps {
 	const char *url;                    /* where people reach the server; "": what the request says */
 	const char *admin_token;            /* 16 bytes at least */
 	const char *version;
-	size_t hook_body_max;      /* bytes of a delivery */
-	unsigned connections_max;  /* of each listener; 0: by the limit of descriptors */
-
-	/* A delivery at POST /hook/REPO. End it with hook_call_answer, now or later. */
-	void (*on_hook)(void *arg, struct hook_call *call);
-	void *arg;
+	size_t hook_body_max;     /* bytes of a delivery */
+	unsigned connections_max; /* of each listener; 0: by the limit of descriptors */
 };
 
 /* Listens on return. NULL and *err when an address is taken or malformed. deps is copied, its strings are borrowed for
  * the controller's life. */
 struct controller *controller_new(const struct controller_deps *deps, struct err *err);
-/* Before the store, the logs and the builder. Ends every connection; hook calls still have to be answered. */
+/* Ends every connection. Before the hook, the store, the logs and the builder are freed. Accepts NULL inside. */
 void controller_free(struct controller **controller);
 /* For a stop: accepts no more, answers what has come, ends the live streams. */
 void controller_drain(struct controller *controller);
@@ -50,16 +45,5 @@ void controller_drain(struct controller *controller);
 void controller_wake(struct controller *controller, const char *line);
 /* As listened on, with the real port; NULL behind the last. */
 const char *controller_address(const struct controller *controller, size_t index);
-
-/* --- one delivery --- */
-
-/* The following are good until the answer. */
-const char *hook_call_repo(const struct hook_call *call);
-const char *hook_call_peer(const struct hook_call *call);
-struct str hook_call_body(const struct hook_call *call);
-/* Empty when there is none. A struct hook_call * as void *, to be given on as a callback. */
-struct str hook_call_header(const void *call, const char *name);
-/* Exactly once, whether the forge still waits or not. json: an object; "" sends none. */
-void hook_call_answer(struct hook_call **call, unsigned status, const char *json);
 
 #endif

@@ -109,7 +109,7 @@ print_mark(struct buf *out, const struct log_record *record)
 
 struct block {
 	struct buf out;
-	struct str text;        /* from place->offset on */
+	struct str text; /* from place->offset on */
 	struct log_place *place;
 };
 

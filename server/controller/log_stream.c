@@ -313,8 +313,8 @@ followed_new(struct log_streams *streams, const struct job *job, const struct lo
 }
 
 void
-log_streams_open(struct log_streams *streams, struct http_reply **reply, const struct job *job,
-    const struct log_id *id, uint64_t offset)
+log_streams_open(struct log_streams *streams, struct http_reply **reply, const struct job *job, const struct log_id *id,
+    uint64_t offset)
 {
 	struct followed *log;
 	struct follower *f = xcalloc(1, sizeof(*f));

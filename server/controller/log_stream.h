@@ -1,8 +1,9 @@
-/* Live logs: the followers of jobs' logs. A follower is a place in its log; what comes next is made once for all who are
- * at the same place, from the log's file, and kept for a while. So a slow follower costs nothing and loses nothing: it
- * goes on where it was when its connection has room.
+/* Live logs: the followers of jobs' logs. A follower is a place in its log; what comes next is made once for all who
+ * are at the same place, from the log's file, and kept for a while. So a slow follower costs nothing and loses nothing:
+ * it goes on where it was when its connection has room.
  *
- * The stream ends with "event: end" and the job's state in JSON when the job has its final state, or another attempt. */
+ * The stream ends with "event: end" and the job's state in JSON when the job has its final state, or another attempt.
+ */
 #ifndef DAVIT_CONTROLLER_LOG_STREAM_H
 #define DAVIT_CONTROLLER_LOG_STREAM_H
 

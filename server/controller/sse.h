@@ -1,5 +1,5 @@
-/* Server-sent events (WHATWG HTML section 9.2): followers that hold little more than an open connection. One timer keeps
- * all of them alive with a comment, and ends those that have not read for four of its rounds. */
+/* Server-sent events (WHATWG HTML section 9.2): followers that hold little more than an open connection. One timer
+ * keeps all of them alive with a comment, and ends those that have not read for four of its rounds. */
 #ifndef DAVIT_CONTROLLER_SSE_H
 #define DAVIT_CONTROLLER_SSE_H
 
@@ -25,8 +25,7 @@ unsigned sse_hub_count(const struct sse_hub *hub);
  * for not reading; the follower is gone already. NULL when there is none (HEAD, or the client has left). */
 typedef void sse_ready_fn(void *arg);
 typedef void sse_gone_fn(void *arg);
-struct sse *sse_open(
-    struct sse_hub *hub, struct http_reply **reply, sse_ready_fn *ready, sse_gone_fn *gone, void *arg);
+struct sse *sse_open(struct sse_hub *hub, struct http_reply **reply, sse_ready_fn *ready, sse_gone_fn *gone, void *arg);
 void sse_end(struct sse **sse);
 size_t sse_pending(const struct sse *sse);
 

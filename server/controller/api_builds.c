@@ -1,0 +1,315 @@
+/* /api/v1/builds and the queue. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "proto/ref.h"
+#include "server/controller/api_json.h"
+#include "server/controller/build_feed.h"
+#include "server/controller/controller_private.h"
+
+#define LIMIT_DEFAULT 30
+
+static void
+answer_number(struct api_call **call, unsigned status, int64_t build)
+{
+	struct json_writer *w = json_writer_new(4096);
+
+	json_write_object_open(w);
+	json_member_int(w, "build", build);
+	json_write_object_close(w);
+	reply_json(&(*call)->reply, status, &w);
+	api_call_end(call);
+}
+
+/* --- looking --- */
+
+static void
+on_builds(void *arg, struct build_list builds, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct json_writer *w;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err)) {
+		w = json_writer_new(API_JSON_MAX);
+		json_write_object_open(w);
+		json_write_key(w, "builds");
+		json_write_array_open(w);
+		for (size_t i = 0; i < builds.count; i++)
+			api_write_build(w, &builds.items[i]);
+		json_write_array_close(w);
+		json_write_object_close(w);
+		reply_json(&call->reply, 200, &w);
+		api_call_end(&call);
+	}
+	build_list_fini(&builds);
+}
+
+void
+api_build_list(void *arg, struct http_reply *reply)
+{
+	struct controller *controller = arg;
+	struct api_call *call;
+	struct buf repo;
+	uint64_t limit, before;
+	bool has_repo;
+
+	if (!api_query_number(&reply, "limit", STORE_LIST_MAX, LIMIT_DEFAULT, &limit) ||
+	    !api_query_number(&reply, "before", INT64_MAX, 0, &before))
+		return;
+	buf_init(&repo, REPO_ID_MAX);
+	has_repo = request_query(reply_request(reply), "repo", &repo) && repo.len > 0;
+	if (has_repo && !repo_id_is_valid(repo.data)) {
+		reply_error(&reply, 422, "input", "repo: \"%s\" is no repository's id", repo.data);
+	} else {
+		call = api_call_new(controller, reply);
+		call->op = store_builds(controller->deps.store, has_repo ? repo.data : NULL, (int64_t)before,
+		    limit != 0 ? (unsigned)limit : LIMIT_DEFAULT, on_builds, call);
+	}
+	buf_fini(&repo);
+}
+
+static void
+on_build(void *arg, struct build *build, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct json_writer *w;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err)) {
+		w = json_writer_new(API_JSON_MAX);
+		api_write_build(w, build);
+		reply_json(&call->reply, 200, &w);
+		api_call_end(&call);
+	}
+	build_free(&build);
+}
+
+void
+api_build_get(void *arg, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return;
+	call = api_call_new(arg, reply);
+	call->op = store_build_get(call->controller->deps.store, build, on_build, call);
+}
+
+void
+api_events(void *arg, struct http_reply *reply)
+{
+	struct controller *controller = arg;
+
+	build_feed_open(controller->feed, &reply);
+}
+
+/* --- doing --- */
+
+static void
+on_done(void *arg, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err))
+		answer_number(&call, 202, call->log.build);
+}
+
+void
+api_build_cancel(void *arg, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return;
+	call = api_call_new(arg, reply);
+	call->log.build = build;
+	call->op = store_build_cancel(call->controller->deps.store, build, on_done, call);
+}
+
+static void
+on_rerun(void *arg, int64_t number, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err))
+		answer_number(&call, 201, number);
+}
+
+void
+api_build_rerun(void *arg, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return;
+	call = api_call_new(arg, reply);
+	call->op = store_build_rerun(call->controller->deps.store, build, on_rerun, call);
+}
+
+/* --- a build by hand: {"commit": "0123...", "branch": "main"} or "ref": "refs/tags/v1" --- */
+
+static void
+on_submitted(void *arg, const struct store_submitted *submitted, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	call->op = NULL;
+	if (api_call_failed(&call, err))
+		return;
+	switch (submitted->result) {
+	case STORE_NEW:
+	case STORE_DUPLICATE:
+		answer_number(&call, 201, submitted->build);
+		return;
+	case STORE_NO_REPO:
+		reply_error(&call->reply, 404, "not_found", "there is no such repository");
+		break;
+	case STORE_FULL:
+		reply_error(&call->reply, 503, "unavailable", "too many builds wait to be planned, try again");
+		break;
+	case STORE_CONFLICT:
+		reply_error(&call->reply, 409, "conflict", "this delivery is known with another body");
+		break;
+	}
+	api_call_end(&call);
+}
+
+/* Fills change, whose strings are its own. */
+static bool
+read_change(const struct json_value *body, struct change *change, struct err *err)
+{
+	const char *commit = json_string(json_get(body, "commit"), "");
+	const char *branch = json_string(json_get(body, "branch"), "");
+	const char *ref = json_string(json_get(body, "ref"), "");
+	const char *slash;
+
+	if (!commit_is_valid(str_of(commit)))
+		return err_set(err, ERR_INPUT, 0, "commit must be a full object id: 40 or 64 lower-case hex digits");
+	change->commit = xstrdup(commit);
+	change->ref = ref[0] != '\0' ? xstrdup(ref) : xasprintf("refs/heads/%s", branch);
+	if (!ref_is_valid(str_of(change->ref)))
+		return err_set(err, ERR_INPUT, 0, "give a branch, or a ref such as refs/heads/main or refs/tags/v1");
+	slash = strchr(change->ref + strlen("refs/"), '/');
+	change->branch = xstrdup(slash != NULL ? slash + 1 : change->ref);
+	change->event = CHANGE_MANUAL;
+	change->sender = xstrdup("admin");
+	change->title = xstrdup(json_string(json_get(body, "title"), "Started by hand"));
+	return true;
+}
+
+void
+api_build_submit(void *arg, struct http_reply *reply)
+{
+	struct api_call *call = api_call_new(arg, reply);
+	struct change change = { 0 };
+	struct err err;
+
+	if (!api_call_parse(&call))
+		return;
+	if (read_change(json_root(call->body), &change, &err))
+		call->op = store_submit(call->controller->deps.store, request_param(reply_request(call->reply), "repo"),
+		    &change, STR(""), NULL, on_submitted, call);
+	else
+		api_call_failed(&call, &err);
+	change_fini(&change);
+}
+
+/* --- jobs --- */
+
+static void
+on_job(void *arg, struct job *job, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct json_writer *w;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err)) {
+		w = json_writer_new(API_JSON_MAX);
+		api_write_job(w, job);
+		reply_json(&call->reply, 200, &w);
+		api_call_end(&call);
+	}
+	job_free(&job);
+}
+
+void
+api_job_get(void *arg, struct http_reply *reply)
+{
+	struct api_call *call = api_call_new(arg, reply);
+
+	call->op =
+	    store_job_get(call->controller->deps.store, request_param(reply_request(reply), "job"), on_job, call);
+}
+
+void
+api_job_cancel(void *arg, struct http_reply *reply)
+{
+	const char *job = request_param(reply_request(reply), "job");
+	struct api_call *call;
+	int64_t build, k;
+
+	if (!job_id_parse(job, &build, &k)) {
+		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", job);
+		return;
+	}
+	call = api_call_new(arg, reply);
+	call->log.build = build;
+	call->op = store_job_cancel(call->controller->deps.store, job, on_done, call);
+}
+
+static void
+write_jobs(struct json_writer *w, const char *key, const struct job_list *jobs)
+{
+	json_write_key(w, key);
+	json_write_array_open(w);
+	for (size_t i = 0; i < jobs->count; i++)
+		api_write_job(w, &jobs->items[i]);
+	json_write_array_close(w);
+}
+
+static void
+on_running(void *arg, struct job_list jobs, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct json_writer *w;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err)) {
+		w = json_writer_new(API_JSON_MAX);
+		json_write_object_open(w);
+		write_jobs(w, "queued", &call->jobs);
+		write_jobs(w, "running", &jobs);
+		json_write_object_close(w);
+		reply_json(&call->reply, 200, &w);
+		api_call_end(&call);
+	}
+	job_list_fini(&jobs);
+}
+
+static void
+on_queued(void *arg, struct job_list jobs, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	call->jobs = jobs;
+	call->op = NULL;
+	if (!api_call_failed(&call, err))
+		call->op = store_running(call->controller->deps.store, NULL, on_running, call);
+}
+
+void
+api_queue(void *arg, struct http_reply *reply)
+{
+	struct api_call *call = api_call_new(arg, reply);
+
+	call->op = store_queue(call->controller->deps.store, on_queued, call);
+}

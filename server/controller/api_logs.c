@@ -1,0 +1,196 @@
+/* /api/v1/jobs/17.2/log: the bytes, whole or one range (RFC 9110 section 14), and /log/stream: as they come. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/controller/controller_private.h"
+#include "server/controller/log_stream.h"
+#include "server/core/log.h"
+
+#define HIGH_WATER (256 * 1024)
+#define TEXT_TYPE "text/plain; charset=utf-8"
+
+/* --- the job first: which attempt --- */
+
+static void
+start(void *arg, struct http_reply *reply, uint64_t offset, store_job_fn *fn)
+{
+	const char *id = request_param(reply_request(reply), "job");
+	struct api_call *call;
+	struct log_id log;
+	uint64_t attempt;
+
+	if (!job_id_parse(id, &log.build, &log.job)) {
+		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", id);
+		return;
+	}
+	if (!api_query_number(&reply, "attempt", 1000000, 0, &attempt))
+		return;
+	log.attempt = (int64_t)attempt;
+	call = api_call_new(arg, reply);
+	call->log = log;
+	call->offset = offset;
+	call->op = store_job_get(call->controller->deps.store, id, fn, call);
+}
+
+/* --- the bytes --- */
+
+struct download {
+	struct log_store *logs;
+	struct log_id log;
+	struct reply_stream *stream;
+	uint64_t offset, end;
+};
+
+static void
+on_download_ready(void *arg)
+{
+	struct download *d = arg;
+	char *piece = xcalloc(1, LOG_READ_MAX);
+	struct err err;
+	size_t len = 1;
+
+	while (d->offset < d->end && len > 0 && reply_stream_pending(d->stream) < HIGH_WATER) {
+		size_t most = d->end - d->offset < LOG_READ_MAX ? (size_t)(d->end - d->offset) : LOG_READ_MAX;
+
+		if (!log_read(d->logs, &d->log, d->offset, piece, most, &len, &err)) {
+			log_warn("job %" PRId64 ".%" PRId64 ": its log: %s", d->log.build, d->log.job, err.text);
+			len = 0;
+		}
+		reply_stream_write(d->stream, piece, len);
+		d->offset += len;
+	}
+	free(piece);
+	if (d->offset < d->end && len > 0)
+		return;
+	reply_stream_end(&d->stream);
+	free(d);
+}
+
+static void
+on_download_gone(void *arg)
+{
+	free(arg);
+}
+
+/* bytes=A-B, bytes=A-, bytes=-N; anything else is as if it were not there. 1: one, 0: none, -1: not in the log. */
+static int
+parse_range(struct str text, uint64_t size, uint64_t *start, uint64_t *end)
+{
+	struct str rest = text, first, unit = str_cut(&rest, '=');
+	uint64_t a = 0, b = UINT64_MAX;
+
+	if (!str_is(unit, "bytes") || memchr(rest.p, '-', rest.len) == NULL || memchr(rest.p, ',', rest.len) != NULL)
+		return 0;
+	first = str_cut(&rest, '-');
+	if ((first.len > 0 && !str_to_u64(first, INT64_MAX, &a)) ||
+	    (rest.len > 0 && !str_to_u64(rest, INT64_MAX, &b)) || (first.len == 0 && rest.len == 0) || a > b)
+		return 0;
+	if (first.len == 0) { /* the last b bytes */
+		*start = b < size ? size - b : 0;
+		*end = size;
+		return b > 0 && size > 0 ? 1 : -1;
+	}
+	*start = a;
+	*end = b < size ? b + 1 : size;
+	return a < size ? 1 : -1;
+}
+
+static void
+send_log(struct api_call **call, uint64_t size)
+{
+	struct http_reply **reply = &(*call)->reply;
+	struct download *d = xcalloc(1, sizeof(*d));
+	struct str range = request_header(reply_request(*reply), "Range");
+	unsigned status = 200;
+	char text[96];
+
+	*d = (struct download){ .logs = (*call)->controller->deps.logs, .log = (*call)->log, .end = size };
+	reply_on_gone(*reply, NULL, NULL);
+	reply_header(*reply, "Accept-Ranges", "bytes");
+	reply_header(*reply, "Cache-Control", "no-cache");
+	reply_header(*reply, "Content-Security-Policy", "sandbox");
+	switch (range.len > 0 ? parse_range(range, size, &d->offset, &d->end) : 0) {
+	case 1:
+		status = 206;
+		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, d->offset, d->end - 1, size);
+		reply_header(*reply, "Content-Range", text);
+		break;
+	case -1:
+		snprintf(text, sizeof(text), "bytes */%" PRIu64, size);
+		reply_header(*reply, "Content-Range", text);
+		reply_error(reply, 416, "range", "the log has %" PRIu64 " bytes", size);
+		free(d);
+		return;
+	default:
+		break;
+	}
+	d->stream =
+	    reply_open(reply, status, TEXT_TYPE, (int64_t)(d->end - d->offset), on_download_ready, on_download_gone, d);
+	if (d->stream == NULL)
+		free(d);
+}
+
+static void
+on_job(void *arg, struct job *job, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct err problem;
+	uint64_t size = 0;
+	bool finished;
+
+	call->op = NULL;
+	if (api_call_failed(&call, err))
+		return;
+	if (call->log.attempt == 0)
+		call->log.attempt = job->attempt;
+	job_free(&job);
+	if (!log_stat(call->controller->deps.logs, &call->log, &size, &finished, &problem) &&
+	    problem.code != ERR_NOT_FOUND) { /* a job that has not begun has an empty log */
+		api_call_failed(&call, &problem);
+		return;
+	}
+	send_log(&call, size);
+	api_call_end(&call);
+}
+
+void
+api_log_get(void *arg, struct http_reply *reply)
+{
+	start(arg, reply, 0, on_job);
+}
+
+/* --- as they come --- */
+
+static void
+on_stream_job(void *arg, struct job *job, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	call->op = NULL;
+	if (!api_call_failed(&call, err)) {
+		if (call->log.attempt == 0)
+			call->log.attempt = job->attempt;
+		reply_on_gone(call->reply, NULL, NULL);
+		log_streams_open(call->controller->logs, &call->reply, job, &call->log, call->offset);
+		api_call_end(&call);
+	}
+	job_free(&job);
+}
+
+/* A browser that lost the connection says which event it had last: its id is the offset behind it. */
+void
+api_log_stream(void *arg, struct http_reply *reply)
+{
+	struct str last = request_header(reply_request(reply), "Last-Event-ID");
+	uint64_t offset;
+
+	if (!api_query_number(&reply, "offset", INT64_MAX, 0, &offset))
+		return;
+	if (last.len > 0 && !str_to_u64(last, INT64_MAX, &offset))
+		reply_error(&reply, 422, "input", "Last-Event-ID must be an offset in the log");
+	else
+		start(arg, reply, offset, on_stream_job);
+}

@@ -1,0 +1,68 @@
+/* The controller from the inside, for its api_*.c files: what a handler finds, and calls that wait for the store. */
+#ifndef DAVIT_CONTROLLER_CONTROLLER_PRIVATE_H
+#define DAVIT_CONTROLLER_CONTROLLER_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/json.h"
+#include "proto/mem.h"
+#include "server/controller/controller.h"
+#include "server/controller/figures.h"
+#include "server/controller/reply.h"
+#include "server/controller/router.h"
+#include "server/store/log_store.h"
+#include "server/store/store.h"
+
+struct controller {
+	struct controller_deps deps;
+	struct auth *auth;
+	struct router *router;
+	struct sse_hub *followers;
+	struct log_streams *logs;
+	struct build_feed *feed;
+	struct listener **listeners;
+	size_t listener_count;
+	struct figures figures;
+};
+
+/* A request that waits for the store. It ends when it is answered, and also when the client leaves: then the question
+ * is cancelled (what it asked for may still happen). */
+struct api_call {
+	struct controller *controller;
+	struct http_reply *reply;
+	struct store_op *op;
+	struct timer *timer; /* of api_call_limit */
+	struct repo *repo;   /* what it writes */
+	struct json *body;
+	struct job_list jobs;
+	struct log_id log;
+	uint64_t offset;
+};
+
+struct api_call *api_call_new(struct controller *controller, struct http_reply *reply);
+/* Answers with the error when there is one. */
+bool api_call_failed(struct api_call **call, const struct err *err);
+/* Ends a call whose reply has been sent (or taken). */
+void api_call_end(struct api_call **call);
+/* Does as if the store had failed when it has not answered in time: fn gets the call. */
+void api_call_limit(struct api_call *call, int64_t ms, void (*fn)(void *call));
+/* The request's body, which must be a JSON object; else it answers and returns false. */
+bool api_call_parse(struct api_call **call);
+
+/* The number in the route's parameter; answers 404 and returns false when it is none. */
+bool api_number(struct http_reply **reply, const char *param, int64_t *ret);
+/* A number of the query, or fallback; answers 422 and returns false when it is none or above max. */
+bool api_query_number(struct http_reply **reply, const char *name, uint64_t max, uint64_t fallback, uint64_t *ret);
+/* Where people and forges reach this server, without a slash at its end. */
+void api_print_base(const struct controller *controller, const struct http_request *request, struct buf *ret);
+
+/* The handlers, by file. */
+route_fn api_repo_list, api_repo_add, api_repo_get, api_repo_change, api_repo_delete;
+route_fn api_build_list, api_build_get, api_build_cancel, api_build_rerun, api_build_submit, api_events;
+route_fn api_job_get, api_job_cancel, api_queue;
+route_fn api_log_get, api_log_stream;
+route_fn api_hook, api_health, api_metrics, api_engines, api_login, api_logout;
+route_fn page_get, page_asset;
+
+#endif
