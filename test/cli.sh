@@ -1,0 +1,62 @@
+#!/bin/sh
+# The commands of davit that need no server: what they print, and their exit codes (0 done, 1 a problem, 2 wrong usage).
+set -u
+davit=$PWD/cli/davit
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+bad=0
+
+# expect CODE OUT ERR ARGUMENT...: davit ARGUMENT... ends with CODE, and its outputs begin with OUT and ERR.
+expect() {
+	code=$1 out=$2 err=$3
+	shift 3
+	"$davit" "$@" >out 2>err </dev/null
+	got=$?
+	case $got:$(cat out) in
+	"$code:$out"*) ;;
+	*) got=bad ;;
+	esac
+	case $(cat err) in
+	"$err"*) ;;
+	*) got=bad ;;
+	esac
+	if [ "$got" = bad ]; then
+		echo "davit $*: not exit $code with \"$out\" and \"$err\", but:"
+		cat out err
+		bad=1
+	fi
+}
+
+expect 1 '' 'davit: daocloud.yml: No such file or directory' lint
+printf 'image: busybox\nscript: make\n' >davit.yml
+expect 0 '1 job, 0 warnings' '' lint
+expect 0 '{"jobs":[{"name":"test","image":"busybox","env":[],"services":[],"segments":[{"name":"script","commands":["make"]}]' \
+	'' plan
+printf 'image: busybox\nservice: [mysql]\nscript: make\n' >daocloud.yml
+expect 1 '' 'daocloud.yml:2:1: unknown key "service"; did you mean "services"?' lint
+expect 1 '' 'daocloud.yml:2:1: unknown key "service"; did you mean "services"?' plan
+expect 0 '1 job, 0 warnings' '' lint davit.yml
+printf 'image: busybox\nscript: make\nservices: [other]\n' >warned.yml
+expect 0 '1 job, 1 warning' 'warning: warned.yml:3:12: no service "other" is known' lint warned.yml
+expect 1 '' '-:1:1: the file is empty' lint -
+expect 1 '' 'davit: .: Is a directory' lint .
+head -c 300000 /dev/zero | tr '\0' '#' >large.yml
+expect 1 '' 'large.yml:1:1: the file has 262145 bytes; at most 262144 are read' lint large.yml
+expect 2 '' 'usage: davit lint [FILE]' lint a b
+expect 2 '' 'usage: davit plan [FILE]' plan a b
+expect 2 '' 'usage: davit COMMAND'
+expect 2 '' 'davit: unknown command ""' ''
+expect 2 '' 'davit: unknown command "lnit"' lnit
+expect 0 'usage: davit COMMAND' '' help
+expect 0 'usage: davit plan [FILE]' '' help plan
+expect 2 '' 'usage: davit help [COMMAND]' help nothing
+expect 0 'davit ' '' --version
+if [ -w /dev/full ]; then
+	"$davit" plan davit.yml >/dev/full 2>err
+	[ $? = 1 ] && grep -q '^davit: standard output: No space left on device' err || {
+		echo "davit plan to a full disk: $(cat err)"
+		bad=1
+	}
+fi
+exit "$bad"
