@@ -1,1 +1,487 @@
+"use strict";
 
+const main = document.getElementById("main");
+const FINAL = new Set(["passed", "failed", "cancelled", "timed_out", "error"]);
+let leave = () => {}; /* ends what the page at hand started */
+
+/* --- small things --- */
+
+/* el("div", {class: "x", onclick: fn}, "text", node): texts become text nodes, never markup. */
+function el(tag, attributes, ...children) {
+	const node = document.createElement(tag);
+	for (const [key, value] of Object.entries(attributes || {})) {
+		if (key.startsWith("on"))
+			node.addEventListener(key.slice(2), value);
+		else if (value !== null && value !== undefined && value !== false)
+			node.setAttribute(key, value === true ? "" : value);
+	}
+	node.append(...children.filter((c) => c !== null && c !== undefined && c !== false));
+	return node;
+}
+
+async function api(method, path, body) {
+	const answer = await fetch("/api/v1" + path, {
+		method,
+		headers: body ? { "Content-Type": "application/json" } : {},
+		body: body ? JSON.stringify(body) : undefined,
+	});
+	if (answer.status === 401) {
+		showLogin();
+		throw null;
+	}
+	const value = answer.status === 204 ? null : await answer.json().catch(() => null);
+	if (!answer.ok)
+		throw new Error(value && value.error ? value.error.message : "the server answered " + answer.status);
+	return value;
+}
+
+function complain(error) {
+	if (!error)
+		return;
+	const old = main.querySelector(".notice.problem");
+	if (old)
+		old.remove();
+	main.prepend(el("div", { class: "notice problem", role: "alert" }, error.message));
+}
+
+function state(name) {
+	return el("span", { class: "state s-" + name }, el("i"), name.replace("_", " "));
+}
+
+function ago(ms) {
+	const s = Math.max(0, (Date.now() - ms) / 1000);
+	if (s < 45)
+		return "just now";
+	if (s < 3600)
+		return Math.round(s / 60) + " min ago";
+	if (s < 86400)
+		return Math.round(s / 3600) + " h ago";
+	return new Date(ms).toLocaleDateString(undefined, { day: "numeric", month: "short", year: s > 2e7 ? "numeric" : undefined });
+}
+
+function took(thing) {
+	return thing.started_ms ? duration((thing.finished_ms || Date.now()) - thing.started_ms) : "";
+}
+
+function safeUrl(url) {
+	return /^https?:\/\//.test(url || "") ? url : null;
+}
+
+function shortRef(build) {
+	return build.branch || (build.ref || "").replace(/^refs\/(heads|tags)\//, "");
+}
+
+function copyable(text) {
+	const button = el("button", { class: "copy", type: "button", onclick: async () => {
+		await navigator.clipboard.writeText(text);
+		button.textContent = "copied";
+		setTimeout(() => (button.textContent = "copy"), 1500);
+	} }, "copy");
+	return [el("code", {}, text), navigator.clipboard ? button : null];
+}
+
+/* --- the live events of all builds --- */
+
+const feed = {
+	source: null,
+	onbuild: null,
+	onreload: null,
+	start() {
+		if (this.source)
+			return;
+		const source = (this.source = new EventSource("/api/v1/events"));
+		let missed = false;
+		source.addEventListener("build", (e) => this.onbuild && this.onbuild(JSON.parse(e.data)));
+		source.addEventListener("reload", () => this.onreload && this.onreload());
+		source.onopen = () => {
+			this.show(true);
+			if (missed && this.onreload)
+				this.onreload();
+		};
+		source.onerror = () => {
+			missed = true;
+			this.show(false);
+		};
+	},
+	stop() {
+		if (this.source)
+			this.source.close();
+		this.source = null;
+		document.getElementById("live").hidden = true;
+	},
+	show(on) {
+		const live = document.getElementById("live");
+		live.hidden = false;
+		live.classList.toggle("on", on);
+		live.lastElementChild.textContent = on ? "live" : "reconnecting…";
+	},
+};
+
+/* --- pages --- */
+
+function begin(page, title) {
+	leave();
+	leave = () => {};
+	feed.onbuild = feed.onreload = null;
+	document.title = title + " · Davit";
+	document.getElementById("nav").hidden = page === "login";
+	document.getElementById("logout").hidden = page === "login";
+	for (const a of document.querySelectorAll("#nav a"))
+		a.classList.toggle("here", a.dataset.page === page);
+	main.replaceChildren();
+	window.scrollTo(0, 0);
+	if (page === "login")
+		feed.stop();
+	else
+		feed.start();
+}
+
+function showLogin() {
+	begin("login", "Log in");
+	const token = el("input", { type: "password", autocomplete: "current-password", required: true, "aria-label": "Token" });
+	const problem = el("div", { class: "notice", role: "alert", hidden: true });
+	const form = el("form", { onsubmit: async (e) => {
+		e.preventDefault();
+		const answer = await fetch("/login", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: token.value.trim() }) });
+		if (answer.ok) {
+			if (location.pathname === "/login")
+				history.replaceState(null, "", "/");
+			show();
+			return;
+		}
+		const value = await answer.json().catch(() => null);
+		problem.textContent = value ? value.error.message : "the server answered " + answer.status;
+		problem.hidden = false;
+		token.select();
+	} }, problem, token, el("button", { class: "first" }, "Log in"));
+	main.append(el("div", { class: "card login" }, el("img", { src: "/web/davit.svg", alt: "" }), el("h1", {}, "Davit"),
+		el("p", {}, "The administrator's token stands in the file admin-token of the server's state folder."), form));
+	token.focus();
+}
+
+/* The list of builds. */
+async function showBuilds() {
+	begin("builds", "Builds");
+	const parameters = new URLSearchParams(location.search);
+	const chosen = parameters.get("repo") || "";
+	const rows = new Map();
+	const list = el("div", { class: "card builds" });
+	const more = el("div", { class: "more", hidden: true }, el("button", { onclick: () => load(oldest()) }, "Older builds"));
+	const repos = el("select", { "aria-label": "Repository", onchange: () => go("/" + (repos.value ? "?repo=" + encodeURIComponent(repos.value) : "")) }, el("option", { value: "" }, "All repositories"));
+	main.append(el("div", { class: "bar" }, el("h1", {}, "Builds"), repos), list, more);
+
+	function oldest() {
+		return Math.min(...rows.keys());
+	}
+
+	function row(build) {
+		return el("a", { class: "build", href: "/builds/" + build.build },
+			state(build.state),
+			el("span", { class: "n" }, "#" + build.build),
+			el("div", { class: "what" },
+				el("div", { class: "title" }, build.title || build.ref || "—"),
+				el("div", { class: "sub" }, build.repo, " · ", shortRef(build), " · ", el("code", {}, (build.commit || "").slice(0, 8)),
+					build.state !== "passed" && build.reason ? " · " + build.reason : "")),
+			el("div", { class: "who" }, build.author || ""),
+			el("div", { class: "when" }, el("b", {}, took(build)), ago(build.created_ms)));
+	}
+
+	function put(build, isNew) {
+		const node = row(build), old = rows.get(build.build);
+		if (old) {
+			old.node.replaceWith(node);
+		} else {
+			const after = [...rows.keys()].filter((n) => n < build.build).sort((a, b) => b - a)[0];
+			if (after === undefined)
+				list.append(node);
+			else
+				rows.get(after).node.before(node);
+			node.classList.toggle("new", isNew);
+		}
+		rows.set(build.build, { node, build });
+		const empty = list.querySelector(".empty");
+		if (empty)
+			empty.remove();
+	}
+
+	async function load(before) {
+		const answer = await api("GET", "/builds?limit=30" + (before ? "&before=" + before : "") + (chosen ? "&repo=" + encodeURIComponent(chosen) : ""));
+		for (const build of answer.builds)
+			put(build, false);
+		more.hidden = answer.builds.length < 30;
+		if (rows.size === 0)
+			list.replaceChildren(el("div", { class: "empty" }, el("h2", {}, "No builds yet"),
+				el("p", {}, "Add a repository, give its webhook's address to the forge, and push.")));
+	}
+
+	feed.onbuild = (build) => (!chosen || build.repo === chosen) && (rows.size === 0 || build.build >= oldest()) && put(build, true);
+	feed.onreload = () => load().catch(complain);
+	const clock = setInterval(() => {
+		for (const { node, build } of rows.values())
+			node.querySelector(".when").replaceChildren(el("b", {}, took(build)), ago(build.created_ms));
+	}, 5000);
+	leave = () => clearInterval(clock);
+	await load();
+	for (const repo of (await api("GET", "/repos")).repos)
+		repos.append(el("option", { value: repo.id, selected: repo.id === chosen }, repo.id));
+}
+
+/* One build, its jobs, and the log of one of them. */
+async function showBuild(number) {
+	begin("builds", "Build " + number);
+	const head = el("div", { class: "card head" }), jobs = el("div", { class: "jobs" }), place = el("div");
+	let build = await api("GET", "/builds/" + number);
+	let chosen = null, log = null;
+	main.append(head, jobs, place);
+
+	function act(verb) {
+		return async (e) => {
+			e.target.disabled = true;
+			try {
+				const answer = await api("POST", "/builds/" + number + "/" + verb);
+				if (verb === "rerun")
+					go("/builds/" + answer.build);
+			} catch (error) {
+				e.target.disabled = false;
+				complain(error);
+			}
+		};
+	}
+
+	function drawHead() {
+		const page = safeUrl(build.web_url), body = (build.message || "").split("\n").slice(1).join("\n").trim();
+		const commit = el("code", {}, (build.commit || "").slice(0, 12));
+		document.title = "#" + number + " " + build.state + " · Davit";
+		head.replaceChildren(
+			el("div", { class: "bar" }, state(build.state), el("h1", {}, build.title || build.ref || "Build " + number),
+				FINAL.has(build.state) ? el("button", { onclick: act("rerun") }, "Run again")
+					: el("button", { class: "danger", disabled: build.cancel, onclick: act("cancel") }, build.cancel ? "Cancelling…" : "Cancel")),
+			el("div", { class: "facts" },
+				el("span", {}, "Build ", el("b", {}, "#" + number)),
+				el("span", {}, el("a", { href: "/?repo=" + encodeURIComponent(build.repo) }, el("b", {}, build.repo))),
+				el("span", {}, build.event === "tag" ? "tag " : build.event === "pull_request" ? "pull request " : "branch ", el("b", {}, build.pull_number ? "#" + build.pull_number : shortRef(build))),
+				el("span", {}, "commit ", page ? el("a", { href: page, rel: "noreferrer noopener" }, el("b", {}, commit)) : el("b", {}, commit)),
+				build.author ? el("span", {}, "by ", el("b", {}, build.author)) : null,
+				el("span", {}, ago(build.created_ms), took(build) ? el("span", {}, " · took ", el("b", {}, took(build))) : null),
+				build.rerun_of ? el("span", {}, "again of ", el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
+		if (body)
+			head.append(el("pre", { class: "message" }, body));
+		for (const old of main.querySelectorAll(".notice.reason"))
+			old.remove();
+		if (build.warnings)
+			head.after(el("div", { class: "notice soft reason" }, build.warnings));
+		if (build.reason && build.state !== "passed")
+			head.after(el("div", { class: "notice reason" + (build.state === "cancelled" ? " soft" : "") }, build.reason));
+	}
+
+	function drawJobs() {
+		jobs.replaceChildren(...build.jobs.map((job) => el("button", { class: "card job" + (job.id === chosen ? " here" : ""), onclick: () => choose(job.id) },
+			state(job.state), el("span", { class: "name" }, job.name || job.id), el("span", { class: "time" }, took(job) || (job.state === "queued" && job.waits_for) || ""))));
+		jobs.hidden = build.jobs.length < 1;
+	}
+
+	function choose(id) {
+		if (log)
+			log.close();
+		chosen = id;
+		log = openLog(id, place);
+		drawJobs();
+	}
+
+	function draw() {
+		drawHead();
+		if (!chosen && build.jobs.length > 0)
+			choose((build.jobs.find((j) => j.state === "running") || build.jobs.find((j) => j.state === "failed") || build.jobs[0]).id);
+		else
+			drawJobs();
+		if (build.jobs.length === 0)
+			place.replaceChildren(FINAL.has(build.state) ? "" : el("div", { class: "card empty" }, el("h2", {}, "Planning"), "The pipeline file of this commit is being read."));
+	}
+
+	feed.onbuild = (b) => {
+		if (b.build !== Number(number))
+			return;
+		build = b;
+		draw();
+	};
+	feed.onreload = async () => {
+		build = await api("GET", "/builds/" + number);
+		draw();
+	};
+	const clock = setInterval(() => FINAL.has(build.state) || (drawHead(), drawJobs()), 1000);
+	leave = () => {
+		clearInterval(clock);
+		if (log)
+			log.close();
+	};
+	draw();
+}
+
+/* A job's log: its past and its present by one stream of events, which goes on where it was when it is cut. */
+function openLog(job, place) {
+	const lines = el("div", { class: "lines" });
+	const follow = el("button", { onclick: () => setFollow(!following) }, "Follow");
+	const size = el("span", { class: "grow" });
+	const view = new LogView(lines);
+	let following = false, pending = [], frame = 0, ended = false;
+	place.replaceChildren(el("section", { class: "log", "aria-label": "Log" },
+		el("div", { class: "tools" }, el("b", {}, "Job " + job), size, follow,
+			el("button", { onclick: () => (setFollow(false), place.scrollIntoView()) }, "Top"),
+			el("a", { href: "/api/v1/jobs/" + job + "/log", target: "_blank", rel: "noopener" }, "Raw")), lines));
+
+	function setFollow(on) {
+		following = on;
+		follow.classList.toggle("on", on);
+		if (on)
+			window.scrollTo(0, document.documentElement.scrollHeight);
+	}
+
+	function atEnd() {
+		return window.innerHeight + window.scrollY > document.documentElement.scrollHeight - 60;
+	}
+
+	/* What has come since the last picture is drawn in one go, but no more than the reader would notice. */
+	function draw() {
+		frame = 0;
+		const until = performance.now() + 12;
+		while (pending.length > 0 && performance.now() < until)
+			pending.shift()();
+		if (pending.length > 0)
+			schedule();
+		if (following)
+			window.scrollTo(0, document.documentElement.scrollHeight);
+	}
+
+	function schedule() {
+		frame = frame || requestAnimationFrame(draw);
+	}
+
+	function later(fn) {
+		pending.push(fn);
+		schedule();
+	}
+
+	const source = new EventSource("/api/v1/jobs/" + job + "/log/stream");
+	source.addEventListener("log", (e) => later(() => {
+		view.write(JSON.parse(e.data));
+		size.textContent = view.line.toLocaleString() + " lines";
+	}));
+	source.addEventListener("segment", (e) => later(() => view.segment(JSON.parse(e.data))));
+	source.addEventListener("end", (e) => {
+		ended = true;
+		source.close();
+		later(() => {
+			const end = JSON.parse(e.data);
+			setFollow(false);
+			lines.after(el("div", { class: "end" }, state(end.state), end.reason || (end.state === "passed" ? "All commands succeeded." : "")));
+			const wanted = /^#L\d+$/.test(location.hash) && document.querySelector(location.hash);
+			if (wanted)
+				wanted.scrollIntoView({ block: "center" });
+		});
+	});
+	const onscroll = () => {
+		if (following && !atEnd())
+			setFollow(false);
+		else if (!following && !ended && view.line > 30 && atEnd())
+			setFollow(true);
+	};
+	window.addEventListener("wheel", onscroll, { passive: true });
+	window.addEventListener("touchmove", onscroll, { passive: true });
+	return { close() {
+		source.close();
+		cancelAnimationFrame(frame);
+		window.removeEventListener("wheel", onscroll);
+		window.removeEventListener("touchmove", onscroll);
+	} };
+}
+
+/* The repositories, and a form for a new one. */
+async function showRepos() {
+	begin("repos", "Repositories");
+	const list = el("div"), added = el("div");
+	const form = el("form", { class: "card grid", hidden: true, onsubmit: submit });
+	const field = (name, label, attributes) => el("label", {}, label, el("input", { name, autocomplete: "off", ...attributes }));
+	form.append(
+		field("id", "Id (in the webhook's address)", { required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", placeholder: "app" }),
+		field("url", "Clone URL", { required: true, placeholder: "https://github.com/acme/app.git" }),
+		el("label", {}, "Forge", el("select", { name: "forge" }, ...[["", "by the URL"], ["github", "GitHub"], ["gitlab", "GitLab"], ["gitea", "Gitea, Forgejo"], ["generic", "other"]].map(([v, t]) => el("option", { value: v }, t)))),
+		field("api", "API address (self-hosted forges)", { placeholder: "guessed from the clone URL" }),
+		field("token", "Access token (fetch, commit status)", { type: "password" }),
+		field("secret", "Webhook secret", { type: "password", placeholder: "empty: one is made" }),
+		el("label", { class: "wide" }, "E-mails, separated by commas", el("input", { name: "emails", autocomplete: "off" })),
+		el("div", { class: "wide" }, el("button", { class: "first" }, "Add repository")));
+	main.append(el("div", { class: "bar" }, el("h1", {}, "Repositories"),
+		el("button", { class: "first", onclick: () => { form.hidden = !form.hidden; } }, "Add…")), added, form, list);
+
+	async function submit(e) {
+		e.preventDefault();
+		const values = Object.fromEntries([...new FormData(form)].filter(([, v]) => v !== ""));
+		try {
+			const repo = await api("POST", "/repos", values);
+			form.reset();
+			form.hidden = true;
+			added.replaceChildren(el("div", { class: "notice good" }, el("b", {}, repo.id + " is added. "), "Give this address and secret to the forge's webhook settings",
+				repo.secret ? " (the secret is shown once):" : ":",
+				el("dl", { class: "pair" }, el("dt", {}, "Payload URL"), el("dd", {}, ...copyable(repo.webhook)),
+					...(repo.secret ? [el("dt", {}, "Secret"), el("dd", {}, ...copyable(repo.secret))] : []))));
+			await load();
+		} catch (error) {
+			complain(error);
+		}
+	}
+
+	async function remove(id) {
+		if (!confirm("Remove " + id + "? Its builds stay until they are pruned."))
+			return;
+		try {
+			await api("DELETE", "/repos/" + encodeURIComponent(id));
+			await load();
+		} catch (error) {
+			complain(error);
+		}
+	}
+
+	async function load() {
+		const repos = (await api("GET", "/repos")).repos;
+		list.replaceChildren(...repos.map((repo) => el("section", { class: "card repo" },
+			el("div", { class: "bar" }, el("h2", {}, el("a", { href: "/?repo=" + encodeURIComponent(repo.id) }, repo.name || repo.id)), el("span", { class: "tag" }, repo.forge),
+				el("button", { class: "quiet danger", onclick: () => remove(repo.id) }, "Remove")),
+			el("dl", { class: "pair" },
+				el("dt", {}, "Clone URL"), el("dd", {}, el("code", {}, repo.url)),
+				el("dt", {}, "Webhook"), el("dd", {}, ...copyable(repo.webhook)),
+				...(repo.emails ? [el("dt", {}, "E-mails"), el("dd", {}, repo.emails)] : [])))));
+		if (repos.length === 0)
+			list.replaceChildren(el("div", { class: "card empty" }, el("h2", {}, "No repositories yet"), el("p", {}, "Add one, and push.")));
+	}
+
+	await load();
+}
+
+/* --- the address decides --- */
+
+function show() {
+	const build = /^\/builds\/(\d+)$/.exec(location.pathname);
+	const page = location.pathname === "/login" ? showLogin : location.pathname === "/repos" ? showRepos
+		: build ? () => showBuild(build[1]) : showBuilds;
+	Promise.resolve(page()).catch(complain);
+}
+
+function go(path) {
+	history.pushState(null, "", path);
+	show();
+}
+
+document.addEventListener("click", (e) => {
+	const a = e.target.closest("a");
+	if (!a || a.target || a.origin !== location.origin || e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0 ||
+	    a.getAttribute("href").startsWith("#") || a.pathname.startsWith("/api/"))
+		return;
+	e.preventDefault();
+	go(a.pathname + a.search);
+});
+window.addEventListener("popstate", show);
+document.getElementById("logout").addEventListener("click", async () => {
+	await fetch("/logout", { method: "POST" });
+	showLogin();
+});
+show();
