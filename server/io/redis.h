@@ -49,19 +49,23 @@ struct redis_op *redis_command(
 /* Accepts NULL inside. */
 void redis_cancel(struct redis_op **op);
 
-/* A Lua script, called by its SHA-1 and loaded when Redis does not know it. Redis passes args as ARGV; no KEYS. */
+/* A Lua script, called by its SHA-1 and loaded when Redis does not know it (yet, or after its restart). */
 struct redis_script {
 	const char *name;
 	const char *text;
-	char sha[41]; /* filled on first use */
+	const char *sha; /* of text, 40 hex digits */
 };
 
-struct redis_op *redis_script(struct redis *redis, struct redis_script *script, size_t nargs, const struct str *args,
-    int64_t timeout_ms, redis_fn *fn, void *arg);
+/* args become ARGV; no KEYS. The script outlives the operation. */
+struct redis_op *redis_script(struct redis *redis, const struct redis_script *script, size_t nargs,
+    const struct str *args, int64_t timeout_ms, redis_fn *fn, void *arg);
 
-/* Messages of one channel; survives reconnects (what is published while it is down is missed). One per redis. */
+/* Messages of one channel; survives reconnects (what is published while it is down is missed). One channel at a
+ * time; while there is one, "up" includes the subscription. message is followed by a NUL and good for the callback's
+ * duration. */
 typedef void redis_message_fn(void *arg, struct str message);
 void redis_subscribe(struct redis *redis, const char *channel, redis_message_fn *fn, void *arg);
+void redis_unsubscribe(struct redis *redis);
 
 enum redis_type { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY };
 

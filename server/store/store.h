@@ -10,6 +10,7 @@
 #ifndef DAVIT_STORE_STORE_H
 #define DAVIT_STORE_STORE_H
 
+#include "proto/crypto.h"
 #include "proto/err.h"
 #include "proto/plan.h"
 #include "proto/str.h"
@@ -20,14 +21,13 @@ struct redis;
 struct store;
 struct store_op;
 
-#define STORE_KEY_SIZE 32
 #define STORE_LIST_MAX 100
 
 struct store_conf {
-	const char *node;                       /* this daemon's name, as a repository's id */
-	unsigned char seal_key[STORE_KEY_SIZE]; /* seals secrets and tokens (AES-256-GCM) */
-	int64_t lease_ms;                       /* of claims; 0: 30,000. Renew at a third of it */
-	int64_t max_planning;                   /* builds accepted and not planned; 0: 10,000 */
+	const char *node;                      /* this daemon's name, as a repository's id */
+	unsigned char seal_key[SEAL_KEY_SIZE]; /* seals secrets and tokens (AES-256-GCM) */
+	int64_t lease_ms;                      /* of claims; 0: 30,000. Renew at a third of it */
+	int64_t max_planning;                  /* builds accepted and not planned; 0: 10,000 */
 };
 
 /* redis must outlive the store; conf is copied. */

@@ -1,0 +1,22 @@
+-- A node lives, and so do its claims.
+-- ARGV: node, epoch, lease_ms, then id and token of each claim. {ok, (ok|cancel|lost)...} {stale}
+local node, epoch, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = now_ms()
+local states = { 'ok' }
+
+if node_is_stale(node, epoch) then
+	return { 'stale' }
+end
+call('ZADD', 'davit:nodes', now, node)
+for i = 4, #ARGV, 2 do
+	local id, token = ARGV[i], ARGV[i + 1]
+	local key = (id:find('.', 1, true) and 'davit:job:' or 'davit:build:') .. id
+	local held_by, cancel = unpack(call('HMGET', key, 'token', 'cancel'))
+	if held_by ~= token or not call('ZSCORE', 'davit:running', id) then
+		states[#states + 1] = 'lost'
+	else
+		call('ZADD', 'davit:running', now + lease_ms, id)
+		states[#states + 1] = cancel == '1' and 'cancel' or 'ok'
+	end
+end
+return states

@@ -1,0 +1,17 @@
+-- ARGV: id. {ok} {none} {open}
+local id = ARGV[1]
+local key = 'davit:repo:' .. id
+local open = call('HGET', key, 'open')
+
+if not open then
+	return { 'none' }
+elseif open ~= '0' then
+	return { 'open' }
+end
+call('DEL', key)
+call('ZREM', 'davit:repos', id)
+if call('EXISTS', key .. ':builds') == 1 then
+	call('SADD', 'davit:repos:gone', id)
+end
+wake('repo ' .. id)
+return { 'ok' }

@@ -1,0 +1,18 @@
+-- A claimed job has its container.
+-- ARGV: job, token, container. {ok} {stale}
+local job, token, container = ARGV[1], ARGV[2], ARGV[3]
+local key = 'davit:job:' .. job
+local state, held_by, build, before = unpack(call('HMGET', key, 'state', 'token', 'build', 'container'))
+
+if held_by ~= token then
+	return { 'stale' }
+elseif state ~= 'running' or before == container then
+	return { 'ok' }
+end
+local now = now_ms()
+call('HSET', key, 'container', container, 'started_ms', now)
+if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
+	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)
+	build_changed(build, 'running', now)
+end
+return { 'ok' }

@@ -1,0 +1,327 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/buf.h"
+#include "proto/mem.h"
+#include "server/store/op.h"
+
+#define DEDUPE_S (4 * 24 * 3600) /* GitHub redelivers what is up to three days old */
+#define DEFAULT_PRIORITY 1
+#define WARNINGS_MAX 65536
+
+/* --- a change becomes a build --- */
+
+static void
+args_copy(struct args *args, struct str text)
+{
+	args_str(args, (struct str){ arena_str(&args->arena, text), text.len });
+}
+
+/* A delivery's id becomes part of a key: one that does not look like an id is replaced by its digest. */
+static void
+args_delivery(struct args *args, struct str delivery)
+{
+	char digest[SHA256_HEX_SIZE];
+	bool plain = delivery.len <= 64;
+
+	for (size_t i = 0; i < delivery.len && plain; i++)
+		plain = (delivery.p[i] >= '0' && delivery.p[i] <= '9') ||
+			(delivery.p[i] >= 'a' && delivery.p[i] <= 'z') ||
+			(delivery.p[i] >= 'A' && delivery.p[i] <= 'Z') || delivery.p[i] == '-';
+	if (plain) {
+		args_str(args, delivery);
+	} else {
+		sha256_hex(delivery, digest);
+		args_copy(args, str_of(digest));
+	}
+}
+
+/* What lists show, so that they need not read the change. */
+static void
+args_summary(struct args *args, const struct change *change)
+{
+	const struct build summary = {
+		.ref = change->ref,
+		.branch = change->branch,
+		.commit = change->commit,
+		.title = change->title,
+		.author = change->author_name != NULL ? change->author_name : change->sender,
+	};
+
+	args_record(args, &build_record, &summary, false);
+	args_text(args, "event");
+	args_text(args, change_event_name(change->event));
+}
+
+static void
+answer_submit(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	static const struct {
+		const char *word;
+		enum store_submit_result result;
+	} words[] = {
+		{ "new", STORE_NEW },
+		{ "duplicate", STORE_DUPLICATE },
+		{ "conflict", STORE_CONFLICT },
+		{ "full", STORE_FULL },
+		{ "no_repo", STORE_NO_REPO },
+	};
+	struct store_submitted submitted = { .build = redis_reply_int(redis_reply_at(reply, 1), 0) };
+	struct err failure;
+
+	for (size_t i = 0; err == NULL && i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_is(reply_word(reply), words[i].word)) {
+			submitted.result = words[i].result;
+			op->fn.submit(op->arg, &submitted, NULL);
+			return;
+		}
+	if (err == NULL)
+		failure = err_make(ERR_PROTO, 0, "%s: Redis answered nonsense", op->what);
+	else
+		failure = err_prefix(*err, "%s", op->what);
+	op->fn.submit(op->arg, NULL, &failure);
+}
+
+struct store_op *
+store_submit(struct store *store, const char *repo, const struct change *change, struct str delivery,
+    const char *body_sha256, store_submit_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_submit, arg, "submit for %.*s", REPO_ID_MAX, repo);
+	struct args args = { 0 };
+	size_t length;
+
+	assert(repo_id_is_valid(repo));
+	assert(body_sha256 == NULL || strlen(body_sha256) == SHA256_HEX_SIZE - 1);
+	op->fn.submit = fn;
+	args_text(&args, repo);
+	args_delivery(&args, delivery);
+	args_text(&args, body_sha256);
+	args_int(&args, store->conf.max_planning);
+	args_int(&args, DEDUPE_S);
+	args_int(&args, 0);
+	length = args.count;
+	args_record(&args, &change_record, change, false);
+	args_set_int(&args, length - 1, (int64_t)(args.count - length));
+	args_summary(&args, change);
+	op_send(op, &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
+	return op;
+}
+
+/* --- planning --- */
+
+static void
+answer_plan_claim(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct err failure;
+
+	if (err == NULL && str_is(reply_word(reply), "none"))
+		op->fn.build(op->arg, NULL, NULL);
+	else if ((err = op_failure(op, reply, err, &failure)) != NULL)
+		op->fn.build(op->arg, NULL, err);
+	else
+		op->fn.build(op->arg, build_read(redis_reply_at(reply, 1), redis_reply_at(reply, 2)), NULL);
+}
+
+struct store_op *
+store_plan_claim(struct store *store, store_build_fn *fn, void *arg)
+{
+	struct store_op *op =
+	    op_new(store, answer_plan_claim, arg, "claim of a build by %.*s", REPO_ID_MAX, store->conf.node);
+	struct args args = { 0 };
+
+	op->fn.build = fn;
+	op_claim_args(op, &store->lost_plans, &args);
+	op_send(op, &script_plan_claim, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+static void
+args_owned(struct args *args, char *text)
+{
+	args_copy(args, str_of(text));
+	free(text);
+}
+
+static void
+args_warnings(struct args *args, const struct plan *plan)
+{
+	struct buf text;
+
+	buf_init(&text, WARNINGS_MAX);
+	for (size_t i = 0; i < plan->warning_count; i++)
+		buf_addf(&text, "%s%s", i > 0 ? "\n" : "", plan->warnings[i]);
+	args_copy(args, buf_str(&text));
+	buf_fini(&text);
+}
+
+struct store_op *
+store_planned(
+    struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	args_int(&args, build);
+	args_text(&args, token);
+	args_owned(&args, plan->notify.recipient_count > 0 ? notify_spec_to_json(&plan->notify) : xstrdup(""));
+	args_warnings(&args, plan);
+	for (size_t i = 0; i < plan->job_count; i++) {
+		args_text(&args, plan->jobs[i].name);
+		args_text(&args, plan->jobs[i].image);
+		args_owned(&args, job_spec_to_json(&plan->jobs[i]));
+		args_int(&args, DEFAULT_PRIORITY);
+	}
+	op_send(op, &script_planned, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
+store_plan_failed(struct store *store, int64_t build, const char *token, enum build_state state, const char *reason,
+    store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	assert(build_state_is_final(state));
+	op->fn.done = fn;
+	args_int(&args, build);
+	args_text(&args, token);
+	args_text(&args, build_state_name(state));
+	args_text(&args, reason);
+	op_send(op, &script_plan_failed, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+/* --- what people see and do --- */
+
+static void
+answer_builds(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct build_list builds = { 0 };
+	struct err failure;
+
+	if ((err = op_failure(op, NULL, err, &failure)) == NULL) {
+		builds.items = xcalloc(redis_reply_count(reply) + 1, sizeof(*builds.items));
+		for (size_t i = 0; i < redis_reply_count(reply); i++)
+			build_init(&builds.items[builds.count++], redis_reply_at(reply, i));
+	}
+	op->fn.builds(op->arg, builds, err);
+}
+
+struct store_op *
+store_builds(struct store *store, const char *repo, int64_t before, unsigned limit, store_builds_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_builds, arg, "builds");
+	struct args args = { 0 };
+
+	op->fn.builds = fn;
+	if (repo != NULL && !repo_id_is_valid(repo)) {
+		op_answer_later(op, err_make(ERR_NOT_FOUND, 0, "there is no such repository"));
+		return op;
+	}
+	args_text(&args, repo);
+	args_int(&args, before);
+	args_int(&args, limit < STORE_LIST_MAX ? limit : STORE_LIST_MAX);
+	op_send(op, &script_builds, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+static void
+answer_build_get(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct build *build = NULL;
+	struct job_list jobs;
+	struct err failure;
+
+	if ((err = op_failure(op, reply, err, &failure)) == NULL) {
+		build = build_read(redis_reply_at(reply, 1), redis_reply_at(reply, 2));
+		jobs = job_list_read(reply, 3);
+		build->jobs = jobs.items;
+		build->job_count = jobs.count;
+	}
+	op->fn.build(op->arg, build, err);
+}
+
+struct store_op *
+store_build_get(struct store *store, int64_t build, store_build_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_build_get, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.build = fn;
+	args_int(&args, build);
+	op_send(op, &script_build_get, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
+store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	args_int(&args, build);
+	op_send(op, &script_cancel_build, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+static void
+answer_rerun(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct err failure;
+
+	if ((err = op_failure(op, reply, err, &failure)) != NULL)
+		op->fn.number(op->arg, 0, err);
+	else
+		op->fn.number(op->arg, redis_reply_int(redis_reply_at(reply, 1), 0), NULL);
+}
+
+struct store_op *
+store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_rerun, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.number = fn;
+	random_hex(op->nonce, (NONCE_HEX_SIZE - 1) / 2);
+	args_int(&args, build);
+	args_text(&args, op->nonce);
+	args_int(&args, store->conf.max_planning);
+	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+/* --- retention --- */
+
+static void
+answer_prune(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct store_pruned pruned[STORE_LIST_MAX];
+	size_t count = 0;
+	struct err failure;
+
+	err = op_failure(op, NULL, err, &failure);
+	for (size_t i = 0; i + 1 < redis_reply_count(reply) && count < STORE_LIST_MAX; i += 2)
+		pruned[count++] = (struct store_pruned){
+			.build = redis_reply_int(redis_reply_at(reply, i), 0),
+			.jobs = redis_reply_int(redis_reply_at(reply, i + 1), 0),
+		};
+	op->fn.prune(op->arg, pruned, count, err);
+}
+
+struct store_op *
+store_prune(struct store *store, int64_t keep, store_prune_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_prune, arg, "pruning");
+	struct args args = { 0 };
+
+	assert(keep >= 0);
+	op->fn.prune = fn;
+	args_int(&args, keep);
+	args_int(&args, STORE_LIST_MAX);
+	op_send(op, &script_prune, &args, STORE_TIMEOUT_MS);
+	return op;
+}

@@ -1,0 +1,156 @@
+#include "server/store/op.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/core/loop.h"
+
+struct store_op *
+op_new(struct store *store, store_answer_fn *answer, void *arg, const char *what, ...)
+{
+	struct store_op *op = xcalloc(1, sizeof(*op));
+	va_list ap;
+
+	op->store = store;
+	op->answer = answer;
+	op->arg = arg;
+	va_start(ap, what);
+	vsnprintf(op->what, sizeof(op->what), what, ap);
+	va_end(ap);
+	store->ops++;
+	return op;
+}
+
+static void
+nonce_lost(struct store_op *op)
+{
+	if (op->lost != NULL && op->lost->count < STORE_NONCES)
+		strcpy(op->lost->text[op->lost->count++], op->nonce);
+}
+
+static void
+op_free(struct store_op *op)
+{
+	redis_cancel(&op->redis);
+	deferred_cancel(&op->deferred);
+	op->store->ops--;
+	free(op);
+}
+
+static void
+op_end(struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct store_op copy = *op;
+
+	if (err != NULL && (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT))
+		nonce_lost(op);
+	op_free(op);
+	copy.answer(&copy, reply, err);
+}
+
+static void
+on_reply(void *arg, const struct redis_reply *reply, const struct err *err)
+{
+	struct store_op *op = arg;
+
+	op->redis = NULL;
+	op_end(op, reply, err);
+}
+
+static void
+on_known(void *arg)
+{
+	struct store_op *op = arg;
+	struct err err = op->err;
+
+	op->deferred = NULL;
+	op_end(op, NULL, err.code != ERR_NONE ? &err : NULL);
+}
+
+void
+op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms)
+{
+	op->redis = redis_script(op->store->redis, script, args->count, args->items, timeout_ms, on_reply, op);
+	args_fini(args);
+}
+
+void
+op_answer_later(struct store_op *op, struct err err)
+{
+	op->err = err;
+	op->deferred = deferred_call(op->store->loop, on_known, op);
+}
+
+void
+store_cancel(struct store_op **op)
+{
+	struct store_op *o = *op;
+
+	*op = NULL;
+	if (o == NULL)
+		return;
+	nonce_lost(o);
+	repo_free(&o->repo);
+	op_free(o);
+}
+
+struct str
+reply_word(const struct redis_reply *reply)
+{
+	return redis_reply_str(redis_reply_at(reply, 0));
+}
+
+const struct err *
+op_failure(const struct store_op *op, const struct redis_reply *reply, const struct err *err, struct err *ret)
+{
+	static const struct {
+		const char *word;
+		enum err_code code;
+		const char *text;
+	} words[] = {
+		{ "none", ERR_NOT_FOUND, "there is no such thing" },
+		{ "stale", ERR_CONFLICT, "it is no longer ours: the claim's token is stale" },
+		{ "final", ERR_CONFLICT, "it has ended already" },
+		{ "open", ERR_CONFLICT, "a build is not finished" },
+		{ "full", ERR_LIMIT, "too many builds wait to be planned" },
+	};
+	struct str word = reply_word(reply);
+
+	if (err != NULL) {
+		*ret = err_prefix(*err, "%s", op->what);
+		return ret;
+	}
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_is(word, words[i].word)) {
+			*ret = err_make(words[i].code, 0, "%s: %s", op->what, words[i].text);
+			return ret;
+		}
+	return NULL;
+}
+
+void
+answer_done(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct err failure;
+
+	op->fn.done(op->arg, op_failure(op, reply, err, &failure));
+}
+
+void
+op_claim_args(struct store_op *op, struct nonces *lost, struct args *args)
+{
+	struct store *store = op->store;
+
+	op->lost = lost;
+	if (lost->count > 0)
+		strcpy(op->nonce, lost->text[--lost->count]);
+	else
+		random_hex(op->nonce, (NONCE_HEX_SIZE - 1) / 2);
+	args_text(args, store->conf.node);
+	args_text(args, store->epoch);
+	args_text(args, op->nonce);
+	args_int(args, store->conf.lease_ms);
+}

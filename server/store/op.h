@@ -1,0 +1,96 @@
+/* The store itself and its operations, private to store/. An operation is a script on its way to Redis, or an answer
+ * that is known already; when the reply comes, its answer function turns it into records and calls the caller's
+ * callback. */
+#ifndef DAVIT_STORE_OP_H
+#define DAVIT_STORE_OP_H
+
+#include <sys/queue.h>
+
+#include "server/store/fields.h"
+#include "server/store/scripts.h"
+#include "server/store/store.h"
+
+#define STORE_TIMEOUT_MS 5000
+#define STORE_SUBMIT_TIMEOUT_MS 1000
+#define STORE_REPO_CACHE 256
+#define STORE_NONCES 16
+#define NONCE_HEX_SIZE 33
+
+/* Nonces of claims whose answers were lost: the next claims ask with them again. */
+struct nonces {
+	char text[STORE_NONCES][NONCE_HEX_SIZE];
+	size_t count;
+};
+
+struct store {
+	struct loop *loop;
+	struct redis *redis;
+	struct redis_watch *watch;
+	struct store_conf conf; /* node is owned */
+	char epoch[24];         /* "0" before store_node_register */
+	struct nonces lost_plans, lost_jobs;
+	struct repo *cache[STORE_REPO_CACHE]; /* of repositories asked for lately, NULL: free */
+	size_t cache_next;                    /* the next one to give way */
+	uint64_t cache_epoch;                 /* changes whenever a repository may have changed */
+	size_t ops;
+	store_wake_fn *wake;
+	void *wake_arg;
+};
+
+/* Called once; op is a copy on the stack, the operation itself is gone. */
+typedef void store_answer_fn(const struct store_op *op, const struct redis_reply *reply, const struct err *err);
+
+struct store_op {
+	struct store *store;
+	struct redis_op *redis;
+	struct deferred *deferred; /* the answer is known: it comes from the loop */
+	struct err err;            /* then; ERR_NONE: no reply is needed */
+	store_answer_fn *answer;
+	char what[REPO_ID_MAX + 16]; /* for error texts: "job 17.2" */
+	struct nonces *lost;         /* of claims: where the nonce goes when the answer is lost */
+	char nonce[NONCE_HEX_SIZE];
+	struct repo *repo;    /* from the cache; owned */
+	uint64_t cache_epoch; /* when it was asked */
+	union {
+		store_done_fn *done;
+		store_repo_fn *repo;
+		store_repos_fn *repos;
+		store_submit_fn *submit;
+		store_build_fn *build;
+		store_builds_fn *builds;
+		store_claim_fn *claim;
+		store_job_fn *job;
+		store_jobs_fn *jobs;
+		store_number_fn *number;
+		store_promote_fn *promote;
+		store_renew_fn *renew;
+		store_prune_fn *prune;
+		store_notice_fn *notice;
+		store_stats_fn *stats;
+	} fn;
+	void *arg;
+};
+
+/* what: printf-like, names the thing in error texts. */
+struct store_op *op_new(struct store *store, store_answer_fn *answer, void *arg, const char *what, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Sends it and ends args. */
+void op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms);
+/* Answers from the loop, with err or (ERR_NONE) neither reply nor error. */
+void op_answer_later(struct store_op *op, struct err err);
+
+/* The error that a reply means: err itself, or by the reply's first word: none, stale, final, open, full. NULL: none of
+ * these. *ret has room for it. */
+const struct err *op_failure(
+    const struct store_op *op, const struct redis_reply *reply, const struct err *err, struct err *ret);
+struct str reply_word(const struct redis_reply *reply);
+/* The answer function of operations that end with a store_done_fn. */
+void answer_done(const struct store_op *op, const struct redis_reply *reply, const struct err *err);
+
+/* Node, epoch, nonce and lease, as every claim begins. */
+void op_claim_args(struct store_op *op, struct nonces *lost, struct args *args);
+
+/* Forgets what is known of a repository; NULL: of all. */
+void cache_drop(struct store *store, const char *id);
+
+#endif

@@ -1,0 +1,37 @@
+/* The Lua scripts of scripts/redis/, which are compiled in (server/store/scripts.c is made by scripts/redis/embed.sh).
+ * Each file's head says what it takes and answers. */
+#ifndef DAVIT_STORE_SCRIPTS_H
+#define DAVIT_STORE_SCRIPTS_H
+
+#include "server/io/redis.h"
+
+extern const struct redis_script script_accept;
+extern const struct redis_script script_build_get;
+extern const struct redis_script script_builds;
+extern const struct redis_script script_cancel_build;
+extern const struct redis_script script_cancel_job;
+extern const struct redis_script script_claim;
+extern const struct redis_script script_finish;
+extern const struct redis_script script_job_get;
+extern const struct redis_script script_node_register;
+extern const struct redis_script script_outbox_ack;
+extern const struct redis_script script_outbox_claim;
+extern const struct redis_script script_outbox_retry;
+extern const struct redis_script script_plan_claim;
+extern const struct redis_script script_plan_failed;
+extern const struct redis_script script_planned;
+extern const struct redis_script script_promote;
+extern const struct redis_script script_prune;
+extern const struct redis_script script_queue;
+extern const struct redis_script script_renew;
+extern const struct redis_script script_repo_delete;
+extern const struct redis_script script_repo_get;
+extern const struct redis_script script_repo_list;
+extern const struct redis_script script_repo_put;
+extern const struct redis_script script_requeue;
+extern const struct redis_script script_rerun;
+extern const struct redis_script script_running;
+extern const struct redis_script script_started;
+extern const struct redis_script script_stats;
+
+#endif

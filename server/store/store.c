@@ -1,0 +1,91 @@
+#include "server/store/store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/core/log.h"
+#include "server/store/op.h"
+
+#define LEASE_DEFAULT_MS 30000
+#define MAX_PLANNING_DEFAULT 10000
+
+static void
+store_wake(struct store *store, const char *line)
+{
+	if (store->wake != NULL)
+		store->wake(store->wake_arg, line);
+}
+
+static void
+on_message(void *arg, struct str message)
+{
+	struct store *store = arg;
+	char *line = str_dup(message);
+
+	if (strncmp(line, "repo ", 5) == 0)
+		cache_drop(store, line + 5);
+	store_wake(store, line);
+	free(line);
+}
+
+static void
+on_redis_state(void *arg, bool up, const struct err *err)
+{
+	struct store *store = arg;
+
+	cache_drop(store, NULL);
+	if (up)
+		log_info("redis: connected");
+	else
+		log_warn("redis: %s", err->text);
+	store_wake(store, up ? "up" : "down");
+}
+
+struct store *
+store_new(struct loop *loop, struct redis *redis, const struct store_conf *conf)
+{
+	struct store *store = xcalloc(1, sizeof(*store));
+
+	assert(repo_id_is_valid(conf->node));
+	*store = (struct store){ .loop = loop, .redis = redis, .conf = *conf, .epoch = "0" };
+	store->conf.node = xstrdup(conf->node);
+	if (conf->lease_ms == 0)
+		store->conf.lease_ms = LEASE_DEFAULT_MS;
+	if (conf->max_planning == 0)
+		store->conf.max_planning = MAX_PLANNING_DEFAULT;
+	store->watch = redis_watch(redis, on_redis_state, store);
+	redis_subscribe(redis, "davit:wake", on_message, store);
+	return store;
+}
+
+void
+store_free(struct store **store)
+{
+	struct store *s = *store;
+
+	if (s == NULL)
+		return;
+	*store = NULL;
+	assert(s->ops == 0);
+	redis_unsubscribe(s->redis);
+	redis_unwatch(&s->watch);
+	cache_drop(s, NULL);
+	explicit_bzero(s->conf.seal_key, sizeof(s->conf.seal_key));
+	free((char *)s->conf.node);
+	free(s);
+}
+
+bool
+store_is_up(const struct store *store)
+{
+	return redis_is_up(store->redis);
+}
+
+void
+store_on_wake(struct store *store, store_wake_fn *fn, void *arg)
+{
+	store->wake = fn;
+	store->wake_arg = arg;
+}

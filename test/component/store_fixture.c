@@ -1,0 +1,514 @@
+#include "test/component/store_fixture.h"
+
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/core/loop.h"
+#include "server/io/redis.h"
+
+/* A literal where a record wants a char *. */
+#define TEXT(literal) ((char[]){ literal })
+
+/* --- the callbacks: keep, and stop the loop --- */
+
+static void
+arrived(struct store_fixture *f, const struct err *err)
+{
+	f->op = NULL;
+	f->got.err = err != NULL ? *err : ERR_OK;
+	loop_stop(f->loop);
+}
+
+static void
+on_done(void *arg, const struct err *err)
+{
+	arrived(arg, err);
+}
+
+static void
+on_repo(void *arg, struct repo *repo, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.repo = repo;
+	arrived(f, err);
+}
+
+static void
+on_repos(void *arg, struct repo_list repos, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.repos = repos;
+	arrived(f, err);
+}
+
+static void
+on_submitted(void *arg, const struct store_submitted *submitted, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	if (submitted != NULL)
+		f->got.submitted = *submitted;
+	arrived(f, err);
+}
+
+static void
+on_build(void *arg, struct build *build, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.build = build;
+	arrived(f, err);
+}
+
+static void
+on_builds(void *arg, struct build_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.builds = list;
+	arrived(f, err);
+}
+
+static void
+on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.job = job;
+	f->got.build = build;
+	arrived(f, err);
+}
+
+static void
+on_job(void *arg, struct job *job, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.job = job;
+	arrived(f, err);
+}
+
+static void
+on_jobs(void *arg, struct job_list jobs, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.jobs = jobs;
+	arrived(f, err);
+}
+
+static void
+on_number(void *arg, int64_t number, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.number = number;
+	arrived(f, err);
+}
+
+static void
+on_promoted(void *arg, struct store_promoted promoted, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.jobs = promoted.expired;
+	f->got.number = promoted.next_ms;
+	arrived(f, err);
+}
+
+static void
+on_renewed(void *arg, const enum store_lease_state *states, size_t count, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	memcpy(f->got.states, states, count * sizeof(*states));
+	f->got.count = count;
+	arrived(f, err);
+}
+
+static void
+on_pruned(void *arg, const struct store_pruned *pruned, size_t count, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	memcpy(f->got.pruned, pruned, count * sizeof(*pruned));
+	f->got.count = count;
+	arrived(f, err);
+}
+
+static void
+on_notice(void *arg, struct notice *notice, int64_t next_ms, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.notice = notice;
+	f->got.number = next_ms;
+	arrived(f, err);
+}
+
+static void
+on_stats(void *arg, const struct store_stats *figures, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	if (figures != NULL)
+		f->got.stats = *figures;
+	arrived(f, err);
+}
+
+static void
+on_wake(void *arg, const char *line)
+{
+	struct store_fixture *f = arg;
+
+	if (strlen(f->words) + strlen(line) + 2 > sizeof(f->words))
+		f->words[0] = '\0';
+	strcat(strcat(f->words, line), "\n");
+	if (f->awaited != NULL && strcmp(line, f->awaited) == 0)
+		loop_stop(f->loop);
+}
+
+/* --- calls that wait --- */
+
+void
+got_clear(struct store_fixture *f)
+{
+	repo_free(&f->got.repo);
+	build_free(&f->got.build);
+	job_free(&f->got.job);
+	notice_free(&f->got.notice);
+	repo_list_fini(&f->got.repos);
+	build_list_fini(&f->got.builds);
+	job_list_fini(&f->got.jobs);
+	f->got = (struct got){ 0 };
+}
+
+struct build *
+take_build(struct store_fixture *f)
+{
+	struct build *build = f->got.build;
+
+	f->got.build = NULL;
+	return build;
+}
+
+struct job *
+take_job(struct store_fixture *f)
+{
+	struct job *job = f->got.job;
+
+	f->got.job = NULL;
+	return job;
+}
+
+struct notice *
+take_notice(struct store_fixture *f)
+{
+	struct notice *notice = f->got.notice;
+
+	f->got.notice = NULL;
+	return notice;
+}
+
+/* CALL(f, store_x(f->store, ..., on_y, f)) */
+#define CALL(f, call) (got_clear(f), (f)->op = (call), loop_run((f)->loop), (f)->got.err.code)
+
+void
+await_word(struct store_fixture *f, const char *line)
+{
+	char needle[128];
+
+	snprintf(needle, sizeof(needle), "%s\n", line);
+	if (strncmp(f->words, needle, strlen(needle)) == 0)
+		return;
+	snprintf(needle, sizeof(needle), "\n%s\n", line);
+	if (strstr(f->words, needle) != NULL)
+		return;
+	f->awaited = line;
+	loop_run(f->loop);
+	f->awaited = NULL;
+}
+
+void
+store_fixture_join(struct store_fixture *f, struct loop *loop, const struct redis_fixture *redis, const char *node)
+{
+	struct store_conf conf = { .node = node, .seal_key = "0123456789abcdef0123456789abcde" };
+
+	*f = (struct store_fixture){ .loop = loop, .shared_loop = true };
+	f->redis = redis_new(f->loop, &(struct redis_conf){ .path = redis->path });
+	f->store = store_new(f->loop, f->redis, &conf);
+	store_on_wake(f->store, on_wake, f);
+	await_word(f, "up");
+	assert_int_equal(node_register(f), ERR_NONE);
+}
+
+void
+store_fixture_start(struct store_fixture *f, const struct redis_fixture *redis, const char *node)
+{
+	store_fixture_join(f, loop_new(), redis, node);
+	f->shared_loop = false;
+}
+
+void
+store_fixture_stop(struct store_fixture *f)
+{
+	got_clear(f);
+	store_cancel(&f->op);
+	store_free(&f->store);
+	redis_free(&f->redis);
+	if (!f->shared_loop)
+		loop_free(&f->loop);
+}
+
+enum err_code
+put_repo(struct store_fixture *f, const char *id, int64_t max_running, bool statuses)
+{
+	const struct repo repo = {
+		.id = (char *)id,
+		.name = TEXT("acme/app"),
+		.url = TEXT("https://forge.example/acme/app.git"),
+		.forge = TEXT("gitea"),
+		.api = TEXT("https://forge.example/api/v1"),
+		.web = TEXT("https://forge.example"),
+		.secret = TEXT("webhook secret"),
+		.token = TEXT("forge token"),
+		.emails = TEXT(""),
+		.statuses = statuses,
+		.max_running = max_running,
+		.weight = 1,
+	};
+
+	return CALL(f, store_repo_put(f->store, &repo, on_done, f));
+}
+
+int64_t
+submit(struct store_fixture *f, const char *repo, const char *delivery, const char *body)
+{
+	const struct change change = {
+		.event = CHANGE_PUSH,
+		.trust = CHANGE_TRUSTED,
+		.ref = TEXT("refs/heads/main"),
+		.branch = TEXT("main"),
+		.commit = TEXT("0123456789012345678901234567890123456789"),
+		.before = TEXT("9876543210987654321098765432109876543210"),
+		.title = TEXT("Fix the pump"),
+		.message = TEXT("Fix the pump\n\nIt leaked \"oil\".\r\n\xc3\xa4"),
+		.author_name = TEXT("Ada"),
+		.author_email = TEXT("ada@example.org"),
+		.sender = TEXT("ada"),
+		.web_url = TEXT("https://forge.example/acme/app/commit/0123"),
+		.fetch_url = TEXT("https://forge.example/fork/app.git"),
+		.pull_number = 7,
+	};
+
+	if (CALL(f, store_submit(f->store, repo, &change, str_of(delivery), body, on_submitted, f)) != ERR_NONE)
+		return 0;
+	return f->got.submitted.build;
+}
+
+enum err_code
+plan_claim(struct store_fixture *f)
+{
+	return CALL(f, store_plan_claim(f->store, on_build, f));
+}
+
+enum err_code
+planned(struct store_fixture *f, int64_t build, const char *token, size_t count)
+{
+	char name[] = "test", image[] = "alpine:3";
+	struct job_spec jobs[64] = { { 0 } };
+	char *warnings[] = { TEXT("daocloud.yml:3:1: odd"), TEXT("daocloud.yml:4:1: too") };
+	char *recipients[] = { TEXT("dev@example.org") };
+	struct plan plan = { .jobs = jobs, .job_count = count, .warnings = warnings, .warning_count = 2 };
+
+	plan.notify =
+	    (struct notify_spec){ .recipients = recipients, .recipient_count = 1, .on_failure = NOTIFY_ALWAYS };
+	for (size_t i = 0; i < count; i++)
+		jobs[i] = (struct job_spec){ .name = name, .image = image, .timeout_s = 60 };
+	return CALL(f, store_planned(f->store, build, token, &plan, on_done, f));
+}
+
+enum err_code
+plan_failed(struct store_fixture *f, int64_t build, const char *token, enum build_state state)
+{
+	return CALL(f, store_plan_failed(f->store, build, token, state, "daocloud.yml:1:1: not YAML", on_done, f));
+}
+
+enum err_code
+job_claim(struct store_fixture *f)
+{
+	return CALL(f, store_job_claim(f->store, "local", on_claim, f));
+}
+
+enum err_code
+job_started(struct store_fixture *f, const char *job, const char *token, const char *container)
+{
+	return CALL(f, store_job_started(f->store, job, token, container, on_done, f));
+}
+
+enum err_code
+job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state)
+{
+	const struct store_job_result result = {
+		.state = state,
+		.exit_code = state == JOB_PASSED ? 0 : 1,
+		.reason = state == JOB_PASSED ? "" : "exit code 1",
+		.log_bytes = 42,
+	};
+
+	return CALL(f, store_job_finished(f->store, job, token, &result, on_done, f));
+}
+
+enum err_code
+job_requeue(struct store_fixture *f, const char *job, const char *token, int64_t delay_ms)
+{
+	return CALL(f, store_job_requeue(f->store, job, token, delay_ms, "the node went away", on_done, f));
+}
+
+enum err_code
+job_get(struct store_fixture *f, const char *job)
+{
+	return CALL(f, store_job_get(f->store, job, on_job, f));
+}
+
+enum err_code
+job_cancel(struct store_fixture *f, const char *job)
+{
+	return CALL(f, store_job_cancel(f->store, job, on_done, f));
+}
+
+enum err_code
+build_get(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_build_get(f->store, build, on_build, f));
+}
+
+enum err_code
+build_cancel(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_build_cancel(f->store, build, on_done, f));
+}
+
+enum err_code
+build_rerun(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_build_rerun(f->store, build, on_number, f));
+}
+
+enum err_code
+builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit)
+{
+	return CALL(f, store_builds(f->store, repo, before, limit, on_builds, f));
+}
+
+enum err_code
+queue(struct store_fixture *f)
+{
+	return CALL(f, store_queue(f->store, on_jobs, f));
+}
+
+enum err_code
+running(struct store_fixture *f, const char *node)
+{
+	return CALL(f, store_running(f->store, node, on_jobs, f));
+}
+
+enum err_code
+promote(struct store_fixture *f)
+{
+	return CALL(f, store_promote(f->store, on_promoted, f));
+}
+
+enum err_code
+renew(struct store_fixture *f, const struct store_lease *leases, size_t count)
+{
+	return CALL(f, store_renew(f->store, leases, count, on_renewed, f));
+}
+
+enum err_code
+prune(struct store_fixture *f, int64_t keep)
+{
+	return CALL(f, store_prune(f->store, keep, on_pruned, f));
+}
+
+enum err_code
+outbox_claim(struct store_fixture *f)
+{
+	return CALL(f, store_outbox_claim(f->store, on_notice, f));
+}
+
+enum err_code
+outbox_ack(struct store_fixture *f, const struct notice *notice)
+{
+	return CALL(f, store_outbox_ack(f->store, notice, on_done, f));
+}
+
+enum err_code
+outbox_retry(struct store_fixture *f, const struct notice *notice, int64_t delay_ms)
+{
+	return CALL(f, store_outbox_retry(f->store, notice, delay_ms, "503", on_done, f));
+}
+
+enum err_code
+outbox_drop(struct store_fixture *f, const struct notice *notice)
+{
+	return CALL(f, store_outbox_drop(f->store, notice, "404", on_done, f));
+}
+
+enum err_code
+outbox_fanout(struct store_fixture *f, const struct notice *event, const struct store_fanout *to, size_t count)
+{
+	return CALL(f, store_outbox_fanout(f->store, event, to, count, on_done, f));
+}
+
+enum err_code
+repo_get(struct store_fixture *f, const char *id)
+{
+	return CALL(f, store_repo_get(f->store, id, on_repo, f));
+}
+
+enum err_code
+repo_list(struct store_fixture *f)
+{
+	return CALL(f, store_repo_list(f->store, on_repos, f));
+}
+
+enum err_code
+repo_delete(struct store_fixture *f, const char *id)
+{
+	return CALL(f, store_repo_delete(f->store, id, on_done, f));
+}
+
+enum err_code
+node_register(struct store_fixture *f)
+{
+	const struct store_node node = { .url = "http://n1:8080", .version = "0.1.0", .engines = "local" };
+
+	return CALL(f, store_node_register(f->store, &node, on_number, f));
+}
+
+enum err_code
+stats(struct store_fixture *f)
+{
+	return CALL(f, store_stats(f->store, on_stats, f));
+}
+
+int64_t
+queued_build(struct store_fixture *f, const char *repo, size_t count)
+{
+	int64_t build = submit(f, repo, NULL, NULL);
+	struct build *claimed;
+
+	assert_true(build > 0);
+	assert_int_equal(plan_claim(f), ERR_NONE);
+	claimed = take_build(f);
+	assert_non_null(claimed);
+	assert_true(claimed->build == build);
+	assert_int_equal(planned(f, build, claimed->token, count), ERR_NONE);
+	build_free(&claimed);
+	return build;
+}

@@ -1,0 +1,88 @@
+/* A store on a real Redis, and its operations as calls that wait: each runs the loop until the callback came, keeps
+ * what it was given in `got`, and returns the error's code. */
+#ifndef DAVIT_TEST_STORE_FIXTURE_H
+#define DAVIT_TEST_STORE_FIXTURE_H
+
+#include "server/store/store.h"
+#include "test/component/redis_fixture.h"
+
+struct got {
+	struct err err;
+	struct store_submitted submitted;
+	struct repo *repo;
+	struct build *build;
+	struct job *job;
+	struct notice *notice;
+	struct repo_list repos;
+	struct build_list builds;
+	struct job_list jobs;
+	int64_t number; /* also next_ms */
+	enum store_lease_state states[STORE_LIST_MAX];
+	struct store_pruned pruned[STORE_LIST_MAX];
+	size_t count;
+	struct store_stats stats;
+};
+
+struct store_fixture {
+	struct loop *loop;
+	bool shared_loop;
+	struct redis *redis;
+	struct store *store;
+	struct got got;
+	struct store_op *op;
+	char words[16384]; /* the wake lines, each with a newline */
+	const char *awaited;
+};
+
+/* Connects and registers as node. */
+void store_fixture_start(struct store_fixture *f, const struct redis_fixture *redis, const char *node);
+/* The same in the loop of another one. */
+void store_fixture_join(
+    struct store_fixture *f, struct loop *loop, const struct redis_fixture *redis, const char *node);
+void store_fixture_stop(struct store_fixture *f);
+/* Runs the loop until the wake line came, unless it stands in words already. */
+void await_word(struct store_fixture *f, const char *line);
+void got_clear(struct store_fixture *f);
+/* Takes it out of got, where the next call would free it. */
+struct build *take_build(struct store_fixture *f);
+struct job *take_job(struct store_fixture *f);
+struct notice *take_notice(struct store_fixture *f);
+
+enum err_code put_repo(struct store_fixture *f, const char *id, int64_t max_running, bool statuses);
+/* With a commit and a branch; delivery and body as given (NULL: none). Returns the build. */
+int64_t submit(struct store_fixture *f, const char *repo, const char *delivery, const char *body);
+enum err_code plan_claim(struct store_fixture *f);
+/* A plan of count jobs. */
+enum err_code planned(struct store_fixture *f, int64_t build, const char *token, size_t count);
+enum err_code plan_failed(struct store_fixture *f, int64_t build, const char *token, enum build_state state);
+enum err_code job_claim(struct store_fixture *f);
+enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
+enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
+enum err_code job_requeue(struct store_fixture *f, const char *job, const char *token, int64_t delay_ms);
+enum err_code job_get(struct store_fixture *f, const char *job);
+enum err_code job_cancel(struct store_fixture *f, const char *job);
+enum err_code build_get(struct store_fixture *f, int64_t build);
+enum err_code build_cancel(struct store_fixture *f, int64_t build);
+enum err_code build_rerun(struct store_fixture *f, int64_t build);
+enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);
+enum err_code queue(struct store_fixture *f);
+enum err_code running(struct store_fixture *f, const char *node);
+enum err_code promote(struct store_fixture *f);
+enum err_code renew(struct store_fixture *f, const struct store_lease *leases, size_t count);
+enum err_code prune(struct store_fixture *f, int64_t keep);
+enum err_code outbox_claim(struct store_fixture *f);
+enum err_code outbox_ack(struct store_fixture *f, const struct notice *notice);
+enum err_code outbox_retry(struct store_fixture *f, const struct notice *notice, int64_t delay_ms);
+enum err_code outbox_drop(struct store_fixture *f, const struct notice *notice);
+enum err_code outbox_fanout(
+    struct store_fixture *f, const struct notice *event, const struct store_fanout *to, size_t count);
+enum err_code repo_get(struct store_fixture *f, const char *id);
+enum err_code repo_list(struct store_fixture *f);
+enum err_code repo_delete(struct store_fixture *f, const char *id);
+enum err_code node_register(struct store_fixture *f);
+enum err_code stats(struct store_fixture *f);
+
+/* Submit, claim and plan in one: a build with count jobs in the queue. */
+int64_t queued_build(struct store_fixture *f, const char *repo, size_t count);
+
+#endif
