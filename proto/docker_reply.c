@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/docker_spec.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 
@@ -93,6 +94,7 @@ docker_reply_version(struct str body, struct docker_version *ret, struct err *er
 		return false;
 	copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
 	copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
+	copy_member(ret->min_api, sizeof(ret->min_api), json_root(doc), "MinAPIVersion");
 	json_free(&doc);
 	return ret->api[0] != '\0' || err_set(err, ERR_PROTO, 0, "the engine does not say which API it speaks");
 }
@@ -109,20 +111,6 @@ docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err)
 	ret->code = (int)code;
 	copy_member(ret->error, sizeof(ret->error), json_root(doc), "Error.Message");
 	json_free(&doc);
-	return (code >= 0 && code <= 255) || err_set(err, ERR_PROTO, 0, "the engine gave no exit code");
-}
-
-bool
-docker_reply_exec(struct str body, int *exit_code, struct err *err)
-{
-	int64_t code;
-	struct json *doc;
-
-	if (!parse(body, "exec status", JSON_OBJECT, &doc, err))
-		return false;
-	code = json_int(json_get(json_root(doc), "ExitCode"), -1);
-	json_free(&doc);
-	*exit_code = (int)code;
 	return (code >= 0 && code <= 255) || err_set(err, ERR_PROTO, 0, "the engine gave no exit code");
 }
 
@@ -156,6 +144,24 @@ docker_reply_container(struct str body, struct docker_container *ret, struct err
 	copy_address(ret, root);
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of a container has no id");
+}
+
+bool
+docker_reply_is_twin(struct str body, const struct docker_label *labels, size_t count)
+{
+	const struct json_value *root, *have;
+	struct json *doc;
+	bool twin;
+
+	if (!parse(body, "description of a container", JSON_OBJECT, &doc, NULL))
+		return false;
+	root = json_root(doc);
+	have = json_path(root, "Config.Labels");
+	twin = strcmp(json_string(json_path(root, "State.Status"), ""), "created") == 0;
+	for (size_t i = 0; i < count && twin; i++)
+		twin = strcmp(json_string(json_get(have, labels[i].name), ""), labels[i].value) == 0;
+	json_free(&doc);
+	return twin;
 }
 
 /* "docker.io/library/alpine@sha256:..." */

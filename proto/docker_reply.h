@@ -23,7 +23,8 @@ bool docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
 
 struct docker_version {
 	char version[64];
-	char api[16]; /* "1.41" */
+	char api[16];     /* the newest API it speaks: "1.41" */
+	char min_api[16]; /* the oldest; "" when it does not say */
 };
 bool docker_reply_version(struct str body, struct docker_version *ret, struct err *err);
 
@@ -33,8 +34,6 @@ struct docker_exit {
 };
 /* Of wait. */
 bool docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err);
-/* ExitCode of an exec's inspection. */
-bool docker_reply_exec(struct str body, int *exit_code, struct err *err);
 
 struct docker_container {
 	char id[DOCKER_ID_SIZE];
@@ -46,6 +45,10 @@ struct docker_container {
 	char address[46]; /* in its first network; "" without one */
 };
 bool docker_reply_container(struct str body, struct docker_container *ret, struct err *err);
+/* Whether a container's description is what a create request with these labels, sent twice, has made: the labels are
+ * the same and it was never started. */
+struct docker_label;
+bool docker_reply_is_twin(struct str body, const struct docker_label *labels, size_t count);
 
 struct docker_image {
 	char id[DOCKER_ID_SIZE]; /* sha256:... */

@@ -225,19 +225,6 @@ docker_network_body(const char *name, const struct docker_label *labels, size_t 
 }
 
 char *
-docker_exec_body(const char *const *command, size_t *len)
-{
-	struct json_writer *w = json_writer_new(BODY_MAX);
-
-	json_write_object_open(w);
-	json_member_bool(w, "AttachStdout", true);
-	json_member_bool(w, "AttachStderr", true);
-	write_strings(w, "Cmd", command);
-	json_write_object_close(w);
-	return json_writer_finish(&w, len);
-}
-
-char *
 docker_label_filter(const char *name, const char *value)
 {
 	struct json_writer *w = json_writer_new(BODY_MAX);

@@ -50,8 +50,6 @@ char *docker_container_body(const struct docker_container_spec *spec, size_t *le
 char *docker_update_body(const struct docker_limits *limits, size_t *len);
 /* A bridge network. */
 char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
-/* command: NULL-terminated. */
-char *docker_exec_body(const char *const *command, size_t *len);
 
 /* The "filters" parameter for things with this label and, when value is not NULL, this value; decoded. */
 char *docker_label_filter(const char *name, const char *value);

@@ -114,6 +114,7 @@ hold(struct marker *m, char byte, struct buf *out)
 	case PARTIAL:
 		break;
 	case WHOLE:
+		event.length = m->held_len;
 		m->held_len = 0;
 		m->fn(m->arg, &event);
 		break;

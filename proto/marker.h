@@ -21,6 +21,7 @@ struct marker_event {
 	char name[MARKER_NAME_MAX + 1]; /* [A-Za-z0-9_.-]+ */
 	unsigned exit_code;             /* of MARKER_END: 0..255 */
 	uint64_t offset;                /* how many bytes of output stand before it, from the stream's beginning */
+	size_t length;                  /* of the marker itself */
 };
 
 typedef void marker_fn(void *arg, const struct marker_event *event);

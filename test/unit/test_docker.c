@@ -1,5 +1,6 @@
 #include "test/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/docker_frames.h"
@@ -206,7 +207,6 @@ static void
 test_exit_codes(void **state)
 {
 	struct docker_exit ended;
-	int code;
 
 	(void)state;
 	assert_true(docker_reply_exit(STR("{\"Error\":null,\"StatusCode\":3}"), &ended, NULL));
@@ -218,9 +218,6 @@ test_exit_codes(void **state)
 	assert_false(docker_reply_exit(STR("{\"StatusCode\":-1}"), &ended, NULL));
 	assert_false(docker_reply_exit(STR("{\"StatusCode\":\"0\"}"), &ended, NULL));
 	assert_false(docker_reply_exit(STR("{\"StatusCode\":0"), &ended, NULL));
-	assert_true(docker_reply_exec(STR("{\"ExitCode\":0,\"Running\":false}"), &code, NULL));
-	assert_int_equal(code, 0);
-	assert_false(docker_reply_exec(STR("{\"ExitCode\":null,\"Running\":true}"), &code, NULL));
 }
 
 static void
@@ -245,6 +242,26 @@ test_container_is_read(void **state)
 	assert_string_equal(c.address, "");
 	for (size_t len = 0; len < sizeof(text) - 1; len++)
 		assert_false(docker_reply_container((struct str){ text, len }, &c, NULL));
+}
+
+static void
+test_twins_are_told_from_others(void **state)
+{
+#define TWIN "{\"Id\":\"abc\",\"State\":{\"Status\":\"%s\"},\"Config\":{\"Labels\":{\"a\":\"1\",\"b\":\"2\"}}}"
+	const struct docker_label same[] = { { "a", "1" }, { "b", "2" } };
+	const struct docker_label other[] = { { "a", "1" }, { "b", "3" } };
+	const struct docker_label more[] = { { "a", "1" }, { "c", "" }, { "d", "4" } };
+	char body[200];
+
+	(void)state;
+	snprintf(body, sizeof(body), TWIN, "created");
+	assert_true(docker_reply_is_twin(str_of(body), same, 2));
+	assert_false(docker_reply_is_twin(str_of(body), other, 2));
+	assert_false(docker_reply_is_twin(str_of(body), more, 3));
+	snprintf(body, sizeof(body), TWIN, "running");
+	assert_false(docker_reply_is_twin(str_of(body), same, 2));
+	assert_false(docker_reply_is_twin(STR("{}"), same, 2));
+	assert_false(docker_reply_is_twin(STR("{"), same, 2));
 }
 
 static void
@@ -472,7 +489,6 @@ test_a_service_keeps_its_images_command(void **state)
 static void
 test_small_bodies_and_filters(void **state)
 {
-	const char *const command[] = { "/bin/busybox", "true", NULL };
 	const struct docker_label label = { "davit.node", "n" };
 	char *text;
 
@@ -485,9 +501,6 @@ test_small_bodies_and_filters(void **state)
 	free(text);
 	text = docker_event_filter("ab", "health_status");
 	assert_string_equal(text, "{\"container\":[\"ab\"],\"event\":[\"health_status\"]}");
-	free(text);
-	text = docker_exec_body(command, NULL);
-	assert_string_equal(text, "{\"AttachStdout\":true,\"AttachStderr\":true,\"Cmd\":[\"/bin/busybox\",\"true\"]}");
 	free(text);
 	text = docker_network_body("davit-n-net-0", &label, 1, NULL);
 	assert_string_equal(text,
@@ -513,6 +526,7 @@ main(void)
 		cmocka_unit_test(test_ids_are_checked),
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_container_is_read),
+		cmocka_unit_test(test_twins_are_told_from_others),
 		cmocka_unit_test(test_image_is_read),
 		cmocka_unit_test(test_lists_are_read),
 		cmocka_unit_test(test_progress_and_events),

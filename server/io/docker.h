@@ -1,0 +1,145 @@
+/* One engine: Docker, or Podman behind its compatible socket, spoken to over the HTTP client. Each call has its
+ * deadline here; the async contract is that of server/core/loop.h.
+ *
+ * Errors: ERR_NOT_FOUND (404), ERR_CONFLICT (409), ERR_AUTH (401, 403), ERR_UNAVAILABLE (503, or no connection),
+ * ERR_REFUSED (any other, detail is the status) with the engine's own words, ERR_TIMEOUT, ERR_PROTO, ERR_IO.
+ *
+ * Ids and names are put into paths as they are: [A-Za-z0-9_.:-]+, but for images, which are encoded. */
+#ifndef DAVIT_IO_DOCKER_H
+#define DAVIT_IO_DOCKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/docker_frames.h"
+#include "proto/docker_reply.h"
+#include "proto/docker_spec.h"
+#include "proto/err.h"
+#include "proto/str.h"
+
+struct docker;
+struct docker_op;
+struct loop;
+struct stream_tls_conf;
+
+/* What a call brought; lent for the callback. Of these only the member that the call's comment names. */
+union docker_result {
+	struct docker_version version;
+	char id[DOCKER_ID_SIZE];
+	struct docker_exit exit;
+	struct docker_container container;
+	struct docker_image image;
+	struct docker_list list;
+};
+
+/* The end of a call: err is NULL on success. result is never NULL then. */
+typedef void docker_fn(void *arg, const union docker_result *result, const struct err *err);
+
+/* url: unix:///path, tcp://host:port (with TLS when tls names a file). NULL with *err set when it is malformed. */
+struct docker *docker_new(struct loop *loop, const char *url, const struct stream_tls_conf *tls, struct err *err);
+/* All calls and attachments must have ended. Accepts NULL inside. */
+void docker_free(struct docker **docker);
+/* No callback from now on. What the engine was asked to do may be done all the same. Accepts NULL inside. */
+void docker_cancel(struct docker_op **op);
+
+/* --- the engine --- */
+
+/* -> version. Its answer decides the version of all later calls: until then, only this one may be made. */
+struct docker_op *docker_version(struct docker *docker, docker_fn *fn, void *arg);
+struct docker_op *docker_ping(struct docker *docker, docker_fn *fn, void *arg);
+/* filters: see docker_label_filter. Ends only with an error: the connection is gone. on_open: events from now on come.
+ */
+typedef void docker_open_fn(void *arg);
+typedef void docker_event_fn(void *arg, const struct docker_event *event);
+struct docker_op *docker_events(struct docker *docker, const char *filters, docker_open_fn *on_open,
+    docker_event_fn *on_event, docker_fn *fn, void *arg);
+
+/* --- images --- */
+
+/* -> image */
+struct docker_op *docker_image_inspect(struct docker *docker, const char *image, docker_fn *fn, void *arg);
+/* image: a whole name (image_print). on_progress may be NULL. Fails after 5 minutes without
+ * progress, or one hour. */
+typedef void docker_progress_fn(void *arg, const struct docker_progress *progress);
+struct docker_op *docker_image_pull(
+    struct docker *docker, const char *image, docker_progress_fn *on_progress, docker_fn *fn, void *arg);
+/* An image of one layer, the tar, under that repository and tag. */
+struct docker_op *docker_image_import(
+    struct docker *docker, const char *repository, const char *tag, struct str tar, docker_fn *fn, void *arg);
+
+/* --- containers --- */
+
+/* -> id. A container of that name with the same labels that was never started is taken for this request's own, sent
+ * twice, and is a success; any other is ERR_CONFLICT. */
+struct docker_op *docker_create(
+    struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg);
+/* An uncompressed tar, unpacked at "/": the bytes of head, then those of the file (fd -1: none). Only for containers
+ * that were never started. fd is read until fn is called. */
+struct docker_op *docker_upload(
+    struct docker *docker, const char *container, struct str head, int fd, int64_t fd_size, docker_fn *fn, void *arg);
+/* -> exit, when it ends. on_registered (may be NULL): a start from now on is not missed. Without a deadline. */
+struct docker_op *docker_wait(
+    struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);
+/* The same for one that was started already. -> exit, also when it has ended before. */
+struct docker_op *docker_wait_started(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* Success when it runs already. */
+struct docker_op *docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* Success when it does not run (any more). TERM, then KILL after grace_s. */
+struct docker_op *docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg);
+struct docker_op *docker_kill(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* Whether it runs or not, with its anonymous volumes. Success when there is none. */
+struct docker_op *docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+struct docker_op *docker_rename(
+    struct docker *docker, const char *container, const char *name, docker_fn *fn, void *arg);
+struct docker_op *docker_update(
+    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg);
+/* -> container */
+struct docker_op *docker_inspect(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* -> list, of all states. filters: see docker_label_filter. */
+struct docker_op *docker_list_containers(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
+
+/* Output of a container. follow: until it ends; else what there is. tail: only the last lines; 0: all. */
+typedef void docker_output_fn(void *arg, enum docker_stream stream, struct str bytes);
+struct docker_op *docker_logs(struct docker *docker, const char *container, bool follow, unsigned tail,
+    docker_output_fn *on_output, docker_fn *fn, void *arg);
+
+/* --- networks --- */
+
+/* -> id. A bridge. ERR_CONFLICT when the name is taken. */
+struct docker_op *docker_network_create(
+    struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg);
+/* Success when there is none. */
+struct docker_op *docker_network_remove(struct docker *docker, const char *network, docker_fn *fn, void *arg);
+/* -> list */
+struct docker_op *docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
+
+/* --- attachment: a container's input and output as they come --- */
+
+struct docker_attach;
+
+struct docker_attach_handler {
+	/* Attached: what it writes from now on comes. */
+	void (*on_open)(void *arg);
+	void (*on_output)(void *arg, enum docker_stream stream, struct str bytes);
+	/* All input that was written has left. May be NULL. */
+	void (*on_drain)(void *arg);
+	/* The attachment is gone. err NULL: the output has ended, on a frame's edge. */
+	void (*on_close)(void *arg, const struct err *err);
+};
+
+/* The container need not run yet, but must exist and not have ended. */
+struct docker_attach *docker_attach(
+    struct docker *docker, const char *container, bool input, const struct docker_attach_handler *handler, void *arg);
+/* From now on these are called: how it changes hands. */
+void docker_attach_set_handler(struct docker_attach *attach, const struct docker_attach_handler *handler, void *arg);
+/* Once it is open. The bytes are copied; whoever sends much waits for on_drain. */
+void docker_attach_write(struct docker_attach *attach, struct str bytes);
+/* At most STREAM_FILE_SEGMENT bytes; see stream_write_file. */
+bool docker_attach_write_file(struct docker_attach *attach, int fd, int64_t offset, size_t len, struct err *err);
+/* The container's input ends behind what was written. */
+void docker_attach_end_input(struct docker_attach *attach);
+/* No on_close follows. Accepts NULL inside. */
+void docker_attach_close(struct docker_attach **attach);
+
+#endif

@@ -1,0 +1,330 @@
+/* The calls with a reply that is read when it is whole: images, containers, networks. */
+#include "server/io/docker_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+
+static bool
+decode_id(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_id(body, result->id, err);
+}
+
+static bool
+decode_exit(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_exit(body, &result->exit, err);
+}
+
+static bool
+decode_container(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_container(body, &result->container, err);
+}
+
+static bool
+decode_image(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_image(body, &result->image, err);
+}
+
+static bool
+decode_list(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_list(body, &result->list, err);
+}
+
+/* docker_on_done for what owns memory: the list is the callback's for its duration. */
+static void
+on_list(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct docker_op *op = arg;
+	union docker_result result;
+	struct err failure;
+
+	if (err != NULL || !docker_status_is_good(op->call, reply->status)) {
+		docker_on_done(arg, reply, err);
+		return;
+	}
+	op->http = NULL;
+	if (!decode_list(reply->body, &result, &failure)) {
+		docker_op_end(op, NULL, &failure);
+		return;
+	}
+	docker_op_end(op, &result, NULL);
+	docker_list_fini(&result.list);
+}
+
+static struct docker_op *
+list(struct docker *docker, const struct docker_call *call, const char *path, const char *filters, docker_fn *fn,
+    void *arg)
+{
+	static const struct httpc_handler handler = { .on_done = on_list };
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), call, fn, arg);
+	char *encoded = docker_encode(filters);
+
+	docker_op_send(op, docker_path(op, "%s%s", path, encoded), NULL, 0, &handler);
+	free(encoded);
+	return op;
+}
+
+/* --- images --- */
+
+struct docker_op *
+docker_image_inspect(struct docker *docker, const char *image, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "inspect image", .method = "GET", .total_ms = 30000, .decode = decode_image
+	};
+	char *encoded = docker_encode(image);
+	char *path = xasprintf("/images/%s/json", encoded);
+
+	free(encoded);
+	return docker_plain(docker, &call, path, fn, arg);
+}
+
+/* --- containers --- */
+
+struct create {
+	struct docker_op op;
+	char *name;
+	struct docker_label *labels;
+	size_t label_count;
+};
+
+static void
+create_fini(struct docker_op *op)
+{
+	struct create *c = (struct create *)op;
+
+	for (size_t i = 0; i < c->label_count; i++) {
+		free((char *)c->labels[i].name);
+		free((char *)c->labels[i].value);
+	}
+	free(c->labels);
+	free(c->name);
+}
+
+static void
+keep_labels(struct create *c, const struct docker_container_spec *spec)
+{
+	c->label_count = spec->label_count;
+	c->labels = xcalloc(spec->label_count, sizeof(*c->labels));
+	for (size_t i = 0; i < spec->label_count; i++)
+		c->labels[i] = (struct docker_label){ xstrdup(spec->labels[i].name), xstrdup(spec->labels[i].value) };
+}
+
+static void
+on_twin(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct create *c = arg;
+
+	if (err == NULL && docker_status_is_good(c->op.call, reply->status) &&
+	    !docker_reply_is_twin(reply->body, c->labels, c->label_count)) {
+		struct err taken = err_make(ERR_CONFLICT, 409, "create container: the name %s is taken", c->name);
+
+		c->op.http = NULL;
+		docker_op_end(&c->op, NULL, &taken);
+		return;
+	}
+	docker_on_done(arg, reply, err);
+}
+
+static void
+on_created(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	static const struct docker_call inspect = {
+		.what = "inspect container", .method = "GET", .total_ms = 30000, .decode = decode_id
+	};
+	static const struct httpc_handler handler = { .on_done = on_twin };
+	struct create *c = arg;
+
+	if (err != NULL || reply->status != 409) {
+		docker_on_done(arg, reply, err);
+		return;
+	}
+	c->op.http = NULL;
+	c->op.call = &inspect;
+	docker_op_send(&c->op, docker_path(&c->op, "/containers/%s/json", c->name), NULL, 0, &handler);
+}
+
+struct docker_op *
+docker_create(
+    struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "create container", .method = "POST", .total_ms = 120000, .decode = decode_id
+	};
+	static const struct httpc_handler handler = { .on_done = on_created };
+	struct create *c = (struct create *)docker_op_new(docker, sizeof(*c), &call, fn, arg);
+	size_t len;
+	char *body = docker_container_body(spec, &len);
+
+	c->op.fini = create_fini;
+	c->name = xstrdup(name);
+	keep_labels(c, spec);
+	docker_op_send(&c->op, docker_path(&c->op, "/containers/create?name=%s", name), body, len, &handler);
+	return &c->op;
+}
+
+struct docker_op *
+docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "start container", .method = "POST", .also_good = 304, .total_ms = 120000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/start", container), fn, arg);
+}
+
+struct docker_op *
+docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "stop container", .method = "POST", .also_good = 304, .total_ms = 120000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/stop?t=%u", container, grace_s), fn, arg);
+}
+
+struct docker_op *
+docker_kill(struct docker *docker, const char *container, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "kill container", .method = "POST", .also_good = 409, .total_ms = 30000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/kill", container), fn, arg);
+}
+
+struct docker_op *
+docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "remove container", .method = "DELETE", .also_good = 404, .total_ms = 60000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s?force=1&v=1", container), fn, arg);
+}
+
+struct docker_op *
+docker_rename(struct docker *docker, const char *container, const char *name, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "rename container", .method = "POST", .total_ms = 30000 };
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/rename?name=%s", container, name), fn, arg);
+}
+
+struct docker_op *
+docker_update(
+    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "set a container's limits", .method = "POST", .total_ms = 30000
+	};
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	size_t len;
+	char *body = docker_update_body(limits, &len);
+
+	docker_op_send(op, docker_path(op, "/containers/%s/update", container), body, len, NULL);
+	return op;
+}
+
+struct docker_op *
+docker_inspect(struct docker *docker, const char *container, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "inspect container", .method = "GET", .total_ms = 30000, .decode = decode_container
+	};
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/json", container), fn, arg);
+}
+
+struct docker_op *
+docker_list_containers(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "list containers", .method = "GET", .total_ms = 60000 };
+
+	return list(docker, &call, "/containers/json?all=1&filters=", filters, fn, arg);
+}
+
+struct wait {
+	struct docker_op op;
+	docker_open_fn *on_registered;
+};
+
+/* The engine sends the head when it has begun to wait, the body at the container's end. */
+static void
+on_wait_head(void *arg, const struct httpc_reply *reply)
+{
+	struct wait *w = arg;
+
+	if (docker_status_is_good(w->op.call, reply->status) && w->on_registered != NULL)
+		w->on_registered(w->op.arg);
+}
+
+static struct docker_op *
+wait_for(struct docker *docker, const char *container, const char *condition, docker_open_fn *on_registered,
+    docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "wait for container", .method = "POST", .decode = decode_exit
+	};
+	static const struct httpc_handler handler = { .on_head = on_wait_head, .on_done = docker_on_done };
+	struct wait *w = (struct wait *)docker_op_new(docker, sizeof(*w), &call, fn, arg);
+
+	w->on_registered = on_registered;
+	docker_op_send(
+	    &w->op, docker_path(&w->op, "/containers/%s/wait?condition=%s", container, condition), NULL, 0, &handler);
+	return &w->op;
+}
+
+struct docker_op *
+docker_wait(struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
+{
+	return wait_for(docker, container, "next-exit", on_registered, fn, arg);
+}
+
+/* "next-exit" would wait for ever for one that has exited. */
+struct docker_op *
+docker_wait_started(struct docker *docker, const char *container, docker_fn *fn, void *arg)
+{
+	return wait_for(docker, container, "not-running", NULL, fn, arg);
+}
+
+/* --- networks --- */
+
+struct docker_op *
+docker_network_create(
+    struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "create network", .method = "POST", .total_ms = 60000, .decode = decode_id
+	};
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	size_t len;
+	char *body = docker_network_body(name, labels, count, &len);
+
+	docker_op_send(op, docker_path(op, "/networks/create"), body, len, NULL);
+	return op;
+}
+
+struct docker_op *
+docker_network_remove(struct docker *docker, const char *network, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "remove network", .method = "DELETE", .also_good = 404, .total_ms = 60000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/networks/%s", network), fn, arg);
+}
+
+struct docker_op *
+docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "list networks", .method = "GET", .total_ms = 60000 };
+
+	return list(docker, &call, "/networks?filters=", filters, fn, arg);
+}

@@ -1,0 +1,261 @@
+/* The calls whose reply is taken as it comes: lines of JSON (pull, import, events) and frames (logs). */
+#include "server/io/docker_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/docker_lines.h"
+#include "proto/mem.h"
+
+enum { LINE_MAX_BYTES = 1024 * 1024 };
+
+struct follow {
+	struct docker_op op;
+	bool is_good;       /* the reply's status */
+	struct buf trouble; /* the body of a bad reply */
+	bool *gone;         /* set when the op ends while one of its callbacks runs */
+
+	/* Lines: what a line means. False ends the call with op's error. */
+	bool (*on_line)(struct follow *f, struct str line, struct err *err);
+	struct docker_lines lines;
+	struct docker_frames frames;
+
+	docker_open_fn *on_open;
+	docker_event_fn *on_event;
+	docker_progress_fn *on_progress;
+	docker_output_fn *on_output;
+};
+
+static void
+follow_fini(struct docker_op *op)
+{
+	struct follow *f = (struct follow *)op;
+
+	if (f->gone != NULL)
+		*f->gone = true;
+	buf_fini(&f->trouble);
+	docker_lines_fini(&f->lines);
+}
+
+static struct follow *
+follow_new(struct docker *docker, const struct docker_call *call, docker_fn *fn, void *arg)
+{
+	struct follow *f = (struct follow *)docker_op_new(docker, sizeof(*f), call, fn, arg);
+
+	f->op.fini = follow_fini;
+	buf_init(&f->trouble, DOCKER_TROUBLE_MAX);
+	docker_lines_init(&f->lines, LINE_MAX_BYTES);
+	return f;
+}
+
+static void
+fail(struct follow *f, struct err err)
+{
+	err = err_prefix(err, "%s", f->op.call->what);
+	docker_op_end(&f->op, NULL, &err);
+}
+
+static void
+on_head(void *arg, const struct httpc_reply *reply)
+{
+	struct follow *f = arg;
+
+	f->is_good = docker_status_is_good(f->op.call, reply->status);
+	if (f->is_good && f->on_open != NULL)
+		f->on_open(f->op.arg);
+}
+
+static void
+take_lines(struct follow *f, struct str in)
+{
+	bool gone = false;
+	struct str line;
+	struct err err;
+
+	f->gone = &gone;
+	while (docker_lines_next(&f->lines, &in, &line)) {
+		bool good = f->on_line(f, line, &err);
+
+		if (gone)
+			return;
+		if (!good) {
+			fail(f, err);
+			return;
+		}
+	}
+	f->gone = NULL;
+	if (docker_lines_failed(&f->lines))
+		fail(f, err_make(ERR_LIMIT, 0, "a line of the reply is longer than %d bytes", LINE_MAX_BYTES));
+}
+
+static void
+take_frames(struct follow *f, struct str in)
+{
+	enum docker_frames_next next;
+	enum docker_stream stream;
+	bool gone = false;
+	struct str piece;
+
+	f->gone = &gone;
+	while ((next = docker_frames_next(&f->frames, &in, &stream, &piece)) == DOCKER_FRAMES_PIECE) {
+		f->on_output(f->op.arg, stream, piece);
+		if (gone)
+			return;
+	}
+	f->gone = NULL;
+	if (next == DOCKER_FRAMES_BAD)
+		fail(f, err_make(ERR_PROTO, 0, "the output is not in frames"));
+}
+
+static void
+on_body(void *arg, struct str bytes)
+{
+	struct follow *f = arg;
+
+	if (!f->is_good)
+		buf_addstr(&f->trouble, bytes); /* its beginning is enough */
+	else if (f->on_output != NULL)
+		take_frames(f, bytes);
+	else
+		take_lines(f, bytes);
+}
+
+static void
+on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	static const union docker_result nothing;
+	struct follow *f = arg;
+	struct err failure;
+
+	f->op.http = NULL;
+	if (err != NULL) {
+		fail(f, *err);
+	} else if (!f->is_good) {
+		failure = docker_status_error(f->op.call, reply->status, buf_str(&f->trouble));
+		docker_op_end(&f->op, NULL, &failure);
+	} else if (!docker_frames_at_boundary(&f->frames)) {
+		fail(f, err_make(ERR_PROTO, 0, "the output was cut off"));
+	} else {
+		docker_op_end(&f->op, &nothing, NULL);
+	}
+}
+
+static const struct httpc_handler follow_handler = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
+
+/* --- pull and import: status 200, and the error in a line --- */
+
+static enum err_code
+pull_error_code(const char *text)
+{
+	static const char *const missing[] = { "not found", "does not exist", "manifest unknown",
+		"no matching manifest" };
+	static const char *const denied[] = { "denied", "unauthorized", "authentication required" };
+
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
+		if (strstr(text, denied[i]) != NULL)
+			return ERR_AUTH;
+	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++)
+		if (strstr(text, missing[i]) != NULL)
+			return ERR_NOT_FOUND;
+	return ERR_UNAVAILABLE;
+}
+
+static bool
+on_progress_line(struct follow *f, struct str line, struct err *err)
+{
+	struct docker_progress progress;
+
+	if (!docker_reply_progress(line, &progress, err))
+		return false;
+	if (progress.error[0] != '\0')
+		return err_set(err, pull_error_code(progress.error), 0, "%.200s", progress.error);
+	if (f->on_progress != NULL)
+		f->on_progress(f->op.arg, &progress);
+	return true;
+}
+
+struct docker_op *
+docker_image_pull(struct docker *docker, const char *image, docker_progress_fn *on_progress, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "pull image", .method = "POST", .total_ms = 3600000, .idle_ms = 300000
+	};
+	struct follow *f = follow_new(docker, &call, fn, arg);
+	char *encoded = docker_encode(image);
+
+	f->on_line = on_progress_line;
+	f->on_progress = on_progress;
+	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromImage=%s", encoded), NULL, 0, &follow_handler);
+	free(encoded);
+	return &f->op;
+}
+
+struct docker_op *
+docker_image_import(
+    struct docker *docker, const char *repository, const char *tag, struct str tar, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "import image", .method = "POST", .type = "application/x-tar", .total_ms = 120000
+	};
+	struct follow *f = follow_new(docker, &call, fn, arg);
+	char *name = docker_encode(repository), *encoded = docker_encode(tag);
+
+	f->on_line = on_progress_line;
+	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromSrc=-&repo=%s&tag=%s", name, encoded),
+	    memcpy(xcalloc(1, tar.len), tar.p, tar.len), tar.len, &follow_handler);
+	free(name);
+	free(encoded);
+	return &f->op;
+}
+
+/* --- events --- */
+
+static bool
+on_event_line(struct follow *f, struct str line, struct err *err)
+{
+	struct docker_event event;
+
+	if (!docker_reply_event(line, &event, err))
+		return false;
+	f->on_event(f->op.arg, &event);
+	return true;
+}
+
+struct docker_op *
+docker_events(struct docker *docker, const char *filters, docker_open_fn *on_open, docker_event_fn *on_event,
+    docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "follow the engine's events", .method = "GET" };
+	struct follow *f = follow_new(docker, &call, fn, arg);
+	char *encoded = docker_encode(filters);
+
+	f->on_line = on_event_line;
+	f->on_open = on_open;
+	f->on_event = on_event;
+	docker_op_send(&f->op, docker_path(&f->op, "/events?filters=%s", encoded), NULL, 0, &follow_handler);
+	free(encoded);
+	return &f->op;
+}
+
+/* --- logs --- */
+
+struct docker_op *
+docker_logs(struct docker *docker, const char *container, bool follow, unsigned tail, docker_output_fn *on_output,
+    docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "read a container's output", .method = "GET", .total_ms = 60000
+	};
+	static const struct docker_call endless = { .what = "follow a container's output", .method = "GET" };
+	struct follow *f = follow_new(docker, follow ? &endless : &call, fn, arg);
+	char lines[32] = "all";
+
+	f->on_output = on_output;
+	if (tail > 0)
+		snprintf(lines, sizeof(lines), "%u", tail);
+	docker_op_send(&f->op,
+	    docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&follow=%d&tail=%s", container, follow, lines),
+	    NULL, 0, &follow_handler);
+	return &f->op;
+}

@@ -1,0 +1,59 @@
+/* What docker.c gives to the files of calls beside it: one request, its deadline, and how its reply is read. */
+#ifndef DAVIT_IO_DOCKER_PRIVATE_H
+#define DAVIT_IO_DOCKER_PRIVATE_H
+
+#include "server/io/docker.h"
+#include "server/io/httpc.h"
+
+struct docker {
+	struct loop *loop;
+	struct httpc *httpc;
+	char prefix[16]; /* "/v1.41"; "" until the version is known */
+	unsigned ops;    /* calls and attachments alive */
+};
+
+enum { DOCKER_PATH_MAX = 4096, DOCKER_TROUBLE_MAX = 4096, DOCKER_REPLY_MAX = 16 * 1024 * 1024 };
+
+struct docker_call {
+	const char *what; /* for error texts: "start container" */
+	const char *method;
+	const char *type;   /* of the body sent; NULL: JSON */
+	unsigned also_good; /* a status of 304 or above that is a success here; 0: none */
+	int64_t total_ms;   /* 0: none */
+	int64_t idle_ms;    /* 0: none */
+	/* Reads the body of a good reply; NULL: nothing is expected in it. */
+	bool (*decode)(struct str body, union docker_result *result, struct err *err);
+};
+
+/* The base of every call; kinds that know more embed it as their first member. */
+struct docker_op {
+	struct docker *docker;
+	const struct docker_call *call; /* static */
+	struct httpc_op *http;
+	docker_fn *fn;
+	void *arg;
+	void (*fini)(struct docker_op *op); /* of what the kind added; may be NULL */
+};
+
+/* size: of the kind. */
+struct docker_op *docker_op_new(
+    struct docker *docker, size_t size, const struct docker_call *call, docker_fn *fn, void *arg);
+/* A printf of the path below the version. What it takes is [A-Za-z0-9_.:-]+ or encoded by docker_encode. */
+char *docker_path(struct docker_op *op, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For a query or a path; free() it. */
+char *docker_encode(const char *text);
+/* Sends a request without or with a body; both texts are taken over. handler NULL: the plain one. */
+void docker_op_send(struct docker_op *op, char *path, char *body, size_t body_len, const struct httpc_handler *handler);
+/* The three steps of a plain call. */
+struct docker_op *docker_plain(
+    struct docker *docker, const struct docker_call *call, char *path, docker_fn *fn, void *arg);
+
+/* on_done of the plain handler: decodes the reply or the error and ends op. */
+void docker_on_done(void *arg, const struct httpc_reply *reply, const struct err *err);
+/* Ends op: its callback runs, op is gone. */
+void docker_op_end(struct docker_op *op, const union docker_result *result, const struct err *err);
+bool docker_status_is_good(const struct docker_call *call, unsigned status);
+/* What a status that is not good means. */
+struct err docker_status_error(const struct docker_call *call, unsigned status, struct str body);
+
+#endif
