@@ -93,13 +93,16 @@ write_log(struct json_writer *w, const struct docker_container_spec *spec)
 	json_write_object_close(w);
 }
 
-/* exec: configure scripts run what they compile in /tmp; the engine's default forbids it. */
+/* exec: configure scripts run what they compile in /tmp; the engine's default forbids it. What comes by standard input
+ * (script and secrets) stays off the disk; without it they are uploaded before the start, which no tmpfs takes. */
 static void
-write_tmpfs(struct json_writer *w)
+write_tmpfs(struct json_writer *w, bool has_input)
 {
 	json_write_key(w, "Tmpfs");
 	json_write_object_open(w);
 	json_member_string(w, "/tmp", "rw,exec,nosuid,nodev,mode=1777,size=512m");
+	if (has_input)
+		json_member_string(w, "/davit", "rw,noexec,nosuid,nodev,mode=0700,size=8m");
 	json_write_object_close(w);
 }
 
@@ -125,7 +128,7 @@ write_host_config(struct json_writer *w, const struct docker_container_spec *spe
 	if (spec->role == DOCKER_NETWORK)
 		json_member_bool(w, "ReadonlyRootfs", true);
 	else
-		write_tmpfs(w);
+		write_tmpfs(w, spec->open_stdin);
 	json_member_bool(w, "Init", spec->role == DOCKER_JOB);
 	json_member_int(w, "OomScoreAdj", 500);
 	write_log(w, spec);

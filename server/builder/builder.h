@@ -82,7 +82,7 @@ struct builder_result {
 	int exit_code;    /* -1: the script did not end by itself */
 	char reason[256]; /* for people: "exit code 2 in script", "image x:1 not found"; "" when all is well */
 	char
-	    image_digest[128]; /* what ran: the repository digest, else the image's id; "" if it did not come to that */
+	    image_digest[136]; /* what ran: the repository digest, else the image's id; "" if it did not come to that */
 	bool oom;              /* the memory limit was hit (also when the script passed) */
 	bool truncated;        /* output is missing: over the budget, or the engine went away */
 	bool warm;             /* the container was started in advance */
@@ -103,13 +103,15 @@ struct builder_events {
 
 typedef void builder_slot_fn(void *arg);
 
-/* conf is lent for the builder's life. Engines are tried at once; on_slot is called (from the loop) whenever a slot
- * has become free or an engine has come up: claim as many jobs as builder_free_slots says. */
+/* conf is lent for the builder's life. Engines are tried at once, and again while they do not answer; on_slot is called
+ * (from the loop) whenever a slot has become free or an engine has come up: claim as many jobs as builder_free_slots
+ * says. */
 struct builder *builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn *on_slot, void *arg);
-/* No run may be alive: cancel them and wait for their done, then builder_stop. */
-void builder_free(struct builder **builder);
-/* Ends the pools: removes warm containers and networks, within some seconds; done when it is over. */
+/* Removes warm containers and networks, within some seconds; done when it is over. No run may be alive: cancel them and
+ * wait for their done first. */
 void builder_stop(struct builder *builder, builder_slot_fn *done, void *arg);
+/* After builder_stop's done. Accepts NULL inside. */
+void builder_free(struct builder **builder);
 
 unsigned builder_free_slots(const struct builder *builder);
 unsigned builder_slots(const struct builder *builder); /* of all engines, up or not */

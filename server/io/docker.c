@@ -91,10 +91,13 @@ char *
 docker_encode(const char *text)
 {
 	struct buf b;
+	char *encoded;
 
 	buf_init(&b, DOCKER_PATH_MAX);
 	url_encode(&b, str_of(text), "");
-	return buf_take(&b, NULL);
+	encoded = buf_take(&b, NULL);
+	buf_fini(&b);
+	return encoded;
 }
 
 char *

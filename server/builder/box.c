@@ -1,0 +1,558 @@
+#include "server/builder/box.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "proto/tar.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/io/stream.h"
+
+#define READY "davit:ready\n"
+#define NO_TAR "davit:no-tar\n"
+
+enum {
+	DRAIN_MS = 10000,     /* the output's end after the exit */
+	EXIT_MS = 30000,      /* the exit after the output's end */
+	FIRST_WORDS_MAX = 512 /* of a shell that never gets ready */
+};
+
+/* Exit code 125 before any segment began: nothing of the user's has run (script.h has the same). */
+static const char bootstrap[] = "command -v tar >/dev/null 2>&1 || { echo davit:no-tar; exit 125; }\n"
+				"mkdir -p " BOX_WORKSPACE " || exit 125\n"
+				"echo davit:ready\n"
+				"tar -x -f - -C / || exit 125\n"
+				"exec /bin/sh /davit/script </dev/null\n";
+
+enum box_state {
+	BOX_SANDBOX, /* one is claimed */
+	BOX_CREATE,
+	BOX_ATTACH,
+	BOX_REGISTER, /* the wait is registered, so that no exit is missed */
+	BOX_START,
+	BOX_BOOT, /* the shell says that it reads */
+	BOX_READY,
+	BOX_UPLOAD,
+	BOX_RUN,     /* until exit and end of output */
+	BOX_COLLECT, /* was the memory limit hit? */
+	BOX_REMOVE,
+	BOX_DONE,
+};
+
+/* What BOX_RUN waits for. */
+enum { EXIT = 1, OUTPUT = 2 };
+
+struct box {
+	struct host *host;
+	struct sandboxes *sandboxes;
+	enum box_state state;
+	enum box_input input;
+	struct docker_op *op; /* of the state */
+	struct docker_op *wait;
+	struct docker_op *rename;
+	struct docker_attach *attach;
+	struct sandbox_claim *claim;
+	struct sandbox *sandbox;
+	struct timer *timer;
+	unsigned waiting; /* EXIT, OUTPUT */
+
+	char *image;
+	char *title;
+	const struct builder_job *job;
+	int64_t deadline_ms;
+	const char *name;
+	const char *old_name; /* from before box_name */
+	char id[DOCKER_ID_SIZE];
+
+	char *head; /* what is fed; NULL: sent, or none yet */
+	size_t head_len;
+	int fd; /* -1: none */
+	int64_t fd_offset, fd_size;
+	bool is_fed; /* the input's end was sent */
+
+	struct buf first_words; /* output before it is ready */
+	uint64_t raw[3];        /* by enum builder_stream */
+	struct box_result result;
+	struct err err; /* the first cause */
+	const struct box_handler *handler;
+	void *arg;
+};
+
+static void enter_sandbox(struct box *b);
+static void enter_create(struct box *b);
+static void enter_attach(struct box *b);
+static void enter_register(struct box *b);
+static void enter_start(struct box *b);
+static void enter_boot(struct box *b);
+static void enter_ready(struct box *b);
+static void enter_upload(struct box *b);
+static void enter_run(struct box *b);
+static void enter_collect(struct box *b);
+static void enter_remove(struct box *b);
+static void enter_done(struct box *b);
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*enter)(struct box *b);
+	unsigned timeout;       /* seconds; 0: as long as it takes */
+	enum box_state next[2]; /* after success, by enum box_input */
+} states[] = {
+	[BOX_SANDBOX]  = { "sandbox",  enter_sandbox,  600,  { BOX_CREATE,   BOX_CREATE } },
+	[BOX_CREATE]   = { "create",   enter_create,   120,  { BOX_ATTACH,   BOX_ATTACH } },
+	[BOX_ATTACH]   = { "attach",   enter_attach,   30,   { BOX_REGISTER, BOX_REGISTER } },
+	[BOX_REGISTER] = { "wait",     enter_register, 30,   { BOX_START,    BOX_READY } },
+	[BOX_START]    = { "start",    enter_start,    120,  { BOX_BOOT,     BOX_RUN } },
+	[BOX_BOOT]     = { "boot",     enter_boot,     60,   { BOX_READY,    BOX_READY } },
+	[BOX_READY]    = { "ready",    enter_ready,    0,    { BOX_RUN,      BOX_UPLOAD } },
+	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_START,    BOX_START } },
+	[BOX_RUN]      = { "run",      enter_run,      0,    { BOX_COLLECT,  BOX_COLLECT } },
+	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_REMOVE,   BOX_REMOVE } },
+	[BOX_REMOVE]   = { "remove",   enter_remove,   60,   { BOX_DONE,     BOX_DONE } },
+	[BOX_DONE]     = { "done",     enter_done,     0,    { BOX_DONE,     BOX_DONE } },
+};
+/* clang-format on */
+
+static void
+box_step(struct box *b, enum box_state next)
+{
+	log_debug("box %s: %s -> %s", b->name, states[b->state].name, states[next].name);
+	docker_cancel(&b->op);
+	timer_stop(b->timer);
+	b->state = next;
+	if (states[next].timeout != 0)
+		timer_start(b->timer, states[next].timeout * 1000);
+	states[next].enter(b);
+}
+
+static void
+box_advance(struct box *b)
+{
+	box_step(b, states[b->state].next[b->input]);
+}
+
+static void
+box_fail(struct box *b, struct err err)
+{
+	if (b->err.code == ERR_NONE)
+		b->err = err;
+	box_step(b, b->state < BOX_REMOVE ? BOX_REMOVE : BOX_DONE);
+}
+
+static void
+on_reply(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	b->op = NULL;
+	if (err != NULL) {
+		box_fail(b, *err);
+		return;
+	}
+	if (b->state == BOX_CREATE)
+		memcpy(b->id, result->id, sizeof(b->id));
+	b->result.is_removed = b->state == BOX_REMOVE;
+	box_advance(b);
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct box *b = arg;
+
+	if (b->state == BOX_RUN && b->waiting == OUTPUT) {
+		b->result.truncated = true;
+		box_advance(b);
+	} else if (b->state == BOX_RUN) {
+		box_fail(b, err_make(ERR_TIMEOUT, 0, "the engine does not say how the container ended"));
+	} else {
+		box_fail(b, err_make(ERR_TIMEOUT, 0, "container: %s took too long", states[b->state].name));
+	}
+}
+
+void
+box_end(struct box *box)
+{
+	if (box->state < BOX_REMOVE)
+		box_fail(box, err_make(ERR_CANCELLED, 0, "ended"));
+}
+
+/* --- up to the start --- */
+
+static void
+on_sandbox(void *arg, struct sandbox *sandbox, const struct err *err)
+{
+	struct box *b = arg;
+
+	b->claim = NULL;
+	b->sandbox = sandbox;
+	if (err != NULL)
+		box_fail(b, *err);
+	else
+		box_advance(b);
+}
+
+static void
+enter_sandbox(struct box *b)
+{
+	b->claim = sandbox_claim(b->sandboxes, on_sandbox, b);
+}
+
+static void
+enter_create(struct box *b)
+{
+	const char *const with_stdin[] = { "/bin/sh", "-c", bootstrap, NULL };
+	const char *const with_archive[] = { "/bin/sh", "/davit/script", NULL };
+	const struct builder_limits *limits = &b->host->limits;
+	struct docker_container_spec spec = { .role = DOCKER_JOB,
+		.image = b->image,
+		.command = b->input == BOX_STDIN ? with_stdin : with_archive,
+		.workdir = "/",
+		.open_stdin = b->input == BOX_STDIN,
+		.network = sandbox_mode(b->sandbox),
+		.limits = { limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes } };
+	struct host_labels labels;
+
+	host_labels_init(&labels, b->host, b->job != NULL ? "job" : "warm");
+	if (b->job != NULL)
+		host_labels_job(&labels, b->job, b->deadline_ms);
+	spec.labels = labels.list;
+	spec.label_count = labels.count;
+	b->op = docker_create(b->host->docker, b->name, &spec, on_reply, b);
+}
+
+static void
+on_attached(void *arg)
+{
+	box_advance(arg);
+}
+
+/* Why a box that never got ready ended, by what it said. */
+static struct err
+first_words_error(struct box *b)
+{
+	const char *said = b->first_words.data;
+
+	b->result.no_tar = strstr(said, NO_TAR) != NULL;
+	if (b->result.no_tar)
+		return err_make(ERR_NOT_FOUND, 0, "image %s has no tar", b->title);
+	if (strstr(said, "exec /bin/sh failed") != NULL)
+		return err_make(ERR_NOT_FOUND, 0, "image %s has no /bin/sh", b->title);
+	return err_make(ERR_REFUSED, b->result.exit_code, "image %s: its shell ended (%d) before it had work: %.100s",
+	    b->title, b->result.exit_code, said);
+}
+
+/* With BOX_ARCHIVE a short script ends before the engine has answered to the start. */
+static void
+box_arrived(struct box *b, unsigned what)
+{
+	b->waiting &= ~what;
+	if (b->state == BOX_RUN && b->waiting == 0)
+		box_advance(b);
+	else if (b->state == BOX_RUN)
+		timer_start(b->timer, what == EXIT ? DRAIN_MS : EXIT_MS);
+	else if (b->waiting == 0 && !(b->input == BOX_ARCHIVE && b->state == BOX_START))
+		box_fail(b, first_words_error(b));
+}
+
+static void
+on_output(void *arg, enum docker_stream from, struct str bytes)
+{
+	enum builder_stream stream = from == DOCKER_STDERR ? BUILDER_STDERR : BUILDER_STDOUT;
+	struct box *b = arg;
+	size_t room = FIRST_WORDS_MAX - b->first_words.len;
+
+	if (from == DOCKER_ENGINE_ERROR) {
+		box_fail(b, err_make(ERR_IO, 0, "the engine ended the output: %.*s", (int)bytes.len, bytes.p));
+		return;
+	}
+	b->raw[stream] += bytes.len;
+	if (b->input == BOX_ARCHIVE || b->state >= BOX_READY) {
+		b->handler->on_output(b->arg, stream, bytes, b->raw[stream]);
+		return;
+	}
+	buf_add(&b->first_words, bytes.p, bytes.len < room ? bytes.len : room);
+	if (b->state == BOX_BOOT)
+		enter_boot(b);
+}
+
+static void
+on_closed(void *arg, const struct err *err)
+{
+	struct box *b = arg;
+
+	b->attach = NULL;
+	if (b->state == BOX_ATTACH) {
+		box_fail(b, err != NULL ? *err : err_make(ERR_IO, 0, "attach to container: it has ended"));
+		return;
+	}
+	b->result.truncated = b->result.truncated || err != NULL;
+	box_arrived(b, OUTPUT);
+}
+
+static void on_drain(void *arg);
+
+static void
+enter_attach(struct box *b)
+{
+	static const struct docker_attach_handler handler = {
+		.on_open = on_attached, .on_output = on_output, .on_drain = on_drain, .on_close = on_closed
+	};
+
+	b->attach = docker_attach(b->host->docker, b->id, b->input == BOX_STDIN, &handler, b);
+}
+
+static void
+on_registered(void *arg)
+{
+	box_advance(arg);
+}
+
+static void
+on_exit_code(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	b->wait = NULL;
+	if (err != NULL) {
+		b->result.truncated = true;
+		box_fail(b, err_prefix(*err, "the engine went away"));
+		return;
+	}
+	b->result.exit_code = result->exit.code;
+	box_arrived(b, EXIT);
+}
+
+static void
+enter_register(struct box *b)
+{
+	b->wait = docker_wait(b->host->docker, b->id, on_registered, on_exit_code, b);
+}
+
+/* The engine's runtime says it in its own words, unless its init is first and says it on standard error. */
+static void
+on_started(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	if (err != NULL && strstr(err->text, "/bin/sh") != NULL) {
+		b->op = NULL;
+		box_fail(b, err_make(ERR_NOT_FOUND, 0, "image %s has no /bin/sh", b->title));
+		return;
+	}
+	on_reply(arg, result, err);
+}
+
+static void
+enter_start(struct box *b)
+{
+	b->op = docker_start(b->host->docker, b->id, on_started, b);
+}
+
+/* Its first words may have come before the engine's answer to the start. */
+static void
+enter_boot(struct box *b)
+{
+	if (strstr(b->first_words.data, READY) != NULL)
+		box_advance(b);
+}
+
+static void
+enter_ready(struct box *b)
+{
+	b->handler->on_ready(b->arg);
+}
+
+/* --- from the feeding on --- */
+
+static void
+on_drain(void *arg)
+{
+	struct box *b = arg;
+	int64_t left = b->fd_size - b->fd_offset;
+	size_t len = left < STREAM_FILE_SEGMENT ? (size_t)left : STREAM_FILE_SEGMENT;
+	struct err err;
+
+	if (b->state != BOX_RUN || b->is_fed)
+		return;
+	if (len == 0) {
+		b->is_fed = true;
+		docker_attach_end_input(b->attach);
+	} else if (docker_attach_write_file(b->attach, b->fd, b->fd_offset, len, &err)) {
+		b->fd_offset += (int64_t)len;
+	} else {
+		box_fail(b, err_prefix(err, "workspace"));
+	}
+}
+
+static void
+enter_upload(struct box *b)
+{
+	struct str head = { b->head, b->head_len };
+
+	b->op = docker_upload(b->host->docker, b->id, head, b->fd, b->fd_size, on_reply, b);
+}
+
+static void
+enter_run(struct box *b)
+{
+	if (b->input == BOX_STDIN && b->attach != NULL)
+		docker_attach_write(b->attach, (struct str){ b->head, b->head_len });
+	free(b->head);
+	b->head = NULL;
+	if (b->waiting == 0)
+		box_advance(b);
+	else if (b->waiting != (EXIT | OUTPUT))
+		timer_start(b->timer, DRAIN_MS);
+}
+
+static void
+on_inspected(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	b->op = NULL;
+	if (err != NULL)
+		log_warn("box %s: %s", b->name, err->text); /* the exit code is known, only the reason may be missing */
+	else
+		b->result.oom = result->container.oom_killed;
+	box_advance(b);
+}
+
+static void
+enter_collect(struct box *b)
+{
+	b->op = docker_inspect(b->host->docker, b->id, on_inspected, b);
+}
+
+/* By name while the id is not known: the engine may have heard of it all the same. */
+static void
+enter_remove(struct box *b)
+{
+	sandbox_unclaim(&b->claim);
+	docker_attach_close(&b->attach);
+	docker_cancel(&b->wait);
+	docker_cancel(&b->rename);
+	b->op = docker_remove(b->host->docker, b->id[0] != '\0' ? b->id : b->name, on_reply, b);
+}
+
+static void
+enter_done(struct box *b)
+{
+	const struct box_handler *handler = b->handler;
+	struct box_result result = b->result;
+	struct sandbox *sandbox = b->sandbox;
+	struct err err = b->err;
+	void *arg = b->arg;
+
+	assert(b->op == NULL && b->wait == NULL && b->attach == NULL && b->claim == NULL && b->rename == NULL);
+	if (!result.is_removed)
+		log_warn("box %s: not removed, the sweep will", b->name);
+	host_disown(b->host, &b->old_name);
+	host_disown(b->host, &b->name);
+	timer_free(&b->timer);
+	buf_fini(&b->first_words);
+	if (b->fd >= 0)
+		close(b->fd);
+	free(b->head);
+	free(b->image);
+	free(b->title);
+	free(b);
+	handler->on_end(arg, sandbox, &result, err.code != ERR_NONE ? &err : NULL);
+}
+
+/* --- for the owner --- */
+
+struct box *
+box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec *spec,
+    const struct box_handler *handler, void *arg)
+{
+	struct box *b = xcalloc(1, sizeof(*b));
+
+	*b = (struct box){ .host = host,
+		.sandboxes = sandboxes,
+		.input = spec->input,
+		.waiting = EXIT | OUTPUT,
+		.job = spec->job,
+		.deadline_ms = spec->deadline_ms,
+		.fd = -1,
+		.result = { .exit_code = -1 },
+		.handler = handler,
+		.arg = arg };
+	b->image = xstrdup(spec->image);
+	b->title = xstrdup(spec->title);
+	if (spec->job != NULL)
+		b->name = host_own(host, "%s-%u", spec->job->id, spec->job->attempt);
+	else
+		b->name = host_own(host, "warm-%u", host_serial(host));
+	b->timer = timer_new(host->loop, on_timeout, b);
+	buf_init(&b->first_words, FIRST_WORDS_MAX);
+	box_step(b, BOX_SANDBOX);
+	return b;
+}
+
+bool
+box_is_ready(const struct box *box)
+{
+	return box->state == BOX_READY;
+}
+
+void
+box_set_handler(struct box *box, const struct box_handler *handler, void *arg)
+{
+	box->handler = handler;
+	box->arg = arg;
+}
+
+static void
+on_renamed(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	(void)result;
+	b->rename = NULL;
+	if (err != NULL)
+		log_warn("box %s: %s", b->name, err->text); /* it is known by its id */
+}
+
+void
+box_name(struct box *box, const struct builder_job *job)
+{
+	if (box->job != NULL || box->old_name != NULL)
+		return;
+	box->old_name = box->name;
+	box->name = host_own(box->host, "%s-%u", job->id, job->attempt);
+	box->rename = docker_rename(box->host->docker, box->id, box->name, on_renamed, box);
+}
+
+void
+box_feed(struct box *box, struct str head, int fd, int64_t fd_size)
+{
+	struct buf all;
+
+	assert(box->state == BOX_READY && box->head == NULL);
+	buf_init(&all, head.len + 2 * TAR_BLOCK);
+	buf_addstr(&all, head);
+	if (fd < 0)
+		tar_end(&all);
+	box->head = buf_take(&all, &box->head_len);
+	buf_fini(&all);
+	box->fd = fd;
+	box->fd_size = fd >= 0 ? fd_size : 0;
+	box_advance(box);
+}
+
+const char *
+box_container(const struct box *box)
+{
+	return box->id;
+}
+
+const char *
+box_network(const struct box *box)
+{
+	return sandbox_network(box->sandbox);
+}

@@ -1,0 +1,68 @@
+/* A box: one hardened container in a sandbox that waits for its work. Its shell reads one tar from standard input,
+ * unpacked at "/": davit/script (on a tmpfs that only root enters) and workspace/; then it runs the script. So a box
+ * can be started long before there is work for it, and what it gets is in no file of the engine.
+ *
+ * An image without tar cannot do that: there the same tar is uploaded (BOX_ARCHIVE), and starting the container is what
+ * makes the script run. From box_feed on there is no difference.
+ *
+ * A box ends by itself when its script has ended and all output is given, or by box_end, or by trouble; in any case
+ * on_end is the last call, and the container is gone by then. */
+#ifndef DAVIT_BUILDER_BOX_H
+#define DAVIT_BUILDER_BOX_H
+
+#include <stdint.h>
+
+#include "proto/err.h"
+#include "server/builder/host.h"
+#include "server/builder/sandbox.h"
+
+#define BOX_WORKSPACE "/workspace"
+
+struct box;
+
+enum box_input { BOX_STDIN, BOX_ARCHIVE };
+
+struct box_result {
+	int exit_code;   /* -1: the script did not end by itself, or never began */
+	bool oom;        /* the memory limit was hit */
+	bool truncated;  /* output is missing at its end */
+	bool no_tar;     /* the image has no tar: take BOX_ARCHIVE */
+	bool is_removed; /* nothing is left of it: the sandbox is clean */
+};
+
+struct box_handler {
+	/* It can be fed. */
+	void (*on_ready)(void *arg);
+	/* raw: the bytes of that stream up to the end of these, from the container's start. */
+	void (*on_output)(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
+	/* The sandbox (NULL if it never got one) is the callee's to give back. err NULL: the script ended by itself.
+	 * After box_end it is ERR_CANCELLED. */
+	void (*on_end)(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
+};
+
+struct box_spec {
+	const char *image; /* id */
+	const char *title; /* the image's name, for texts */
+	enum box_input input;
+	const struct builder_job *job; /* NULL: not yet for a certain one */
+	int64_t deadline_ms;           /* of the job, milliseconds since 1970 */
+};
+
+/* Everything is copied but job, which is lent until on_ready, and the handler. */
+struct box *box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec *spec,
+    const struct box_handler *handler, void *arg);
+bool box_is_ready(const struct box *box);
+/* From now on these are called: how it changes hands. */
+void box_set_handler(struct box *box, const struct box_handler *handler, void *arg);
+/* Names a container that was made for no certain job after the one that gets it. */
+void box_name(struct box *box, const struct builder_job *job);
+/* Once it is ready: the beginning of the tar, copied, without an end; then the file's bytes (fd, taken over) or, with
+ * fd -1, the end of the tar. */
+void box_feed(struct box *box, struct str head, int fd, int64_t fd_size);
+/* Ends it by force. May be called twice. */
+void box_end(struct box *box);
+/* Once it is ready. */
+const char *box_container(const struct box *box);
+const char *box_network(const struct box *box);
+
+#endif

@@ -1,0 +1,145 @@
+#include "server/builder/builder.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/mem.h"
+#include "server/builder/engine.h"
+#include "server/builder/run.h"
+#include "server/core/loop.h"
+
+struct builder {
+	struct loop *loop;
+	struct engine **engines;
+	size_t count;
+	size_t alive;          /* engines not yet ended */
+	struct deferred *tell; /* on_slot */
+	builder_slot_fn *on_slot;
+	void *arg;
+	builder_slot_fn *done;
+	void *done_arg;
+	unsigned slots;
+};
+
+static void
+on_tell(void *arg)
+{
+	struct builder *b = arg;
+
+	b->tell = NULL;
+	b->on_slot(b->arg);
+}
+
+/* Later, and once for all that happens in a turn: a run's slot becomes free before its owner has heard the result. */
+static void
+on_engine_slot(void *arg)
+{
+	struct builder *b = arg;
+
+	if (b->tell == NULL && b->done == NULL)
+		b->tell = deferred_call(b->loop, on_tell, b);
+}
+
+struct builder *
+builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn *on_slot, void *arg)
+{
+	struct builder *b = xcalloc(1, sizeof(*b));
+
+	assert(conf->engine_count > 0);
+	*b = (struct builder){ .loop = loop, .count = conf->engine_count, .on_slot = on_slot, .arg = arg };
+	b->engines = xcalloc(conf->engine_count, sizeof(*b->engines));
+	b->alive = conf->engine_count;
+	for (size_t i = 0; i < conf->engine_count; i++) {
+		b->engines[i] = engine_new(loop, conf, &conf->engines[i], on_engine_slot, b);
+		b->slots += conf->engines[i].slots;
+	}
+	return b;
+}
+
+static void
+on_engine_end(void *arg)
+{
+	struct builder *b = arg;
+
+	if (--b->alive == 0)
+		b->done(b->done_arg);
+}
+
+void
+builder_stop(struct builder *builder, builder_slot_fn *done, void *arg)
+{
+	builder->done = done;
+	builder->done_arg = arg;
+	deferred_cancel(&builder->tell);
+	for (size_t i = 0; i < builder->count; i++)
+		engine_end(&builder->engines[i], on_engine_end, builder);
+}
+
+void
+builder_free(struct builder **builder)
+{
+	struct builder *b = *builder;
+
+	if (b == NULL)
+		return;
+	*builder = NULL;
+	assert(b->alive == 0);
+	free(b->engines);
+	free(b);
+}
+
+unsigned
+builder_free_slots(const struct builder *builder)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < builder->count; i++)
+		count += builder->done == NULL ? engine_free_slots(builder->engines[i]) : 0;
+	return count;
+}
+
+unsigned
+builder_slots(const struct builder *builder)
+{
+	return builder->slots;
+}
+
+/* The one with the most room. */
+static struct engine *
+choose(const struct builder *builder)
+{
+	struct engine *best = builder->engines[0];
+
+	for (size_t i = 1; i < builder->count; i++)
+		if (engine_free_slots(builder->engines[i]) > engine_free_slots(best))
+			best = builder->engines[i];
+	return best;
+}
+
+void
+builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events, void *arg,
+    struct run **ret)
+{
+	*ret = engine_run(choose(builder), job, events, arg);
+}
+
+void
+builder_go(struct run *run)
+{
+	run_go(run);
+}
+
+void
+builder_cancel(struct run *run, const char *why)
+{
+	run_cancel(run, why);
+}
+
+bool
+builder_engine_status(const struct builder *builder, size_t index, struct builder_engine_status *ret)
+{
+	if (index >= builder->count || builder->done != NULL)
+		return false;
+	engine_status(builder->engines[index], ret);
+	return true;
+}

@@ -1,0 +1,335 @@
+#include "server/builder/engine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/builder/pause.h"
+#include "server/builder/sweep.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/io/stream.h"
+
+#define DEFAULT_BUSYBOX "/bin/busybox"
+
+enum { RETRY_LEAST_MS = 500, RETRY_MOST_MS = 30000, SWEEP_MS = 30000 };
+
+enum engine_state {
+	ENGINE_DOWN, /* until the next try */
+	ENGINE_VERSION,
+	ENGINE_SWEEP,
+	ENGINE_LOOK, /* for the network holders' image */
+	ENGINE_IMPORT,
+	ENGINE_WATCH, /* the events, whose end tells that the engine has gone */
+	ENGINE_UP,
+	ENGINE_ENDING,
+};
+
+struct engine {
+	const struct builder_engine_conf *conf;
+	struct host host;
+	struct pulls *pulls;
+	struct sandboxes *sandboxes;
+	struct pool *pool;
+	enum engine_state state;
+	struct docker_op *op; /* of the state; from ENGINE_WATCH on the events */
+	struct sweep *sweep;
+	struct timer *timer; /* of the next try, or the next sweep */
+	int64_t retry_ms;
+	struct docker_version version;
+	struct err why_down;
+	unsigned busy;
+	engine_fn *on_slot;
+	void *arg;
+	engine_fn *done;
+	void *done_arg;
+};
+
+static void enter_down(struct engine *e);
+static void enter_version(struct engine *e);
+static void enter_sweep(struct engine *e);
+static void enter_look(struct engine *e);
+static void enter_import(struct engine *e);
+static void enter_watch(struct engine *e);
+static void enter_up(struct engine *e);
+static void enter_ending(struct engine *e);
+
+/* clang-format off */
+static const struct {
+	void (*enter)(struct engine *e);
+	enum engine_state next;
+} states[] = {
+	[ENGINE_DOWN]    = { enter_down,    ENGINE_VERSION },
+	[ENGINE_VERSION] = { enter_version, ENGINE_SWEEP },
+	[ENGINE_SWEEP]   = { enter_sweep,   ENGINE_LOOK },
+	[ENGINE_LOOK]    = { enter_look,    ENGINE_WATCH },
+	[ENGINE_IMPORT]  = { enter_import,  ENGINE_WATCH },
+	[ENGINE_WATCH]   = { enter_watch,   ENGINE_UP },
+	[ENGINE_UP]      = { enter_up,      ENGINE_DOWN },
+	[ENGINE_ENDING]  = { enter_ending,  ENGINE_ENDING },
+};
+/* clang-format on */
+
+static void
+engine_step(struct engine *e, enum engine_state next)
+{
+	if (next != ENGINE_UP) /* which keeps the events of ENGINE_WATCH */
+		docker_cancel(&e->op);
+	sweep_cancel(&e->sweep);
+	timer_stop(e->timer);
+	e->state = next;
+	states[next].enter(e);
+}
+
+static void
+engine_fail(struct engine *e, struct err err)
+{
+	if (e->why_down.code == ERR_NONE)
+		log_warn("engine %s is down: %s", e->conf->name, err.text);
+	e->why_down = err;
+	engine_step(e, ENGINE_DOWN);
+}
+
+static void
+on_reply(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct engine *e = arg;
+
+	e->op = NULL;
+	if (e->state == ENGINE_LOOK && err != NULL && err->code == ERR_NOT_FOUND) {
+		engine_step(e, ENGINE_IMPORT);
+	} else if (err != NULL) {
+		engine_fail(e, *err);
+	} else if (e->state >= ENGINE_WATCH) {
+		engine_fail(e, err_make(ERR_UNAVAILABLE, 0, "the engine has closed the connection"));
+	} else {
+		if (e->state == ENGINE_VERSION)
+			e->version = result->version;
+		engine_step(e, states[e->state].next);
+	}
+}
+
+static void
+enter_down(struct engine *e)
+{
+	timer_start(e->timer, e->retry_ms);
+	e->retry_ms = e->retry_ms * 2 < RETRY_MOST_MS ? e->retry_ms * 2 : RETRY_MOST_MS;
+}
+
+/* A bad URL or TLS file is told as any other reason is, and may be put right while we run. */
+static bool
+make_client(struct engine *e)
+{
+	struct stream_tls_conf tls = { .ca_file = e->conf->ca, .cert_file = e->conf->cert, .key_file = e->conf->key };
+	struct err err;
+
+	if (e->host.docker == NULL)
+		e->host.docker = docker_new(e->host.loop, e->conf->url, &tls, &err);
+	if (e->host.docker == NULL)
+		engine_fail(e, err);
+	return e->host.docker != NULL;
+}
+
+static void
+enter_version(struct engine *e)
+{
+	if (!make_client(e))
+		return;
+	e->op = docker_version(e->host.docker, on_reply, e);
+}
+
+static void
+on_swept(void *arg, const struct err *err)
+{
+	struct engine *e = arg;
+
+	e->sweep = NULL;
+	if (err != NULL)
+		engine_fail(e, *err);
+	else if (e->state == ENGINE_UP)
+		timer_start(e->timer, SWEEP_MS);
+	else
+		engine_step(e, states[e->state].next);
+}
+
+static void
+enter_sweep(struct engine *e)
+{
+	e->sweep = sweep_start(&e->host, on_swept, e);
+}
+
+static void
+enter_look(struct engine *e)
+{
+	e->op = docker_image_inspect(e->host.docker, PAUSE_IMAGE, on_reply, e);
+}
+
+static void
+enter_import(struct engine *e)
+{
+	const char *busybox = e->host.conf->busybox != NULL ? e->host.conf->busybox : DEFAULT_BUSYBOX;
+	struct err err;
+	char *tar;
+	size_t len;
+
+	tar = pause_image(busybox, &len, &err);
+	if (tar == NULL) {
+		engine_fail(e, err_prefix(err, "network holders"));
+		return;
+	}
+	e->op = docker_image_import(e->host.docker, PAUSE_REPOSITORY, PAUSE_TAG, (struct str){ tar, len }, on_reply, e);
+	free(tar);
+}
+
+static void
+on_open(void *arg)
+{
+	engine_step(arg, ENGINE_UP);
+}
+
+static void
+on_event(void *arg, const struct docker_event *event)
+{
+	(void)arg;
+	(void)event;
+}
+
+static void
+enter_watch(struct engine *e)
+{
+	char *filter = docker_event_filter("none", "none"); /* not one event is wanted */
+
+	e->op = docker_events(e->host.docker, filter, on_open, on_event, on_reply, e);
+	free(filter);
+}
+
+static void
+enter_up(struct engine *e)
+{
+	log_info("engine %s is up: %s, API %s", e->conf->name, e->version.version, e->version.api);
+	e->why_down = ERR_OK;
+	e->retry_ms = RETRY_LEAST_MS;
+	timer_start(e->timer, SWEEP_MS);
+	e->on_slot(e->arg);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct engine *e = arg;
+
+	if (e->state == ENGINE_DOWN)
+		engine_step(e, states[e->state].next);
+	else
+		e->sweep = sweep_start(&e->host, on_swept, e);
+}
+
+struct engine *
+engine_new(struct loop *loop, const struct builder_conf *conf, const struct builder_engine_conf *own,
+    engine_fn *on_slot, void *arg)
+{
+	struct engine *e = xcalloc(1, sizeof(*e));
+
+	e->conf = own;
+	e->on_slot = on_slot;
+	e->arg = arg;
+	host_init(&e->host, loop, conf);
+	e->host.is_local = strncmp(own->url, "unix:", 5) == 0;
+	e->pulls = pulls_new(&e->host);
+	e->sandboxes = sandboxes_new(&e->host, own->slots + conf->warm_images * conf->warm_per_image);
+	e->pool = pool_new(&e->host, e->sandboxes);
+	e->timer = timer_new(loop, on_timer, e);
+	e->retry_ms = RETRY_LEAST_MS;
+	engine_step(e, ENGINE_VERSION);
+	return e;
+}
+
+/* --- the end --- */
+
+static void
+on_sandboxes_end(void *arg)
+{
+	struct engine *e = arg;
+	engine_fn *done = e->done;
+	void *done_arg = e->done_arg;
+
+	pulls_free(&e->pulls);
+	timer_free(&e->timer);
+	host_fini(&e->host);
+	docker_free(&e->host.docker);
+	free(e);
+	done(done_arg);
+}
+
+/* The pool's containers are in sandboxes. */
+static void
+on_pool_end(void *arg)
+{
+	struct engine *e = arg;
+
+	sandboxes_end(&e->sandboxes, on_sandboxes_end, e);
+}
+
+static void
+enter_ending(struct engine *e)
+{
+	pool_end(&e->pool, on_pool_end, e);
+}
+
+void
+engine_end(struct engine **engine, engine_fn *done, void *arg)
+{
+	struct engine *e = *engine;
+
+	*engine = NULL;
+	assert(e->busy == 0 && e->state != ENGINE_ENDING);
+	e->done = done;
+	e->done_arg = arg;
+	engine_step(e, ENGINE_ENDING);
+}
+
+/* --- runs --- */
+
+unsigned
+engine_free_slots(const struct engine *engine)
+{
+	return engine->state == ENGINE_UP ? engine->conf->slots - engine->busy : 0;
+}
+
+static void
+on_run_ended(void *arg)
+{
+	struct engine *e = arg;
+
+	e->busy--;
+	e->on_slot(e->arg);
+}
+
+struct run *
+engine_run(struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg)
+{
+	struct run_place place = { .host = &engine->host,
+		.pulls = engine->pulls,
+		.sandboxes = engine->sandboxes,
+		.pool = engine->pool,
+		.engine = engine->conf->name };
+
+	assert(engine_free_slots(engine) > 0);
+	engine->busy++;
+	return run_start(&place, job, events, arg, on_run_ended, engine);
+}
+
+void
+engine_status(const struct engine *engine, struct builder_engine_status *ret)
+{
+	*ret = (struct builder_engine_status){ .name = engine->conf->name,
+		.version = engine->version.version,
+		.up = engine->state == ENGINE_UP,
+		.reason = engine->why_down.code != ERR_NONE ? engine->why_down.text : "",
+		.slots = engine->conf->slots,
+		.busy = engine->busy,
+		.warm = pool_ready(engine->pool) };
+	if (!ret->up && ret->reason[0] == '\0')
+		ret->reason = "connecting";
+}

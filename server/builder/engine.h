@@ -1,0 +1,27 @@
+/* One engine of the builder: up or down and why, its slots, and what is kept on it (pools, networks). It is up when it
+ * has answered, what an earlier process left is swept away, and the network holders' image is there. */
+#ifndef DAVIT_BUILDER_ENGINE_H
+#define DAVIT_BUILDER_ENGINE_H
+
+#include "server/builder/builder.h"
+#include "server/builder/run.h"
+
+struct engine;
+
+typedef void engine_fn(void *arg);
+
+/* on_slot: a slot has become free, or the engine has come up. */
+struct engine *engine_new(struct loop *loop, const struct builder_conf *conf, const struct builder_engine_conf *own,
+    engine_fn *on_slot, void *arg);
+/* Takes down what is kept on it, within bounded time; then done is called, and the engine is gone. No run may be alive.
+ */
+void engine_end(struct engine **engine, engine_fn *done, void *arg);
+
+/* 0 while it is down. */
+unsigned engine_free_slots(const struct engine *engine);
+/* Takes a slot, which there must be. See builder_start. */
+struct run *engine_run(
+    struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
+void engine_status(const struct engine *engine, struct builder_engine_status *ret);
+
+#endif

@@ -1,0 +1,142 @@
+#include "server/builder/host.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "server/core/loop.h"
+
+struct owned {
+	TAILQ_ENTRY(owned) next;
+	char *name;
+};
+
+static const struct builder_limits default_limits = {
+	.memory = 2ULL << 30,
+	.pids = 512,
+	.log_bytes = 64 << 20,
+};
+
+/* One core is left to the machine where there are more. */
+static uint64_t
+default_cpus(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (cores > 2 ? (uint64_t)cores - 1 : (uint64_t)(cores > 0 ? cores : 1)) * 1000000000;
+}
+
+static void
+fill_limits(struct builder_limits *to, const struct builder_limits *from)
+{
+	*to = *from;
+	if (to->memory == 0)
+		to->memory = default_limits.memory;
+	if (to->nano_cpus == 0)
+		to->nano_cpus = default_cpus();
+	if (to->pids == 0)
+		to->pids = default_limits.pids;
+	if (to->log_bytes == 0)
+		to->log_bytes = default_limits.log_bytes;
+}
+
+void
+host_init(struct host *host, struct loop *loop, const struct builder_conf *conf)
+{
+	*host = (struct host){ .loop = loop, .conf = conf };
+	fill_limits(&host->limits, &conf->limits);
+	snprintf(
+	    host->boot, sizeof(host->boot), "%" PRIx64, (uint64_t)loop_wall_ms() << 16 | ((uint64_t)getpid() & 0xffff));
+	TAILQ_INIT(&host->owned);
+}
+
+void
+host_fini(struct host *host)
+{
+	assert(TAILQ_EMPTY(&host->owned));
+}
+
+const char *
+host_own(struct host *host, const char *fmt, ...)
+{
+	struct owned *owned = xcalloc(1, sizeof(*owned));
+	va_list ap;
+	char *rest;
+	int len;
+
+	va_start(ap, fmt);
+	len = vasprintf(&rest, fmt, ap);
+	va_end(ap);
+	assert(len >= 0);
+	owned->name = xasprintf("davit-%s-%s", host->conf->node, rest);
+	free(rest);
+	TAILQ_INSERT_TAIL(&host->owned, owned, next);
+	return owned->name;
+}
+
+void
+host_disown(struct host *host, const char **name)
+{
+	struct owned *owned;
+
+	if (*name == NULL)
+		return;
+	TAILQ_FOREACH(owned, &host->owned, next)
+	if (owned->name == *name)
+		break;
+	assert(owned != NULL);
+	*name = NULL;
+	TAILQ_REMOVE(&host->owned, owned, next);
+	free(owned->name);
+	free(owned);
+}
+
+bool
+host_owns(const struct host *host, const char *name)
+{
+	const struct owned *owned;
+
+	TAILQ_FOREACH(owned, &host->owned, next)
+	if (strcmp(owned->name, name) == 0)
+		return true;
+	return false;
+}
+
+unsigned
+host_serial(struct host *host)
+{
+	return ++host->serial;
+}
+
+static void
+add_label(struct host_labels *labels, const char *name, const char *value)
+{
+	assert(labels->count < sizeof(labels->list) / sizeof(labels->list[0]));
+	labels->list[labels->count++] = (struct docker_label){ name, value };
+}
+
+void
+host_labels_init(struct host_labels *labels, const struct host *host, const char *role)
+{
+	labels->count = 0;
+	add_label(labels, "davit.node", host->conf->node);
+	add_label(labels, "davit.boot", host->boot);
+	add_label(labels, "davit.role", role);
+}
+
+void
+host_labels_job(struct host_labels *labels, const struct builder_job *job, int64_t deadline_ms)
+{
+	snprintf(labels->build, sizeof(labels->build), "%.*s", (int)strcspn(job->id, "."), job->id);
+	snprintf(labels->attempt, sizeof(labels->attempt), "%u", job->attempt);
+	snprintf(labels->deadline, sizeof(labels->deadline), "%" PRId64, deadline_ms);
+	add_label(labels, "davit.build", labels->build);
+	add_label(labels, "davit.job", job->id);
+	add_label(labels, "davit.attempt", labels->attempt);
+	add_label(labels, "davit.deadline", labels->deadline);
+}

@@ -1,0 +1,53 @@
+/* What the builder's parts need to make things on one engine: its client, the limits, and the names and labels that
+ * everything made carries. What is made is written down here by name before it is made and crossed off when it is gone:
+ * the sweep removes whatever carries our node's label and is not written down. */
+#ifndef DAVIT_BUILDER_HOST_H
+#define DAVIT_BUILDER_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "proto/docker_spec.h"
+#include "server/builder/builder.h"
+#include "server/io/docker.h"
+
+struct owned;
+
+struct host {
+	struct loop *loop;
+	struct docker *docker;
+	const struct builder_conf *conf;
+	struct builder_limits limits; /* none of them 0 */
+	char boot[17];   /* of this process: in the labels, so that what an earlier one made is told apart */
+	unsigned serial; /* of names */
+	bool is_local;   /* the engine's machine is ours */
+	TAILQ_HEAD(, owned) owned;
+};
+
+/* Without the client, which its owner makes. */
+void host_init(struct host *host, struct loop *loop, const struct builder_conf *conf);
+/* Nothing may be owned any more. */
+void host_fini(struct host *host);
+
+/* "davit-NODE-" and the rest, written down as owned; good until host_disown. */
+const char *host_own(struct host *host, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Accepts NULL inside. */
+void host_disown(struct host *host, const char **name);
+bool host_owns(const struct host *host, const char *name);
+/* A number not given before. */
+unsigned host_serial(struct host *host);
+
+/* Labels of one thing. */
+struct host_labels {
+	struct docker_label list[8];
+	size_t count;
+	char build[24], attempt[16], deadline[24];
+};
+
+/* role: "job", "warm", "network", "service". */
+void host_labels_init(struct host_labels *labels, const struct host *host, const char *role);
+/* Whose it is, and until when (milliseconds since 1970). */
+void host_labels_job(struct host_labels *labels, const struct builder_job *job, int64_t deadline_ms);
+
+#endif

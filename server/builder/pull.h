@@ -1,0 +1,26 @@
+/* Gets an image onto the engine: its id, after a pull if it is not there. Runs that want the same image share one
+ * pull. */
+#ifndef DAVIT_BUILDER_PULL_H
+#define DAVIT_BUILDER_PULL_H
+
+#include "proto/docker_reply.h"
+#include "proto/err.h"
+#include "server/builder/host.h"
+
+struct pull;
+struct pulls;
+
+struct pulls *pulls_new(struct host *host);
+/* All of them must have ended or been cancelled. */
+void pulls_free(struct pulls **pulls);
+
+/* err: "image x:y not found: pull access denied ...". on_notice ("pulling image x:y") comes before, if it is pulled. */
+typedef void pull_fn(void *arg, const struct docker_image *image, const struct err *err);
+typedef void pull_notice_fn(void *arg, const char *text);
+/* image: as users write it, aliases not yet resolved. always: the registry is asked even if the image is there. */
+struct pull *pull_start(
+    struct pulls *pulls, const char *image, bool always, pull_notice_fn *on_notice, pull_fn *fn, void *arg);
+/* Others who wait for the same image go on. Accepts NULL inside. */
+void pull_cancel(struct pull **pull);
+
+#endif

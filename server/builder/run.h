@@ -1,0 +1,33 @@
+/* One job on one engine, from its image to the removal of all that was made for it. */
+#ifndef DAVIT_BUILDER_RUN_H
+#define DAVIT_BUILDER_RUN_H
+
+#include "server/builder/builder.h"
+#include "server/builder/host.h"
+#include "server/builder/pool.h"
+#include "server/builder/pull.h"
+#include "server/builder/sandbox.h"
+
+struct run;
+
+/* Where runs take place; lent for a run's life. */
+struct run_place {
+	struct host *host;
+	struct pulls *pulls;
+	struct sandboxes *sandboxes;
+	struct pool *pool;
+	const char *engine; /* its name */
+};
+
+/* The run has ended; it is gone. Called in front of events->done, so that its slot is free by then. */
+typedef void run_ended_fn(void *arg);
+
+/* job, events and place are lent until events->done. */
+struct run *run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
+    void *arg, run_ended_fn *ended, void *ended_arg);
+/* The answer to events->started. */
+void run_go(struct run *run);
+/* done follows. why: for people. */
+void run_cancel(struct run *run, const char *why);
+
+#endif

@@ -1,0 +1,106 @@
+#include "server/builder/services.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/link.h"
+#include "proto/mem.h"
+
+struct entry {
+	struct services *all;
+	struct service *service; /* NULL: it has ended */
+};
+
+struct services {
+	struct entry *entries;
+	size_t count;
+	size_t alive;
+	size_t starting; /* not ready yet */
+	struct err err;  /* the first cause */
+	const struct service_handler *handler;
+	void *arg;
+};
+
+static void
+on_notice(void *arg, const char *text)
+{
+	struct entry *e = arg;
+
+	e->all->handler->on_notice(e->all->arg, text);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct entry *e = arg;
+
+	if (--e->all->starting == 0)
+		e->all->handler->on_ready(e->all->arg);
+}
+
+static void
+services_free(struct services *services)
+{
+	const struct service_handler *handler = services->handler;
+	struct err err = services->err;
+	void *arg = services->arg;
+
+	free(services->entries);
+	free(services);
+	handler->on_end(arg, err.code != ERR_NONE ? &err : NULL);
+}
+
+static void
+on_end(void *arg, const struct err *err)
+{
+	struct entry *e = arg;
+	struct services *services = e->all;
+
+	e->service = NULL;
+	services->alive--;
+	if (err != NULL && services->err.code == ERR_NONE)
+		services->err = *err;
+	if (services->alive == 0)
+		services_free(services);
+	else
+		services_end(services);
+}
+
+struct services *
+services_start(struct host *host, struct pulls *pulls, const struct job_spec *spec, const struct host_labels *labels,
+    const char *network, const struct service_handler *handler, void *arg)
+{
+	static const struct service_handler own = { .on_notice = on_notice, .on_ready = on_ready, .on_end = on_end };
+	struct services *services = xcalloc(1, sizeof(*services));
+
+	assert(spec->service_count > 0);
+	*services = (struct services){ .count = spec->service_count, .handler = handler, .arg = arg };
+	services->alive = services->starting = spec->service_count;
+	services->entries = xcalloc(spec->service_count, sizeof(*services->entries));
+	for (size_t i = 0; i < spec->service_count; i++) {
+		struct service_start start = { .spec = &spec->services[i], .labels = labels, .network = network };
+
+		services->entries[i].all = services;
+		services->entries[i].service = service_start(host, pulls, &start, &own, &services->entries[i]);
+	}
+	return services;
+}
+
+void
+services_end(struct services *services)
+{
+	for (size_t i = 0; i < services->count; i++)
+		if (services->entries[i].service != NULL)
+			service_end(services->entries[i].service);
+}
+
+void
+services_env(const struct services *services, struct env *env)
+{
+	for (size_t i = 0; i < services->count; i++) {
+		const struct service *service = services->entries[i].service;
+
+		assert(service != NULL);
+		link_env(env, service_spec(service)->name, service_address(service), service_spec(service)->ready_port);
+	}
+}

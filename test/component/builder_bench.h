@@ -1,0 +1,75 @@
+/* A builder on one engine, driven by a test: jobs made from a few words, and all that they bring. Every wait has an
+ * end: a test that hangs fails. */
+#ifndef DAVIT_TEST_BUILDER_BENCH_H
+#define DAVIT_TEST_BUILDER_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/buf.h"
+#include "proto/plan.h"
+#include "server/builder/builder.h"
+#include "server/core/loop.h"
+#include "server/io/docker.h"
+
+#define BENCH_IMAGE "davit-test/busybox:latest"
+
+struct bench {
+	struct loop *loop;
+	struct builder *builder;
+	struct builder_engine_conf engine;
+	struct builder_conf conf;
+	char node[32];
+	struct timer *watchdog;
+	struct docker *docker; /* the test's own view of the engine */
+	bool waits_for_slot;
+	unsigned count; /* of jobs, for their ids */
+};
+
+/* One job and what it brought. */
+struct bench_job {
+	struct bench *bench;
+	struct job_spec spec;
+	struct env env;
+	struct builder_job job;
+	char id[16];
+	char nonce[33];
+	struct run *run;
+	struct buf out, err, notices, segments; /* segments: "script begin\nscript 0\n" */
+	uint64_t raw[3];
+	char container[129];
+	bool holds;            /* started is not answered */
+	const char *cancel_on; /* output that makes it be cancelled */
+	unsigned stopped_at;   /* the loop stops when: */
+	bool is_started, is_done;
+	int64_t began_us, started_us, output_us, done_us; /* microseconds; 0: not yet */
+	struct builder_result result;
+};
+
+/* Limits of 128 MiB, 64 processes and 32 MiB of log unless conf says otherwise. */
+void bench_open(struct bench *b, const char *url, const struct builder_conf *conf);
+/* Until the engine is up. */
+void bench_wait_up(struct bench *b);
+/* Until so many containers wait for work. */
+void bench_wait_warm(struct bench *b, unsigned count);
+/* Stops the builder and checks that nothing of it is left on the engine. */
+void bench_close(struct bench *b);
+/* The same without the look at the engine, for one that is not there. */
+void bench_close_blind(struct bench *b);
+
+/* commands: NULL-terminated, of the segment "script". */
+void bench_job_init(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
+void bench_job_fini(struct bench_job *j);
+void bench_job_service(struct bench_job *j, const char *name, const char *image, unsigned port, unsigned timeout_s);
+void bench_job_start(struct bench_job *j);
+void bench_job_wait_started(struct bench_job *j);
+void bench_job_wait(struct bench_job *j);
+/* init, start, wait. */
+void bench_run(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
+
+/* Turns the loop until *flag is set. */
+void bench_until(struct bench *b, const bool *flag);
+/* How many containers and networks of the bench's node there are. */
+unsigned bench_leftovers(struct bench *b);
+
+#endif
