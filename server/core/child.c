@@ -54,6 +54,7 @@ struct child {
 	enum child_state state;
 	bool cancelled;
 	bool timed_out;
+	bool stopped;
 	bool closing; /* the input ends when what waits is written */
 	char *name;
 	pid_t pid;
@@ -221,6 +222,8 @@ child_error(const struct child *child, const struct child_result *result)
 {
 	if (child->pid < 0)
 		return child->start_err;
+	if (child->stopped)
+		return err_make(ERR_CANCELLED, 0, "%s was ended", child->name);
 	if (child->timed_out)
 		return err_make(ERR_TIMEOUT, 0, "%s took longer than %lld s and was ended", child->name,
 		    (long long)((child->timeout_ms + 999) / 1000));
@@ -574,6 +577,14 @@ child_cancel(struct child **child)
 		child_kill(c, CHILD_ENDING, SIGTERM);
 	else if (c->state == CHILD_EXITED)
 		timer_start(c->timer, 0); /* reaped by the loop: the caller may be in on_readable */
+}
+
+void
+child_stop(struct child *child)
+{
+	child->stopped = true;
+	if (child->state == CHILD_RUNNING && child->pid >= 0)
+		child_kill(child, CHILD_ENDING, SIGTERM);
 }
 
 void

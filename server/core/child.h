@@ -66,8 +66,9 @@ struct child_result {
 	bool err_cut;
 };
 
-/* err is NULL when the program ended with 0. Else ERR_REFUSED (detail: exit code, or 128 + signal), ERR_TIMEOUT, or
- * ERR_IO (it could not be started); the text begins with the program's name. result is never NULL. */
+/* err is NULL when the program ended with 0. Else ERR_REFUSED (detail: exit code, or 128 + signal), ERR_TIMEOUT,
+ * ERR_CANCELLED (child_stop), or ERR_IO (it could not be started); the text begins with the program's name. result is
+ * never NULL. */
 typedef void child_done_fn(void *arg, const struct child_result *result, const struct err *err);
 
 /* The owner of all processes. Ignores SIGPIPE in this process. */
@@ -81,6 +82,9 @@ unsigned children_count(const struct children *children);
 struct child *child_start(struct children *children, const struct child_spec *spec, child_done_fn *done, void *arg);
 /* TERM to the group, KILL 2 s later; done is never called. Accepts NULL inside. */
 void child_cancel(struct child **child);
+
+/* The same, but done is called when it has ended, with ERR_CANCELLED: for who must know that it is gone. */
+void child_stop(struct child *child);
 
 /* CHILD_IN_PIPE: appends to what is written as the program reads it. false when more than 1 MiB would wait, or when the
  * program has closed its input. */

@@ -1,7 +1,7 @@
 /* git as a child process: one bare mirror per repository, `git cat-file --batch` kept running beside it, and the tars
  * of workspaces that jobs start from.
  *
- * Commits are full object ids and refs are full names (refs/...), both checked here; nothing that a forge or a user
+ * Commits are full object ids and refs are full names, both checked (proto/git_name.h); nothing that a forge or a user
  * chose stands where git would take it for an option. No hooks, no submodules, no system or user configuration, only
  * the protocols http, https, ssh and git. Tokens travel in the environment of the one fetch, bound to the URL's host.
  * git never runs in a folder that a job can write.
@@ -41,14 +41,6 @@ struct git *git_new(struct loop *loop, struct children *children, struct disk *d
 void git_free(struct git **git);
 /* Accepts NULL inside. What others wait for too goes on for them. */
 void git_cancel(struct git_op **op);
-
-/* 40 or 64 lower-case hex digits. */
-bool git_commit_is_valid(const char *commit);
-/* A full ref name that git check-ref-format takes, beginning with refs/. Components may begin with '-'. */
-bool git_ref_is_valid(const char *ref);
-/* http(s)://host..., ssh://[user@]host..., git://host..., user@host:path, with allow_local file:///... and /...; no
- * control bytes, no password, no host or path that begins with '-'. */
-bool git_url_check(const char *url, bool allow_local, struct err *err);
 
 struct git_source {
 	const char *repo; /* the repository's id, as in store/records.h */

@@ -357,6 +357,31 @@ test_cancel(void **state)
 }
 
 static void
+on_stop_child(void *arg, struct str bytes)
+{
+	struct probe *p = arg;
+
+	(void)bytes;
+	child_stop(p->child);
+}
+
+static void
+test_stop(void **state)
+{
+	struct probe *p = *state;
+	const char *const argv[] = { "sh", "-c", "trap 'exit 0' TERM; echo up; while :; do sleep 1000 & wait; done",
+		NULL };
+	struct child_spec spec = shell(argv);
+
+	spec.out = (struct child_output){ .kind = CHILD_OUT_STREAM, .fn = on_stop_child };
+	run(p, &spec);
+	assert_int_equal(p->done, 1);
+	assert_int_equal(p->err.code, ERR_CANCELLED); /* even though it ended with 0 */
+	assert_string_equal(p->err.text, "sh was ended");
+	assert_int_equal(children_count(p->children), 0);
+}
+
+static void
 on_look_again(void *arg)
 {
 	struct probe *p = arg;
@@ -447,6 +472,7 @@ main(void)
 		TEST(test_deadline_kills_who_ignores_term),
 		TEST(test_nothing_outlives_done),
 		TEST(test_cancel),
+		TEST(test_stop),
 		TEST(test_cancelled_child_is_reaped_by_the_loop),
 		cmocka_unit_test(test_detached_child_has_its_own_session),
 		cmocka_unit_test(test_detach_reports_a_missing_program),

@@ -1,0 +1,850 @@
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "server/core/child.h"
+#include "server/core/disk.h"
+#include "server/core/loop.h"
+#include "server/io/git.h"
+
+/* Real repositories in a folder of the test's own: source/ is what is fetched from, state/ is git's state folder. */
+struct probe {
+	struct loop *loop;
+	struct children *children;
+	struct disk *disk;
+	struct git *git;
+	struct git_conf conf;
+	char dir[64];
+	char state_dir[80];
+	char url[80];
+	char commit[65];
+	struct git_op *op;
+	struct git_op *others[8];
+	int calls;
+	int expected;
+	struct err err;
+	char text[256];
+	size_t len;
+	struct git_workspace *workspace;
+};
+
+/* --- the outside --- */
+
+__attribute__((format(printf, 2, 3))) static void
+shell(const struct probe *p, const char *fmt, ...)
+{
+	static const char env[] =
+	    "set -e; cd '%s'; export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null "
+	    "GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b;\n";
+	char script[4096];
+	char *command;
+	int status;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(script, sizeof(script), fmt, ap);
+	va_end(ap);
+	command = xasprintf(env, p->dir);
+	command = xrealloc(command, strlen(command) + strlen(script) + 1);
+	strcat(command, script);
+	status = system(command);
+	free(command);
+	if (status != 0)
+		fail_msg("status %d of: %s", status, script);
+}
+
+/* The first line of what the script prints. */
+static void
+shell_line(const struct probe *p, char *line, size_t size, const char *script)
+{
+	char *path = xasprintf("%s/line", p->dir);
+	FILE *f;
+
+	shell(p, "{ %s\n} > line", script);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	line[0] = '\0';
+	assert_true(fgets(line, (int)size, f) != NULL || feof(f));
+	line[strcspn(line, "\n")] = '\0';
+	fclose(f);
+	free(path);
+}
+
+static void
+new_commit(struct probe *p, const char *script)
+{
+	shell(p, "cd source; %s\ngit add -A; git commit -qm message", script);
+	shell_line(p, p->commit, sizeof(p->commit), "git -C source rev-parse HEAD");
+	assert_int_equal(strlen(p->commit), 40);
+}
+
+static int
+setup(void **state)
+{
+	struct probe *p = xcalloc(1, sizeof(*p));
+	struct err err;
+
+	strcpy(p->dir, "/tmp/davit-test-git.XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->dir);
+	snprintf(p->url, sizeof(p->url), "%s/source", p->dir);
+	assert_int_equal(mkdir(p->state_dir, 0700), 0);
+	shell(p, "git init -q -b main source");
+	new_commit(p, "echo one > file; mkdir sub; echo two > sub/file");
+	p->loop = loop_new();
+	p->children = children_new(p->loop);
+	p->disk = disk_new(p->loop);
+	p->conf = (struct git_conf){ .state_dir = p->state_dir, .allow_local = true, .fetch_timeout_ms = 30000 };
+	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &err);
+	assert_non_null(p->git);
+	*state = p;
+	return 0;
+}
+
+static void
+git_restart(struct probe *p)
+{
+	struct err err;
+
+	git_free(&p->git);
+	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &err);
+	assert_non_null(p->git);
+}
+
+static int
+teardown(void **state)
+{
+	struct probe *p = *state;
+	char command[128];
+
+	git_workspace_release(&p->workspace);
+	git_free(&p->git);
+	children_free(&p->children);
+	disk_free(&p->disk);
+	loop_free(&p->loop);
+	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
+	assert_int_equal(system(command), 0);
+	free(p);
+	return 0;
+}
+
+/* --- the inside --- */
+
+static void
+on_done(void *arg, const struct err *err)
+{
+	struct probe *p = arg;
+
+	p->op = NULL;
+	p->err = err == NULL ? ERR_OK : *err;
+	if (++p->calls >= p->expected)
+		loop_stop(p->loop);
+}
+
+static void
+on_read(void *arg, struct str text, const struct err *err)
+{
+	struct probe *p = arg;
+
+	p->len = text.len;
+	snprintf(p->text, sizeof(p->text), "%.*s", (int)text.len, text.p);
+	on_done(p, err);
+}
+
+static void
+on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
+{
+	struct probe *p = arg;
+
+	assert_true((workspace == NULL) == (err != NULL));
+	git_workspace_release(&p->workspace);
+	p->workspace = workspace;
+	on_done(p, err);
+}
+
+static void
+wait_for(struct probe *p, int calls)
+{
+	p->expected = p->calls + calls;
+	loop_run(p->loop);
+}
+
+static struct git_source
+source(const struct probe *p)
+{
+	return (struct git_source){ .repo = "acme-app", .url = p->url, .ref = "refs/heads/main" };
+}
+
+static enum err_code
+fetch_from(struct probe *p, const struct git_source *from)
+{
+	int before = p->calls;
+
+	p->op = git_fetch(p->git, from, p->commit, on_done, p);
+	assert_int_equal(p->calls, before);
+	wait_for(p, 1);
+	return p->err.code;
+}
+
+static void
+fetch(struct probe *p)
+{
+	struct git_source from = source(p);
+
+	if (fetch_from(p, &from) != ERR_NONE)
+		fail_msg("fetch: %s", p->err.text);
+}
+
+static enum err_code
+has(struct probe *p, const char *commit)
+{
+	git_has(p->git, "acme-app", commit, on_done, p);
+	wait_for(p, 1);
+	return p->err.code;
+}
+
+static enum err_code
+read_path(struct probe *p, const char *path, size_t max)
+{
+	git_read(p->git, "acme-app", p->commit, path, max, on_read, p);
+	wait_for(p, 1);
+	return p->err.code;
+}
+
+static struct git_checkout
+checkout(const struct probe *p, const char *ref)
+{
+	return (struct git_checkout){
+		.repo = "acme-app", .commit = p->commit, .ref = ref, .origin = "https://me@forge.example/acme/app.git"
+	};
+}
+
+/* The workspace's tar, unpacked as a container would have it: in p->dir/out/workspace. */
+static void
+make_workspace(struct probe *p, const char *ref, bool full)
+{
+	struct git_checkout wanted = checkout(p, ref);
+
+	wanted.full = full;
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	if (p->err.code != ERR_NONE)
+		fail_msg("workspace: %s", p->err.text);
+	shell(p, "rm -rf out; mkdir out; tar -C out -xf '%s'", git_workspace_path(p->workspace));
+}
+
+static void
+assert_line(struct probe *p, const char *script, const char *line)
+{
+	char got[256];
+
+	shell_line(p, got, sizeof(got), script);
+	assert_string_equal(got, line);
+}
+
+/* --- fetch, has, read --- */
+
+static void
+test_fetch_and_read(void **state)
+{
+	struct probe *p = *state;
+
+	assert_int_equal(has(p, p->commit), ERR_NOT_FOUND);
+	assert_string_equal(p->err.text, "the repository has not been fetched yet");
+	fetch(p);
+	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(read_path(p, "file", 100), ERR_NONE);
+	assert_string_equal(p->text, "one\n");
+	assert_int_equal(read_path(p, "sub/file", 4), ERR_NONE);
+	assert_string_equal(p->text, "two\n");
+	assert_int_equal(read_path(p, "none", 100), ERR_NOT_FOUND);
+	assert_int_equal(read_path(p, "sub", 1000), ERR_INPUT);
+	assert_string_equal(p->err.text, "it is a folder");
+	assert_int_equal(read_path(p, "a\nb", 100), ERR_INPUT);
+	assert_int_equal(has(p, "0123456789012345678901234567890123456789"), ERR_NOT_FOUND);
+}
+
+/* The cat-file process started before the second fetch. */
+static void
+test_reader_sees_what_a_fetch_brings(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p);
+	for (int i = 0; i < 5; i++) {
+		char script[64];
+		char text[32];
+
+		snprintf(script, sizeof(script), "echo round %d > file", i);
+		snprintf(text, sizeof(text), "round %d\n", i);
+		new_commit(p, script);
+		assert_int_equal(read_path(p, "file", 100), ERR_NOT_FOUND);
+		fetch(p);
+		assert_int_equal(read_path(p, "file", 100), ERR_NONE);
+		assert_string_equal(p->text, text);
+	}
+	shell(p,
+	    "git --git-dir=state/git/acme-app.git repack -qad; git --git-dir=state/git/acme-app.git pack-refs --all");
+	assert_int_equal(read_path(p, "file", 100), ERR_NONE);
+	assert_string_equal(p->text, "round 4\n");
+	assert_int_equal(children_count(p->children), 1);
+}
+
+static void
+test_known_commit_needs_no_source(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p);
+	shell(p, "mv source elsewhere");
+	fetch(p);
+	git_restart(p);
+	fetch(p);
+}
+
+static void
+test_limits_of_read(void **state)
+{
+	struct probe *p = *state;
+
+	new_commit(p, "head -c 100000 /dev/zero | tr '\\0' z > big; : > empty");
+	fetch(p);
+	assert_int_equal(read_path(p, "big", 100000), ERR_NONE);
+	assert_int_equal(p->len, 100000);
+	assert_int_equal(read_path(p, "big", 99999), ERR_LIMIT);
+	assert_string_equal(p->err.text, "it is larger than 99999 bytes");
+	assert_int_equal(read_path(p, "empty", 10), ERR_NONE);
+	assert_int_equal(p->len, 0);
+	/* Those behind the large one are answered too. */
+	git_read(p->git, "acme-app", p->commit, "big", 10, on_read, p);
+	for (int i = 0; i < 50; i++)
+		git_read(p->git, "acme-app", p->commit, "file", 10, on_read, p);
+	wait_for(p, 51);
+	assert_string_equal(p->text, "one\n");
+}
+
+static void
+test_reader_survives_its_process(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p);
+	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
+	shell(p, "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "
+		 "\"^git --git-dir=$PWD/state/git/acme-app.git cat-file\" && kill -9 ${p#/proc/}; done || true");
+	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
+	assert_string_equal(p->text, "one\n");
+}
+
+static void
+test_fetch_errors(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+	char none[96];
+
+	snprintf(none, sizeof(none), "%s/none", p->dir);
+	from.url = none;
+	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
+	assert_string_equal(p->err.text, "repository not found: there is none at its URL");
+	from = source(p);
+	strcpy(p->commit, "0123456789012345678901234567890123456789");
+	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
+	assert_string_equal(p->err.text,
+	    "commit 0123456789012345678901234567890123456789 is not on the server (was it force-pushed away?)");
+	from.ref = "refs/heads/gone";
+	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
+	from.ref = NULL;
+	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
+	from.url = "http://127.0.0.1:1/x";
+	assert_int_equal(fetch_from(p, &from), ERR_UNAVAILABLE);
+}
+
+static void
+test_bad_names(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	from.url = "ext::sh -c id";
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	from = source(p);
+	from.ref = "main";
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	from = source(p);
+	from.repo = "../x";
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	from = source(p);
+	from.token = "a\nusername=b";
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	strcpy(p->commit, "main");
+	from = source(p);
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	assert_int_equal(has(p, "HEAD"), ERR_INPUT);
+	git_fetch(p->git, &from, "x", on_done, p);
+	p->op = git_fetch(p->git, &from, "x", on_done, p);
+	git_cancel(&p->op);
+	wait_for(p, 1);
+}
+
+static void
+test_local_needs_permission(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	p->conf.allow_local = false;
+	git_restart(p);
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+}
+
+/* A server that gives no commits by id: the ref brings the history with the commit in it. */
+static void
+test_fetch_by_ref(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+	char older[65];
+
+	shell(p, "git -C source config protocol.version 0; git -C source config uploadpack.allowAnySHA1InWant false");
+	strcpy(older, p->commit);
+	new_commit(p, "echo new > file");
+	strcpy(p->commit, older);
+	from.fetch_url = "/no/such/fork"; /* nor is it where a fork's should be */
+	assert_int_equal(fetch_from(p, &from), ERR_NONE);
+	assert_int_equal(has(p, older), ERR_NONE);
+}
+
+static void
+test_stale_locks(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	shell(p, "mkdir -p state/git/acme-app.git; : > state/git/acme-app.git/config.lock");
+	fetch(p);
+	new_commit(p, "echo 2 > file");
+	shell(p, ": > state/git/acme-app.git/refs/davit/%s.lock", p->commit);
+	fetch(p);
+	new_commit(p, "echo 3 > file");
+	shell(p, ": > state/git/acme-app.git/refs/davit/tip.lock");
+	from.fetch_url = "/no/such/fork";
+	assert_int_equal(fetch_from(p, &from), ERR_NONE);
+	assert_int_equal(has(p, p->commit), ERR_NONE);
+}
+
+static void
+test_fetch_survives_force_push_and_prune(void **state)
+{
+	struct probe *p = *state;
+	char first[65];
+
+	fetch(p);
+	strcpy(first, p->commit);
+	shell(p,
+	    "cd source; git commit -q --amend -m other; git reflog expire --expire=all --all; git gc -q --prune=all");
+	shell_line(p, p->commit, sizeof(p->commit), "git -C source rev-parse HEAD");
+	fetch(p);
+	shell(p, "git --git-dir=state/git/acme-app.git gc -q --prune=all");
+	assert_int_equal(has(p, first), ERR_NONE);
+	assert_int_equal(has(p, p->commit), ERR_NONE);
+}
+
+static void
+test_hostile_refs(void **state)
+{
+	static const char *const refs[] = { "refs/heads/-x", "refs/heads/--upload-pack=touch${IFS}pwned",
+		"refs/heads/`touch${IFS}pwned`", "refs/heads/$(touch${IFS}pwned)", "refs/heads/a;touch${IFS}pwned",
+		"refs/heads/a|b", "refs/heads/<script>", "refs/heads/a\"b" };
+	struct probe *p = *state;
+
+	for (unsigned i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
+		struct git_source from = source(p);
+		char script[256];
+		char ref[128];
+
+		snprintf(script, sizeof(script), "echo %u > file", i);
+		new_commit(p, script);
+		shell(p, "cd source; git update-ref '%s' %s", refs[i], p->commit);
+		from.ref = refs[i];
+		from.fetch_url = "/no/such/fork"; /* by ref */
+		assert_int_equal(fetch_from(p, &from), ERR_NONE);
+		make_workspace(p, refs[i], false);
+		assert_line(p, "git -C out/workspace status --porcelain", "");
+		shell_line(p, ref, sizeof(ref), "git -C out/workspace symbolic-ref HEAD");
+		assert_string_equal(ref, refs[i]);
+		assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+	}
+	assert_line(p, "find . -name pwned; ls \"$OLDPWD/pwned\" 2>/dev/null || true", "");
+}
+
+/* --- one fetch at a time --- */
+
+static void
+test_equal_fetches_are_one(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	for (unsigned i = 0; i < 8; i++)
+		p->others[i] = git_fetch(p->git, &from, p->commit, on_done, p);
+	git_cancel(&p->others[0]);
+	git_cancel(&p->others[3]);
+	assert_null(p->others[3]);
+	wait_for(p, 6);
+	assert_int_equal(p->err.code, ERR_NONE);
+	assert_int_equal(p->calls, 6);
+}
+
+static void
+on_done_cancel_others(void *arg, const struct err *err)
+{
+	struct probe *p = arg;
+
+	for (unsigned i = 1; i < 8; i++)
+		git_cancel(&p->others[i]);
+	on_done(p, err);
+}
+
+static void
+test_callback_may_cancel_siblings(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	p->others[0] = git_fetch(p->git, &from, p->commit, on_done_cancel_others, p);
+	for (unsigned i = 1; i < 8; i++)
+		p->others[i] = git_fetch(p->git, &from, p->commit, on_done, p);
+	wait_for(p, 1);
+	assert_int_equal(p->calls, 1);
+	assert_int_equal(p->err.code, ERR_NONE);
+}
+
+static void
+test_many_commits_at_once(void **state)
+{
+	struct probe *p = *state;
+	struct git_source from = source(p);
+
+	for (unsigned i = 0; i < 6; i++) {
+		char script[64];
+
+		snprintf(script, sizeof(script), "echo %u > file", i);
+		new_commit(p, script);
+		git_fetch(p->git, &from, p->commit, on_done, p);
+	}
+	wait_for(p, 6);
+	assert_int_equal(p->err.code, ERR_NONE);
+	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_line(p, "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l", "6");
+}
+
+/* In each state of a fetch and of a workspace: cancel leaves nothing behind that teardown would find. */
+static void
+on_cancel_now(void *arg)
+{
+	struct probe *p = arg;
+
+	git_cancel(&p->op);
+	loop_stop(p->loop);
+}
+
+static void
+test_cancel_at_any_time(void **state)
+{
+	struct probe *p = *state;
+
+	for (int ms = 0; ms < 40; ms += 3) {
+		struct timer *timer = timer_new(p->loop, on_cancel_now, p);
+		struct git_source from = source(p);
+		struct git_checkout wanted;
+		char script[64];
+
+		snprintf(script, sizeof(script), "echo cancel %d > file", ms);
+		new_commit(p, script);
+		p->op = git_fetch(p->git, &from, p->commit, on_done, p);
+		timer_start(timer, ms);
+		p->expected = p->calls + 2;
+		loop_run(p->loop);
+		fetch(p); /* the mirror takes the next one */
+		wanted = checkout(p, NULL);
+		p->op = git_workspace(p->git, &wanted, on_workspace, p);
+		timer_start(timer, ms);
+		p->expected = p->calls + 2;
+		loop_run(p->loop);
+		timer_free(&timer);
+		make_workspace(p, NULL, false);
+	}
+}
+
+/* --- workspaces --- */
+
+static void
+test_workspace_of_a_branch(void **state)
+{
+	struct probe *p = *state;
+
+	shell(p, "cd source; git checkout -q -b feature/x");
+	new_commit(
+	    p, "echo text > new; ln -s new link; echo 'x y' > 'with blank'; printf '#!/bin/sh\\n' > run; chmod +x run");
+	fetch(p);
+	make_workspace(p, "refs/heads/feature/x", false);
+	assert_true(git_workspace_size(p->workspace) > 1024);
+	assert_line(p, "git -C out/workspace status --porcelain --branch", "## feature/x...origin/feature/x");
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+	assert_line(p, "git -C out/workspace log --oneline | wc -l", "1");
+	assert_line(p, "git -C out/workspace remote get-url origin", "https://forge.example/acme/app.git");
+	assert_line(p, "git -C out/workspace fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
+	assert_line(p, "git -C out/workspace config branch.feature/x.merge", "refs/heads/feature/x");
+	assert_line(p, "cat out/workspace/new; readlink out/workspace/link; test -x out/workspace/run", "text");
+	assert_line(p, "cd out/workspace; echo more >> new; git status --porcelain", " M new");
+	assert_line(p,
+	    "cd out/workspace; git checkout -q -b other; git -c user.name=a -c user.email=a@b commit -qam x; "
+	    "git status --porcelain",
+	    "");
+	shell(p, "tar --numeric-owner -tvf '%s' > list", git_workspace_path(p->workspace));
+	assert_line(p, "awk '{print $2}' list | sort -u", "0/0");
+	assert_line(p, "awk '{print $6}' list | grep -v ^workspace/ || true", "");
+	assert_line(p, "cut -c1-10 list | grep -- '^.....w\\|^........w' | grep -v ^l || true", "");
+}
+
+static void
+test_workspace_detached_and_tag(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p);
+	make_workspace(p, "refs/pull/7/head", false);
+	assert_line(p, "git -C out/workspace status --porcelain --branch", "## HEAD (no branch)");
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+	make_workspace(p, "refs/tags/v1.0", false);
+	assert_line(p, "git -C out/workspace describe --tags", "v1.0");
+	assert_line(p, "git -C out/workspace status --porcelain --branch", "## HEAD (no branch)");
+	make_workspace(p, NULL, false);
+	assert_line(p, "git -C out/workspace status --porcelain --branch", "## HEAD (no branch)");
+}
+
+static void
+test_workspace_full(void **state)
+{
+	struct probe *p = *state;
+
+	new_commit(p, "echo 2 > file");
+	new_commit(p, "echo 3 > file");
+	fetch(p);
+	make_workspace(p, "refs/heads/main", true);
+	assert_line(p, "git -C out/workspace log --oneline | wc -l", "3");
+	assert_line(p, "git -C out/workspace rev-parse --is-shallow-repository", "false");
+	assert_line(p, "git -C out/workspace status --porcelain", "");
+	assert_line(p, "git -C out/workspace fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
+}
+
+static void
+test_workspace_is_made_once(void **state)
+{
+	struct probe *p = *state;
+	struct git_checkout wanted = checkout(p, "refs/heads/main");
+	struct git_workspace *first;
+
+	fetch(p);
+	for (int i = 0; i < 5; i++)
+		git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 5);
+	assert_int_equal(p->err.code, ERR_NONE);
+	first = p->workspace;
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	assert_ptr_equal(p->workspace, first);
+	assert_line(p, "ls state/workspace/*/*.tar | wc -l", "1");
+	wanted.ref = NULL;
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	assert_line(p, "ls state/workspace/*/*.tar | wc -l", "2");
+}
+
+static void
+on_look_again(void *arg)
+{
+	struct probe *p = arg;
+
+	loop_stop(p->loop);
+}
+
+static void
+turn(struct probe *p)
+{
+	struct timer *timer = timer_new(p->loop, on_look_again, p);
+
+	timer_start(timer, 20);
+	loop_run(p->loop);
+	timer_free(&timer);
+}
+
+static void
+test_workspaces_kept_are_bounded(void **state)
+{
+	struct probe *p = *state;
+	struct git_workspace *held;
+	char left[16] = "";
+
+	p->conf.max_workspaces = 2;
+	git_restart(p);
+	fetch(p);
+	make_workspace(p, "refs/heads/held", false);
+	held = p->workspace;
+	p->workspace = NULL;
+	for (char branch[] = "refs/heads/a"; branch[11] < 'f'; branch[11]++)
+		make_workspace(p, branch, false);
+	shell(p, "test -f '%s'", git_workspace_path(held)); /* the oldest, but in use */
+	git_workspace_release(&held);
+	git_workspace_release(&p->workspace);
+	for (int tries = 0; tries < 200 && strcmp(left, "2") != 0; tries++) {
+		turn(p); /* files go in the background */
+		shell_line(p, left, sizeof(left), "ls state/workspace/*/*.tar | wc -l");
+	}
+	assert_string_equal(left, "2");
+	git_restart(p); /* nothing of the old process is trusted */
+	turn(p);
+	assert_line(p, "ls state/workspace/*/*.tar 2>/dev/null | wc -l", "0");
+}
+
+static void
+test_workspace_of_an_unknown_commit(void **state)
+{
+	struct probe *p = *state;
+	struct git_checkout wanted = checkout(p, NULL);
+
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	assert_int_not_equal(p->err.code, ERR_NONE);
+	fetch(p);
+	wanted.commit = "0123456789012345678901234567890123456789";
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	assert_int_equal(p->err.code, ERR_NOT_FOUND);
+	wanted.commit = "HEAD";
+	git_workspace(p->git, &wanted, on_workspace, p);
+	wait_for(p, 1);
+	assert_int_equal(p->err.code, ERR_INPUT);
+	make_workspace(p, NULL, false); /* a failed one stands in nobody's way */
+}
+
+/* --- hostile repositories --- */
+
+static void
+test_links_and_attributes_do_nothing_here(void **state)
+{
+	struct probe *p = *state;
+
+	new_commit(p, "ln -s /etc/passwd passwd; ln -s .. up; echo '* filter=evil' > .gitattributes; "
+		      "echo '[filter \"evil\"]\n smudge = touch pwned\n clean = touch pwned' > .gitconfig; "
+		      "mkdir hooks; echo 'touch pwned' > hooks/post-checkout; chmod +x hooks/post-checkout; "
+		      "echo 'file export-ignore' >> .gitattributes; "
+		      "printf '[submodule \"s\"]\\n path = s\\n url = ./s\\n' > .gitmodules");
+	fetch(p);
+	assert_int_equal(read_path(p, "passwd", 100), ERR_NONE);
+	assert_string_equal(p->text, "/etc/passwd"); /* the link's own text: nothing is followed */
+	make_workspace(p, "refs/heads/main", false);
+	assert_line(p, "readlink out/workspace/passwd", "/etc/passwd");
+	assert_line(p, "cat out/workspace/file", "one"); /* no archive: nothing is left out */
+	assert_line(p, "git -C out/workspace status --porcelain", "");
+	assert_line(p, "find . -name pwned", "");
+}
+
+/* Trees that git itself would never write: an entry of that name with a config file in it. */
+static void
+commit_with_entry(struct probe *p, const char *name)
+{
+	shell(p,
+	    "cd source; blob=$(echo '[core] fsmonitor = touch pwned' | git hash-object -w --stdin); "
+	    "sub=$(printf '100644 blob %%s\\tconfig\\n' $blob | git mktree); "
+	    "{ printf '40000 %s\\0'; perl -e 'print pack(\"H*\", shift)' $sub; } > ../raw; "
+	    "tree=$(git hash-object -t tree --literally -w ../raw); git commit-tree -m evil $tree > ../evil; "
+	    "git update-ref refs/heads/evil $(cat ../evil)",
+	    name);
+	shell_line(p, p->commit, sizeof(p->commit), "cat evil");
+}
+
+static void
+test_dot_git_in_a_tree(void **state)
+{
+	static const char *const names[] = { ".git", ".GIT", "git~1", ".git ", ".g\xe2\x80\x8cit", "..", "." };
+	struct probe *p = *state;
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct git_source from = source(p);
+		struct git_checkout wanted;
+
+		commit_with_entry(p, names[i]);
+		from.ref = "refs/heads/evil";
+		if (fetch_from(p, &from) == ERR_NONE)
+			fail_msg("a tree with \"%s\" was fetched", names[i]);
+		assert_int_equal(p->err.code, ERR_REFUSED);
+		/* What came by another way, or from before git refused it, is not checked out either. */
+		shell(p,
+		    "cp -r source/.git/objects/?? state/git/acme-app.git/objects/ 2>/dev/null; "
+		    "git --git-dir=state/git/acme-app.git update-ref refs/davit/%s %s",
+		    p->commit, p->commit);
+		wanted = checkout(p, NULL);
+		git_workspace(p->git, &wanted, on_workspace, p);
+		wait_for(p, 1);
+		if (p->err.code == ERR_NONE)
+			fail_msg("a tree with \"%s\" was checked out", names[i]);
+	}
+	assert_line(p, "find . -name pwned", "");
+}
+
+static void
+test_forget(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p);
+	make_workspace(p, "refs/heads/main", false);
+	git_forget(p->git, "acme-app");
+	git_forget(p->git, "never-heard-of");
+	git_forget(p->git, "../x");
+	assert_int_equal(has(p, p->commit), ERR_NOT_FOUND);
+	fetch(p);
+	assert_int_equal(has(p, p->commit), ERR_NONE);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_fetch_and_read),
+		TEST(test_reader_sees_what_a_fetch_brings),
+		TEST(test_known_commit_needs_no_source),
+		TEST(test_limits_of_read),
+		TEST(test_reader_survives_its_process),
+		TEST(test_fetch_errors),
+		TEST(test_bad_names),
+		TEST(test_local_needs_permission),
+		TEST(test_fetch_by_ref),
+		TEST(test_stale_locks),
+		TEST(test_fetch_survives_force_push_and_prune),
+		TEST(test_hostile_refs),
+		TEST(test_equal_fetches_are_one),
+		TEST(test_callback_may_cancel_siblings),
+		TEST(test_many_commits_at_once),
+		TEST(test_cancel_at_any_time),
+		TEST(test_workspace_of_a_branch),
+		TEST(test_workspace_detached_and_tag),
+		TEST(test_workspace_full),
+		TEST(test_workspace_is_made_once),
+		TEST(test_workspaces_kept_are_bounded),
+		TEST(test_workspace_of_an_unknown_commit),
+		TEST(test_links_and_attributes_do_nothing_here),
+		TEST(test_dot_git_in_a_tree),
+		TEST(test_forget),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
