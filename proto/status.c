@@ -62,8 +62,8 @@ status_is_final(enum status_state state)
 	return state >= STATUS_PASSED;
 }
 
-static bool
-is_commit(const char *commit)
+bool
+status_commit_is_valid(const char *commit)
 {
 	size_t len = strlen(commit);
 
@@ -165,7 +165,7 @@ status_encode(enum forge_kind kind, const struct forge_repo *repo, const struct 
 
 	if (kind == FORGE_GENERIC)
 		return err_set(err, ERR_INPUT, 0, "a repository of kind \"generic\" has no forge that takes statuses");
-	if (!is_commit(status->commit))
+	if (!status_commit_is_valid(status->commit))
 		return err_set(err, ERR_INPUT, 0, "the commit is no object id, so that it can have no status");
 	if (!is_token(token))
 		return err_set(err, ERR_INPUT, 0,

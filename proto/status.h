@@ -21,9 +21,12 @@ bool status_from_build(const char *build_state, enum status_state *ret);
 /* Nothing follows it but by a rerun. */
 bool status_is_final(enum status_state state);
 
+/* 40 or 64 lower-case hex digits. */
+bool status_commit_is_valid(const char *commit);
+
 struct status {
 	enum status_state state;
-	const char *commit;      /* 40 or 64 lower-case hex digits */
+	const char *commit;
 	const char *ref;         /* name of the branch or tag, which GitLab shows it for; NULL: not known */
 	const char *context;     /* which of the commit's statuses it is: "davit" */
 	const char *description; /* cut to 140 code points */

@@ -14,7 +14,6 @@
 #include "proto/err.h"
 #include "server/core/loop.h"
 #include "server/io/smtpc.h"
-#include "server/io/stream.h"
 
 struct log_store;
 struct notify;
@@ -25,8 +24,8 @@ struct notify_conf {
 	const char *url; /* where people reach the server, without a slash at its end; "" or NULL: no links */
 	const struct smtpc_conf *smtp; /* NULL: no mail is sent */
 	const char *mail_from;         /* sender's address; with smtp only */
-	struct stream_tls_conf forge_certificates;
-	unsigned parallel;    /* notices on their way at a time; 0: 16 */
+	const char *forge_ca;          /* PEM, of the authorities that may sign the forges'; NULL: the system's */
+	unsigned parallel;             /* notices on their way at a time; 0: 16 */
 	int64_t timeout_ms;   /* of one attempt; 0: 10 s for a status, 20 s for a mail. Below the store's lease */
 	int64_t delay_ms;     /* before the second attempt; 0: 1 s */
 	int64_t delay_max_ms; /* before any other; 0: 30 s */
