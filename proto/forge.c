@@ -262,6 +262,20 @@ forge_locate(enum forge_kind kind, const char *clone_url, const char *api_url, s
 	return true;
 }
 
+bool
+forge_locate_named(enum forge_kind kind, const char *name, const char *clone_url, const char *api_url,
+    struct forge_repo *ret, struct err *err)
+{
+	struct place api;
+
+	if (kind == FORGE_GENERIC || api_url == NULL || api_url[0] == '\0' || count_names(str_of(name)) < 2)
+		return forge_locate(kind, clone_url, api_url, ret, err);
+	if (!parse_api(api_url, &api, err))
+		return false;
+	*ret = (struct forge_repo){ .api = complete_api(kind, &api), .path = xstrdup(name) };
+	return true;
+}
+
 void
 forge_repo_fini(struct forge_repo *repo)
 {

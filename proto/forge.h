@@ -27,6 +27,10 @@ struct forge_repo {
  * guessed from clone_url; NULL or "" to guess. *ret is filled on success only; end it with forge_repo_fini. */
 bool forge_locate(
     enum forge_kind kind, const char *clone_url, const char *api_url, struct forge_repo *ret, struct err *err);
+/* The same for a repository whose name the owner wrote down as the forge has it (OWNER/NAME): with an api_url its
+ * clone_url may be anything, a mirror or a path. A name without a slash says nothing. */
+bool forge_locate_named(enum forge_kind kind, const char *name, const char *clone_url, const char *api_url,
+    struct forge_repo *ret, struct err *err);
 void forge_repo_fini(struct forge_repo *repo);
 
 #endif

@@ -193,7 +193,7 @@ post(struct forges_op *op, const struct repo *repo, const struct status *status,
 
 	if (!forge_from_name(repo->forge, &op->kind))
 		return err_set(err, ERR_INPUT, 0, "the repository's forge is of an unknown kind");
-	if (!forge_locate(op->kind, repo->url, repo->api, &place, err))
+	if (!forge_locate_named(op->kind, repo->name, repo->url, repo->api, &place, err))
 		return false;
 	ok = status_encode(op->kind, &place, status, repo->token, &request, err);
 	if (ok) {

@@ -147,6 +147,27 @@ test_at_every_cut(void **state)
 }
 
 static void
+test_the_owner_may_name_the_repository(void **state)
+{
+	struct forge_repo repo;
+	struct err err;
+
+	(void)state;
+	assert_true(forge_locate_named(
+	    FORGE_GITLAB, "a/b/c", "file:///srv/mirror.git", "https://git.example.com", &repo, &err));
+	assert_string_equal(repo.api, "https://git.example.com/api/v4");
+	assert_string_equal(repo.path, "a/b/c");
+	forge_repo_fini(&repo);
+	assert_true(forge_locate_named(FORGE_GITHUB, "boat", "https://github.com/acme/boat.git", "", &repo, &err));
+	assert_string_equal(repo.path, "acme/boat");
+	forge_repo_fini(&repo);
+	assert_false(
+	    forge_locate_named(FORGE_GITHUB, "acme/../boat", "file:///x", "https://git.example.com", &repo, &err));
+	assert_false(
+	    forge_locate_named(FORGE_GENERIC, "acme/boat", "file:///x", "https://git.example.com", &repo, &err));
+}
+
+static void
 test_names(void **state)
 {
 	enum forge_kind kind;
@@ -169,6 +190,7 @@ main(void)
 		cmocka_unit_test(test_refuses_what_is_no_repository),
 		cmocka_unit_test(test_refuses_a_bad_api_address),
 		cmocka_unit_test(test_at_every_cut),
+		cmocka_unit_test(test_the_owner_may_name_the_repository),
 		cmocka_unit_test(test_names),
 	};
 
