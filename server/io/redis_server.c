@@ -251,17 +251,25 @@ launch(struct redis_server *s, pid_t *pid)
 	return ok;
 }
 
+/* The running one, once it has written its pid. */
+static bool
+adopt(struct redis_server *s)
+{
+	pid_t pid = read_pid(s);
+
+	return pid > 0 && is_ours(s, pid) && watch(s, pid);
+}
+
 static void
 enter_find(struct redis_server *s)
 {
 	pid_t pid;
 
 	if (is_locked(s)) {
-		pid = read_pid(s);
-		if (pid > 0 && is_ours(s, pid) && watch(s, pid))
+		if (adopt(s))
 			server_step(s, SERVER_RUN);
 		else
-			timer_start(s->timer, FIND_MS); /* it has just been started and has not written its pid */
+			timer_start(s->timer, FIND_MS);
 	} else if (launch(s, &pid) && watch(s, pid)) {
 		server_step(s, SERVER_RUN);
 	} else {
@@ -292,12 +300,14 @@ send_signal(struct redis_server *s, int signo)
 static void
 enter_stop(struct redis_server *s)
 {
-	if (s->pidfd < 0) {
+	if (s->pidfd >= 0 || (is_locked(s) && adopt(s))) {
+		send_signal(s, SIGTERM);
+		timer_start(s->timer, KILL_MS);
+	} else if (is_locked(s)) {
+		timer_start(s->timer, FIND_MS);
+	} else {
 		server_step(s, SERVER_GONE);
-		return;
 	}
-	send_signal(s, SIGTERM);
-	timer_start(s->timer, KILL_MS);
 }
 
 static void
@@ -321,7 +331,7 @@ on_timer(void *arg)
 		return;
 	case SERVER_STOP:
 		if (s->pidfd < 0)
-			server_step(s, SERVER_GONE);
+			enter_stop(s);
 		else
 			send_signal(s, SIGKILL);
 		return;
@@ -361,7 +371,7 @@ redis_server_stop(struct redis_server *s, loop_fn *done, void *arg)
 		server_step(s, SERVER_STOP);
 		return;
 	}
-	s->state = SERVER_STOP; /* nothing to wait for but the next turn of the loop */
+	s->state = SERVER_STOP; /* entered on the next turn of the loop, as there may be nothing to wait for */
 	timer_start(s->timer, 0);
 }
 
