@@ -1,0 +1,470 @@
+#include "server/app.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "server/app_conf.h"
+#include "server/app_jobs.h"
+#include "server/app_prune.h"
+#include "server/builder/builder.h"
+#include "server/conf.h"
+#include "server/controller/controller.h"
+#include "server/core/child.h"
+#include "server/core/disk.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/hook/hook.h"
+#include "server/io/git.h"
+#include "server/io/redis.h"
+#include "server/io/redis_server.h"
+#include "server/notify/notify.h"
+#include "server/scheduler/planner.h"
+#include "server/scheduler/scheduler.h"
+#include "server/state_dir.h"
+#include "server/store/log_store.h"
+#include "server/store/store.h"
+
+#define LEASE_MS 30000
+#define PLANNING_MAX 4
+#define BACKLOG_MAX 100000 /* accepted and not planned: about 100 MB in Redis; then forges get 503 */
+#define STOP_MS 45000      /* below what systemd grants: TimeoutStopSec in conf/davit.service */
+
+/* How far a stop has come; what each state waits for stands beside its enter function. */
+enum stop_state { STOP_NOT, STOP_JOBS, STOP_POOLS, STOP_REDIS, STOP_END };
+
+struct app {
+	const struct conf *conf;
+	struct state_dir state_dir;
+	struct loop *loop;
+	struct children *children;
+	struct disk *disk;
+	struct redis_server_conf redis_server_conf;
+	struct redis_server *redis_server; /* NULL: an external Redis */
+	struct redis *redis;
+	struct store *store;
+	struct log_store *logs;
+	struct git_conf git_conf;
+	struct git *git;
+	struct app_builder_conf builder_conf;
+	struct builder *builder;
+	struct planner *planner;
+	struct app_jobs *jobs;
+	struct scheduler *scheduler;
+	struct notify *notify;
+	struct hook *hook;
+	struct controller *controller;
+	struct app_prune *prune;
+	struct loop_signal *term;
+	struct loop_signal *interrupt;
+	enum stop_state stop;
+	bool stop_redis; /* SIGINT: our Redis ends too */
+	bool ready;
+	struct timer *stop_timer;
+};
+
+static void stop_step(struct app *app, enum stop_state next);
+
+/* --- what one component hands to the next --- */
+
+static unsigned
+free_slots(void *arg)
+{
+	struct app *app = arg;
+	unsigned slots = builder_free_slots(app->builder);
+	unsigned promised = app_jobs_preparing(app->jobs);
+
+	return slots > promised ? slots - promised : 0;
+}
+
+static void
+on_claimed(void *arg, struct job *job, struct build *build)
+{
+	struct app *app = arg;
+
+	app_jobs_start(app->jobs, job, build);
+}
+
+static void
+on_stop_job(void *arg, const char *job, bool lost)
+{
+	struct app *app = arg;
+
+	app_jobs_stop(app->jobs, job, lost);
+}
+
+/* The builder's sweep removes the container that the lost attempt may have left; the next one has a name of its own. */
+static void
+on_left_job(void *arg, struct job *job)
+{
+	struct app *app = arg;
+
+	if (app_jobs_has(app->jobs, job->id)) {
+		job_free(&job); /* ours: the lease was renewed too late, not lost */
+		return;
+	}
+	scheduler_requeue(app->scheduler, &job,
+	    strcmp(job->node, app->conf->node) == 0 ? "davitd was restarted" : "its node went away");
+}
+
+static void
+on_job_end(void *arg, const char *job)
+{
+	struct app *app = arg;
+
+	scheduler_release(app->scheduler, job);
+	if (app->stop == STOP_JOBS && app_jobs_count(app->jobs) == 0)
+		stop_step(app, STOP_POOLS);
+}
+
+static void
+on_slot(void *arg)
+{
+	struct app *app = arg;
+
+	if (app->scheduler != NULL)
+		scheduler_slots_changed(app->scheduler);
+}
+
+static void
+on_wake(void *arg, const char *line)
+{
+	struct app *app = arg;
+
+	if (!app->ready && strcmp(line, "up") == 0) {
+		app->ready = true;
+		log_info("ready");
+	}
+	if (app->stop > STOP_JOBS)
+		return; /* they are going, in their turn */
+	scheduler_wake(app->scheduler, line);
+	notify_wake(app->notify, line);
+	controller_wake(app->controller, line);
+}
+
+/* --- stop --- */
+
+static void
+enter_jobs(struct app *app)
+{
+	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
+	timer_start(app->stop_timer, STOP_MS);
+	scheduler_drain(app->scheduler);
+	controller_drain(app->controller);
+	app_jobs_suspend(app->jobs);
+	if (app_jobs_count(app->jobs) == 0)
+		stop_step(app, STOP_POOLS);
+}
+
+static void
+on_pools_gone(void *arg)
+{
+	stop_step(arg, STOP_REDIS);
+}
+
+static void
+enter_pools(struct app *app)
+{
+	controller_free(&app->controller); /* shows the builder's engines */
+	builder_stop(app->builder, on_pools_gone, app);
+}
+
+static void
+on_redis_gone(void *arg)
+{
+	stop_step(arg, STOP_END);
+}
+
+/* Components that talk to Redis go first, so that its end disturbs nobody. */
+static void
+enter_redis(struct app *app)
+{
+	app_prune_free(&app->prune);
+	scheduler_free(&app->scheduler);
+	notify_free(&app->notify);
+	if (app->redis_server != NULL && app->stop_redis)
+		redis_server_stop(app->redis_server, on_redis_gone, app);
+	else
+		stop_step(app, STOP_END);
+}
+
+static void
+enter_end(struct app *app)
+{
+	loop_stop(app->loop);
+}
+
+static void
+enter_not(struct app *app)
+{
+	(void)app;
+	assert(!"a stop has no way back");
+}
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*enter)(struct app *app);
+} stop_states[] = {
+	[STOP_NOT]   = { "running",             enter_not },
+	[STOP_JOBS]  = { "jobs",                enter_jobs },
+	[STOP_POOLS] = { "containers in stock", enter_pools },
+	[STOP_REDIS] = { "redis",               enter_redis },
+	[STOP_END]   = { "end",                 enter_end },
+};
+/* clang-format on */
+
+static void
+stop_step(struct app *app, enum stop_state next)
+{
+	log_debug("stop: %s -> %s", stop_states[app->stop].name, stop_states[next].name);
+	app->stop = next;
+	stop_states[next].enter(app);
+}
+
+/* What hangs (an engine, say) must not hold up a stop for ever. Nothing is lost: leases and the sweep find it again. */
+static void
+on_stop_timeout(void *arg)
+{
+	struct app *app = arg;
+
+	log_error("stop: still waiting for %s after %d s: leaving it", stop_states[app->stop].name, STOP_MS / 1000);
+	_exit(1);
+}
+
+static void
+on_term(void *arg)
+{
+	struct app *app = arg;
+
+	if (app->stop == STOP_NOT)
+		stop_step(app, STOP_JOBS);
+}
+
+static void
+on_interrupt(void *arg)
+{
+	struct app *app = arg;
+
+	app->stop_redis = true;
+	on_term(arg);
+}
+
+/* --- start --- */
+
+static bool
+start_redis(struct app *app, struct err *err)
+{
+	const struct conf *conf = app->conf;
+	struct app_redis_conf external;
+	bool ok = true;
+
+	if (conf->redis.url[0] == '\0') {
+		app->redis_server_conf = (struct redis_server_conf){
+			.state_dir = conf->state_dir,
+			.binary = conf->redis.private_binary,
+		};
+		app->redis_server = redis_server_new(app->loop, &app->redis_server_conf, err);
+		if (app->redis_server == NULL)
+			return false;
+		app->redis = redis_new(app->loop, redis_server_client(app->redis_server));
+	} else if ((ok = app_conf_redis(conf, &external, err))) {
+		app->redis = redis_new(app->loop, &external.conf);
+		app_conf_redis_fini(&external);
+	}
+	return ok;
+}
+
+static void
+start_store(struct app *app)
+{
+	struct store_conf conf = { .node = app->conf->node, .lease_ms = LEASE_MS, .max_planning = BACKLOG_MAX };
+
+	memcpy(conf.seal_key, app->state_dir.seal_key, sizeof(conf.seal_key));
+	app->store = store_new(app->loop, app->redis, &conf);
+	explicit_bzero(&conf, sizeof(conf));
+	app->logs = log_store_new(app->loop, app->disk, app->conf->state_dir);
+	app->prune = app_prune_new(app->loop, app->store, app->logs, app->conf->keep.builds);
+}
+
+static bool
+start_git(struct app *app, struct err *err)
+{
+	app->git_conf = (struct git_conf){
+		.state_dir = app->conf->state_dir,
+		.allow_local = app->conf->git.allow_local,
+		.fetch_timeout_ms = (int64_t)app->conf->git.timeout_s * 1000,
+	};
+	app->git = git_new(app->loop, app->children, app->disk, &app->git_conf, err);
+	if (app->git != NULL)
+		app->planner = planner_new(app->loop, app->git, app->conf->git.full);
+	return app->git != NULL;
+}
+
+static void
+start_builder(struct app *app)
+{
+	struct app_jobs_deps deps = { .on_end = on_job_end, .arg = app };
+
+	app_conf_builder(app->conf, &app->builder_conf);
+	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
+	deps.job = (struct app_job_deps){
+		.loop = app->loop,
+		.store = app->store,
+		.logs = app->logs,
+		.git = app->git,
+		.builder = app->builder,
+		.url = app->conf->url,
+		.timeout_s = app->conf->builder.timeout_s,
+		.full_clone = app->conf->git.full,
+		.pull_always = app->conf->builder.pull == CONF_PULL_ALWAYS,
+	};
+	app->jobs = app_jobs_new(&deps);
+}
+
+static void
+start_scheduler(struct app *app)
+{
+	struct scheduler_deps deps = {
+		.loop = app->loop,
+		.store = app->store,
+		.planner = app->planner,
+		.node = { .url = app->conf->url, .version = PACKAGE_VERSION, .engines = app->conf->engines[0].url },
+		.node_name = app->conf->node,
+		.lease_ms = LEASE_MS,
+		.planning_max = PLANNING_MAX,
+		.free_slots = free_slots,
+		.on_claimed = on_claimed,
+		.on_stop = on_stop_job,
+		.on_left = on_left_job,
+		.arg = app,
+	};
+
+	app->scheduler = scheduler_new(&deps);
+}
+
+static bool
+start_notify(struct app *app, struct err *err)
+{
+	struct notify_conf conf = { .url = app->conf->url, .mail_from = app->conf->smtp.from };
+	struct app_smtp_conf smtp = { 0 };
+
+	if (app->conf->smtp.url[0] != '\0') {
+		if (!app_conf_smtp(app->conf, &smtp, err))
+			return false;
+		conf.smtp = &smtp.conf;
+	}
+	app->notify = notify_new(app->loop, app->store, app->logs, &conf, err);
+	app_conf_smtp_fini(&smtp);
+	return app->notify != NULL;
+}
+
+static bool
+start_controller(struct app *app, struct err *err)
+{
+	struct controller_deps deps = {
+		.loop = app->loop,
+		.store = app->store,
+		.logs = app->logs,
+		.builder = app->builder,
+		.hook = app->hook,
+		.listen = (const char *const *)app->conf->listen.items,
+		.listen_count = app->conf->listen.count,
+		.url = app->conf->url,
+		.admin_token = app->state_dir.admin_token,
+		.version = PACKAGE_VERSION,
+		.hook_body_max = app->conf->hook.max_body,
+	};
+
+	app->controller = controller_new(&deps, err);
+	if (app->controller == NULL)
+		return false;
+	for (size_t i = 0; controller_address(app->controller, i) != NULL; i++)
+		log_info("listening on %s", controller_address(app->controller, i));
+	return true;
+}
+
+/* In the order of the arrows, from right to left. */
+static bool
+start(struct app *app, struct err *err)
+{
+	if (!state_dir_open(app->conf->state_dir, &app->state_dir, err))
+		return false;
+	app->loop = loop_new();
+	app->children = children_new(app->loop);
+	app->disk = disk_new(app->loop);
+	app->stop_timer = timer_new(app->loop, on_stop_timeout, app);
+	if (!start_redis(app, err))
+		return false;
+	start_store(app);
+	if (!start_git(app, err))
+		return false;
+	start_builder(app);
+	start_scheduler(app);
+	app->hook = hook_new(app->loop, app->store);
+	if (!start_notify(app, err) || !start_controller(app, err))
+		return false;
+	store_on_wake(app->store, on_wake, app);
+	app->term = loop_signal_new(app->loop, SIGTERM, on_term, app);
+	app->interrupt = loop_signal_new(app->loop, SIGINT, on_interrupt, app);
+	return true;
+}
+
+struct app *
+app_new(const struct conf *conf, struct err *err)
+{
+	struct app *app = xcalloc(1, sizeof(*app));
+
+	app->conf = conf;
+	app->state_dir.lock = -1;
+	if (start(app, err))
+		return app;
+	if (app->builder != NULL) { /* may have made something on an engine already */
+		stop_step(app, STOP_POOLS);
+		loop_run(app->loop);
+	}
+	app_free(&app);
+	return NULL;
+}
+
+void
+app_run(struct app *app)
+{
+	loop_run(app->loop);
+}
+
+/* In the reverse of the order in start(); each accepts what was never made. */
+void
+app_free(struct app **app)
+{
+	struct app *a = *app;
+
+	if (a == NULL)
+		return;
+	*app = NULL;
+	loop_signal_free(&a->term);
+	loop_signal_free(&a->interrupt);
+	controller_free(&a->controller);
+	hook_free(&a->hook);
+	notify_free(&a->notify);
+	scheduler_free(&a->scheduler);
+	app_jobs_free(&a->jobs);
+	planner_free(&a->planner);
+	builder_free(&a->builder);
+	app_conf_builder_fini(&a->builder_conf);
+	git_free(&a->git);
+	app_prune_free(&a->prune);
+	log_store_free(&a->logs);
+	store_free(&a->store);
+	redis_free(&a->redis);
+	redis_server_free(&a->redis_server);
+	timer_free(&a->stop_timer);
+	disk_free(&a->disk);
+	children_free(&a->children);
+	loop_free(&a->loop);
+	state_dir_close(&a->state_dir);
+	free(a);
+}

@@ -1,0 +1,19 @@
+/* The daemon as a whole: every component built in order, joined by callbacks, torn down in reverse. What one component
+ * hands to the next passes here and nowhere else:
+ *   store's wake lines -> scheduler, notify, controller;  scheduler's claimed jobs -> app_job -> builder
+ *   hook's changes -> store;  builder's free slots -> scheduler */
+#ifndef DAVIT_SERVER_APP_H
+#define DAVIT_SERVER_APP_H
+
+#include "proto/err.h"
+
+struct app;
+struct conf;
+
+/* conf is lent for the app's life. NULL and *err when the start is refused. */
+struct app *app_new(const struct conf *conf, struct err *err);
+/* Until SIGTERM or SIGINT has ended everything. */
+void app_run(struct app *app);
+void app_free(struct app **app);
+
+#endif

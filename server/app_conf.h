@@ -1,0 +1,46 @@
+/* From the configuration as it stands in davit.yml to what each component wants to know. */
+#ifndef DAVIT_SERVER_APP_CONF_H
+#define DAVIT_SERVER_APP_CONF_H
+
+#include <stdbool.h>
+
+#include "proto/err.h"
+#include "server/builder/builder.h"
+#include "server/io/redis.h"
+#include "server/io/smtpc.h"
+#include "server/notify/notify.h"
+
+struct conf;
+
+/* The first line of a file such as a password's; "" gives NULL. */
+bool app_conf_secret(const char *path, char **ret, struct err *err);
+
+/* Its arrays are owned; strings are conf's. */
+struct app_builder_conf {
+	struct builder_conf conf;
+	struct builder_engine_conf *engines;
+	struct builder_alias *aliases;
+};
+void app_conf_builder(const struct conf *conf, struct app_builder_conf *ret);
+void app_conf_builder_fini(struct app_builder_conf *conf);
+
+/* An external Redis: redis.url taken apart. */
+struct app_redis_conf {
+	struct redis_conf conf;
+	char *path;
+	char *host;
+	char *password;
+};
+bool app_conf_redis(const struct conf *conf, struct app_redis_conf *ret, struct err *err);
+void app_conf_redis_fini(struct app_redis_conf *conf);
+
+struct app_smtp_conf {
+	struct smtpc_conf conf;
+	char *host;
+	char *password;
+};
+/* smtp.url is set. */
+bool app_conf_smtp(const struct conf *conf, struct app_smtp_conf *ret, struct err *err);
+void app_conf_smtp_fini(struct app_smtp_conf *conf);
+
+#endif

@@ -1,0 +1,533 @@
+#include "server/app_job.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/crypto.h"
+#include "proto/mem.h"
+#include "server/builder/builder.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/io/git.h"
+#include "server/store/log_store.h"
+#include "server/store/store.h"
+
+#define RETRY_MS 500
+#define NONCE_BYTES 16
+
+enum app_job_state {
+	APP_JOB_REPO,
+	APP_JOB_FETCH,
+	APP_JOB_WORKSPACE,
+	APP_JOB_RUN,
+	APP_JOB_FLUSH,
+	APP_JOB_RECORD,
+	APP_JOB_END,
+};
+
+/* How it is to end, when not by the job's own result. */
+enum ending { ENDING_OWN, ENDING_LOST, ENDING_SUSPENDED };
+
+struct app_job {
+	const struct app_job_deps *deps;
+	struct job *job;
+	struct build *build;
+	enum app_job_state state;
+	enum ending ending;
+	struct repo *repo;
+	struct job_spec spec;
+	struct env env;
+	char nonce[2 * NONCE_BYTES + 1];
+	struct store_op *op;
+	struct git_op *git_op;
+	struct git_workspace *workspace;
+	struct log_writer *log;
+	struct log_finish *log_finish;
+	struct builder_job builder_job; /* lent to the run */
+	struct run *run;
+	struct timer *retry;
+	struct deferred *begin;
+	enum job_state result; /* JOB_RUNNING: none yet */
+	int64_t exit_code;
+	char reason[256];
+	int64_t log_bytes;
+};
+
+static void enter_repo(struct app_job *a);
+static void enter_fetch(struct app_job *a);
+static void enter_workspace(struct app_job *a);
+static void enter_run(struct app_job *a);
+static void enter_flush(struct app_job *a);
+static void enter_record(struct app_job *a);
+static void enter_end(struct app_job *a);
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*enter)(struct app_job *a);
+} states[] = {
+	[APP_JOB_REPO]      = { "repository", enter_repo },
+	[APP_JOB_FETCH]     = { "fetch",      enter_fetch },
+	[APP_JOB_WORKSPACE] = { "workspace",  enter_workspace },
+	[APP_JOB_RUN]       = { "run",        enter_run },
+	[APP_JOB_FLUSH]     = { "flush",      enter_flush },
+	[APP_JOB_RECORD]    = { "record",     enter_record },
+	[APP_JOB_END]       = { "end",        enter_end },
+};
+/* clang-format on */
+
+/* The only place where the state changes. a may be gone when it returns. */
+static void
+job_step(struct app_job *a, enum app_job_state next)
+{
+	log_debug("job %s: %s -> %s", a->job->id, states[a->state].name, states[next].name);
+	store_cancel(&a->op);
+	git_cancel(&a->git_op);
+	timer_stop(a->retry);
+	a->state = next;
+	states[next].enter(a);
+}
+
+static void
+set_result(struct app_job *a, enum job_state state, int64_t exit_code, const char *reason)
+{
+	if (a->result != JOB_RUNNING)
+		return; /* the first cause, not its echoes */
+	a->result = state;
+	a->exit_code = exit_code;
+	snprintf(a->reason, sizeof(a->reason), "%s", reason);
+}
+
+/* What people see in the log when a job never got a container. */
+static void
+note(struct app_job *a, const char *text)
+{
+	char line[320];
+	int len = snprintf(line, sizeof(line), "davit: %s\n", text);
+
+	if (a->log != NULL && len > 0)
+		log_append(a->log, LOG_NOTICE, (struct str){ line, strlen(line) }, 0, NULL);
+}
+
+/* The only way off the happy path, as long as there is no container: failure, cancellation and stop end here. */
+static void
+job_fail(struct app_job *a, enum job_state state, const char *reason)
+{
+	set_result(a, state, -1, reason);
+	note(a, reason);
+	job_step(a, APP_JOB_FLUSH);
+}
+
+/* What Redis cannot take now is offered again; the lease bounds it. */
+static void
+on_retry(void *arg)
+{
+	struct app_job *a = arg;
+
+	job_step(a, a->state);
+}
+
+static void
+job_retry(struct app_job *a, const struct err *err)
+{
+	log_debug("job %s: %s: %s", a->job->id, states[a->state].name, err->text);
+	timer_start(a->retry, RETRY_MS);
+}
+
+static void
+on_repo(void *arg, struct repo *repo, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->op = NULL;
+	if (err == NULL) {
+		a->repo = repo;
+		job_step(a, APP_JOB_FETCH);
+	} else if (err->code == ERR_NOT_FOUND) {
+		job_fail(a, JOB_ERROR, "the repository was removed");
+	} else {
+		job_retry(a, err);
+	}
+}
+
+static void
+enter_repo(struct app_job *a)
+{
+	a->op = store_repo_get(a->deps->store, a->job->repo, on_repo, a);
+}
+
+static void
+on_fetched(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->git_op = NULL;
+	if (err != NULL)
+		job_fail(a, JOB_ERROR, err_prefix(*err, "fetch").text);
+	else
+		job_step(a, APP_JOB_WORKSPACE);
+}
+
+/* Planning brought the commit into this node's mirror; on another node, or after its loss, it is fetched here. */
+static void
+enter_fetch(struct app_job *a)
+{
+	struct git_source source = {
+		.repo = a->repo->id,
+		.url = a->repo->url,
+		.fetch_url = a->build->change != NULL ? a->build->change->fetch_url : NULL,
+		.ref = a->build->ref,
+		.token = a->repo->token,
+	};
+
+	a->git_op = git_fetch(a->deps->git, &source, a->build->commit, on_fetched, a);
+}
+
+static void
+on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->git_op = NULL;
+	a->workspace = workspace;
+	if (err != NULL)
+		job_fail(a, JOB_ERROR, err_prefix(*err, "workspace").text);
+	else
+		job_step(a, APP_JOB_RUN);
+}
+
+static void
+enter_workspace(struct app_job *a)
+{
+	struct git_checkout checkout = {
+		.repo = a->repo->id,
+		.commit = a->build->commit,
+		.ref = a->build->ref,
+		.origin = a->repo->url,
+		.full = a->deps->full_clone,
+	};
+
+	a->git_op = git_workspace(a->deps->git, &checkout, on_workspace, a);
+}
+
+/* A log that cannot take bytes (disk full) ends the job: a build without its log is worth nothing. */
+static void
+check_log(struct app_job *a, bool ok, const struct err *err)
+{
+	if (ok || a->result != JOB_RUNNING)
+		return;
+	set_result(a, JOB_ERROR, -1, err->text);
+	builder_cancel(a->run, err->text);
+}
+
+static void
+on_notice(void *arg, const char *text)
+{
+	note(arg, text);
+}
+
+static void
+on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
+{
+	struct app_job *a = arg;
+	struct err err;
+
+	check_log(a, log_append(a->log, stream == BUILDER_STDOUT ? LOG_STDOUT : LOG_STDERR, text, raw, &err), &err);
+}
+
+static void
+on_segment(void *arg, const char *name, int exit_code)
+{
+	struct app_job *a = arg;
+	struct err err;
+
+	check_log(a, log_mark(a->log, name, exit_code, &err), &err);
+}
+
+static void
+on_recorded_start(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->op = NULL;
+	if (err == NULL) {
+		builder_go(a->run);
+	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
+		a->ending = ENDING_LOST;
+		builder_cancel(a->run, "the job is not ours any more");
+	} else {
+		job_retry(a, err);
+	}
+}
+
+static void
+record_start(struct app_job *a)
+{
+	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, on_recorded_start, a);
+}
+
+static void
+on_started(void *arg, const char *container, const char *engine)
+{
+	struct app_job *a = arg;
+
+	(void)engine;
+	free(a->job->container);
+	a->job->container = xstrdup(container);
+	record_start(a);
+}
+
+static enum job_state
+state_of(enum builder_state state)
+{
+	switch (state) {
+	case BUILDER_PASSED:
+		return JOB_PASSED;
+	case BUILDER_FAILED:
+		return JOB_FAILED;
+	case BUILDER_CANCELLED:
+		return JOB_CANCELLED;
+	case BUILDER_TIMED_OUT:
+		return JOB_TIMED_OUT;
+	case BUILDER_ERROR:
+		break;
+	}
+	return JOB_ERROR;
+}
+
+static void
+on_done(void *arg, const struct builder_result *result)
+{
+	struct app_job *a = arg;
+
+	a->run = NULL;
+	if (result->reason[0] != '\0')
+		note(a, result->reason);
+	set_result(a, state_of(result->state), result->exit_code, result->reason);
+	job_step(a, APP_JOB_FLUSH);
+}
+
+static const struct builder_events builder_events = {
+	.notice = on_notice,
+	.started = on_started,
+	.output = on_output,
+	.segment = on_segment,
+	.done = on_done,
+};
+
+static void
+add_env(struct app_job *a)
+{
+	const struct build *b = a->build;
+	char *number = xasprintf("%" PRId64, b->build);
+	char *link = xasprintf("%s/builds/%s", a->deps->url, number);
+	const char *vars[][2] = {
+		{ "CI", "true" },
+		{ "DAVIT", "true" },
+		{ "DAVIT_BUILD", number },
+		{ "DAVIT_JOB", a->job->id },
+		{ "DAVIT_REPO", a->repo->name },
+		{ "DAVIT_EVENT", b->event },
+		{ "DAVIT_REF", b->ref },
+		{ "DAVIT_BRANCH", b->branch },
+		{ "DAVIT_COMMIT", b->commit },
+		{ "DAVIT_URL", link },
+	};
+
+	for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
+		env_add(&a->env, vars[i][0], vars[i][1]);
+	free(link);
+	free(number);
+}
+
+static void
+enter_run(struct app_job *a)
+{
+	if (a->run != NULL) { /* only the start's record is tried again */
+		record_start(a);
+		return;
+	}
+	a->builder_job = (struct builder_job){
+		.id = a->job->id,
+		.attempt = (unsigned)a->job->attempt,
+		.nonce = a->nonce,
+		.spec = &a->spec,
+		.env = &a->env,
+		.workspace_tar = git_workspace_path(a->workspace),
+		.pull_always = a->deps->pull_always,
+	};
+
+	add_env(a);
+	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
+}
+
+static void
+on_flushed(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->log_finish = NULL;
+	if (err != NULL)
+		set_result(a, JOB_ERROR, -1, err->text);
+	job_step(a, APP_JOB_RECORD);
+}
+
+/* The log is on disk before the result is, so that a finished job has a whole log. */
+static void
+enter_flush(struct app_job *a)
+{
+	if (a->log == NULL) {
+		job_step(a, APP_JOB_RECORD);
+		return;
+	}
+	a->log_bytes = (int64_t)log_writer_size(a->log);
+	a->log_finish = log_finish(&a->log, on_flushed, a);
+}
+
+static void
+on_recorded(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->op = NULL;
+	if (err != NULL && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND) {
+		job_retry(a, err);
+		return;
+	}
+	if (err != NULL)
+		log_warn("job %s: its result is not wanted any more: %s", a->job->id, err->text);
+	job_step(a, APP_JOB_END);
+}
+
+static void
+enter_record(struct app_job *a)
+{
+	struct store_job_result result = {
+		.state = a->result,
+		.exit_code = a->exit_code,
+		.reason = a->reason,
+		.log_bytes = a->log_bytes,
+	};
+
+	switch (a->ending) {
+	case ENDING_OWN:
+		a->op = store_job_finished(a->deps->store, a->job->id, a->job->token, &result, on_recorded, a);
+		return;
+	case ENDING_SUSPENDED:
+		a->op = store_job_requeue(
+		    a->deps->store, a->job->id, a->job->token, 0, "davitd was stopped", on_recorded, a);
+		return;
+	case ENDING_LOST:
+		job_step(a, APP_JOB_END);
+		return;
+	}
+}
+
+static void
+enter_end(struct app_job *a)
+{
+	const struct app_job_deps *deps = a->deps;
+	char id[JOB_ID_MAX];
+
+	snprintf(id, sizeof(id), "%s", a->job->id);
+	if (a->ending == ENDING_OWN)
+		log_info("job %s: %s: exit code %" PRId64 ", %" PRId64 " bytes of log%s%s", id,
+		    job_state_name(a->result), a->exit_code, a->log_bytes, a->reason[0] != '\0' ? ": " : "", a->reason);
+	else
+		log_info("job %s: %s", id, a->ending == ENDING_LOST ? "given up, its lease is lost" : "put back");
+	git_workspace_release(&a->workspace);
+	timer_free(&a->retry);
+	env_fini(&a->env);
+	job_spec_fini(&a->spec);
+	repo_free(&a->repo);
+	job_free(&a->job);
+	build_free(&a->build);
+	free(a);
+	deps->on_end(deps->arg, id); /* last: the next claim may start from here */
+}
+
+static bool
+open_log(struct app_job *a, struct err *err)
+{
+	struct log_id id = { .attempt = a->job->attempt };
+
+	if (!job_id_parse(a->job->id, &id.build, &id.job))
+		return err_set(err, ERR_PROTO, 0, "%s is no job's id", a->job->id);
+	a->log = log_open(a->deps->logs, &id, err);
+	return a->log != NULL;
+}
+
+static void
+on_begin(void *arg)
+{
+	struct app_job *a = arg;
+	struct err err;
+
+	a->begin = NULL;
+	if (!open_log(a, &err) || !job_spec_from_json(str_of(a->job->spec), &a->spec, &err)) {
+		job_fail(a, JOB_ERROR, err.text);
+		return;
+	}
+	if (a->spec.timeout_s == 0)
+		a->spec.timeout_s = a->deps->timeout_s;
+	job_step(a, APP_JOB_REPO);
+}
+
+struct app_job *
+app_job_start(const struct app_job_deps *deps, struct job *job, struct build *build)
+{
+	struct app_job *a = xcalloc(1, sizeof(*a));
+
+	*a = (struct app_job){ .deps = deps, .job = job, .build = build, .result = JOB_RUNNING };
+	a->retry = timer_new(deps->loop, on_retry, a);
+	random_hex(a->nonce, NONCE_BYTES);
+	a->begin = deferred_call(deps->loop, on_begin, a);
+	return a;
+}
+
+const char *
+app_job_id(const struct app_job *a)
+{
+	return a->job->id;
+}
+
+bool
+app_job_is_preparing(const struct app_job *a)
+{
+	return a->state < APP_JOB_RUN;
+}
+
+/* Before there is a container the job ends here; after, by the builder's done; at its end, by itself. */
+static void
+stop(struct app_job *a, const char *why)
+{
+	if (a->run != NULL) {
+		builder_cancel(a->run, why);
+	} else if (a->state < APP_JOB_RUN) {
+		deferred_cancel(&a->begin);
+		job_fail(a, JOB_CANCELLED, why);
+	}
+}
+
+void
+app_job_cancel(struct app_job *a)
+{
+	stop(a, "cancelled");
+}
+
+void
+app_job_lose(struct app_job *a)
+{
+	a->ending = ENDING_LOST;
+	stop(a, "the job is not ours any more");
+}
+
+void
+app_job_suspend(struct app_job *a)
+{
+	if (a->ending == ENDING_OWN && a->result == JOB_RUNNING)
+		a->ending = ENDING_SUSPENDED;
+	stop(a, "davitd was stopped");
+}

@@ -1,0 +1,46 @@
+/* A claimed job on its way through the components: repository -> workspace -> log and container -> result. This is
+ * where store, git, log store and builder meet for one job; app.c owns the list of them.
+ *
+ * Its result is in Redis before its lease is given back. A job whose lease is lost writes nothing more. */
+#ifndef DAVIT_SERVER_APP_JOB_H
+#define DAVIT_SERVER_APP_JOB_H
+
+#include <stdbool.h>
+
+#include "server/store/records.h"
+
+struct app_job;
+struct builder;
+struct git;
+struct log_store;
+struct loop;
+struct store;
+
+struct app_job_deps {
+	struct loop *loop;
+	struct store *store;
+	struct log_store *logs;
+	struct git *git;
+	struct builder *builder;
+	const char *url;    /* public address, for the job's environment */
+	unsigned timeout_s; /* of a job that names none */
+	bool full_clone;    /* else the workspace has the commit alone */
+	bool pull_always;
+	/* Everything of the job is done with: the app_job is gone when this is called. */
+	void (*on_end)(void *arg, const char *job);
+	void *arg;
+};
+
+/* Takes over both records. deps is lent for the job's life. */
+struct app_job *app_job_start(const struct app_job_deps *deps, struct job *job, struct build *build);
+const char *app_job_id(const struct app_job *job);
+/* It has not come to the builder yet. */
+bool app_job_is_preparing(const struct app_job *job);
+/* Ends it as cancelled. */
+void app_job_cancel(struct app_job *job);
+/* Its lease is not ours any more: ends without a result. */
+void app_job_lose(struct app_job *job);
+/* The daemon stops: the container goes, the job back into the queue. */
+void app_job_suspend(struct app_job *job);
+
+#endif

@@ -1,0 +1,130 @@
+#include "server/app_jobs.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "proto/mem.h"
+
+struct item {
+	LIST_ENTRY(item) link;
+	char id[JOB_ID_MAX];
+	struct app_job *job;
+};
+
+struct app_jobs {
+	struct app_jobs_deps deps;
+	LIST_HEAD(, item) items; /* as many as there are slots */
+	unsigned count;
+};
+
+static struct item *
+find(const struct app_jobs *jobs, const char *id)
+{
+	struct item *item;
+
+	LIST_FOREACH(item, &jobs->items, link)
+	if (strcmp(item->id, id) == 0)
+		return item;
+	return NULL;
+}
+
+static void
+on_job_end(void *arg, const char *id)
+{
+	struct app_jobs *jobs = arg;
+	struct item *item = find(jobs, id);
+
+	assert(item != NULL);
+	LIST_REMOVE(item, link);
+	free(item);
+	jobs->count--;
+	jobs->deps.on_end(jobs->deps.arg, id);
+}
+
+struct app_jobs *
+app_jobs_new(const struct app_jobs_deps *deps)
+{
+	struct app_jobs *jobs = xcalloc(1, sizeof(*jobs));
+
+	jobs->deps = *deps;
+	jobs->deps.job.on_end = on_job_end;
+	jobs->deps.job.arg = jobs;
+	LIST_INIT(&jobs->items);
+	return jobs;
+}
+
+void
+app_jobs_free(struct app_jobs **jobs)
+{
+	struct app_jobs *j = *jobs;
+
+	if (j == NULL)
+		return;
+	*jobs = NULL;
+	assert(LIST_EMPTY(&j->items));
+	free(j);
+}
+
+void
+app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build)
+{
+	struct item *item = xcalloc(1, sizeof(*item));
+
+	snprintf(item->id, sizeof(item->id), "%s", job->id);
+	item->job = app_job_start(&jobs->deps.job, job, build);
+	LIST_INSERT_HEAD(&jobs->items, item, link);
+	jobs->count++;
+}
+
+void
+app_jobs_stop(struct app_jobs *jobs, const char *id, bool lost)
+{
+	struct item *item = find(jobs, id);
+
+	if (item == NULL)
+		return;
+	if (lost)
+		app_job_lose(item->job);
+	else
+		app_job_cancel(item->job);
+}
+
+bool
+app_jobs_has(const struct app_jobs *jobs, const char *id)
+{
+	return find(jobs, id) != NULL;
+}
+
+/* A job that has no container yet may end, and leave the list, within its call. */
+void
+app_jobs_suspend(struct app_jobs *jobs)
+{
+	struct item *item = LIST_FIRST(&jobs->items);
+
+	while (item != NULL) {
+		struct item *next = LIST_NEXT(item, link);
+
+		app_job_suspend(item->job);
+		item = next;
+	}
+}
+
+unsigned
+app_jobs_count(const struct app_jobs *jobs)
+{
+	return jobs->count;
+}
+
+unsigned
+app_jobs_preparing(const struct app_jobs *jobs)
+{
+	const struct item *item;
+	unsigned count = 0;
+
+	LIST_FOREACH(item, &jobs->items, link)
+	count += app_job_is_preparing(item->job);
+	return count;
+}

@@ -1,0 +1,157 @@
+#include "server/state_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/hex.h"
+#include "proto/mem.h"
+
+#define TOKEN_BYTES 24
+#define KEY_FILE_MAX 256
+
+static bool
+make_folder(const char *path, struct err *err)
+{
+	if (mkdir(path, 0750) == 0 || errno == EEXIST)
+		return true;
+	*err = err_errno("state_dir: make %s", path);
+	return false;
+}
+
+static bool
+take_lock(struct state_dir *dir, struct err *err)
+{
+	char *path = xasprintf("%s/lock", dir->path);
+	bool ok = false;
+
+	dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (dir->lock < 0)
+		*err = err_errno("state_dir: open %s", path);
+	else if (flock(dir->lock, LOCK_EX | LOCK_NB) == 0)
+		ok = true;
+	else
+		err_set(err, ERR_CONFLICT, errno, "state_dir: another davitd uses %s", dir->path);
+	free(path);
+	return ok;
+}
+
+/* So that the file's name lasts too. */
+static bool
+sync_folder(const char *path, struct err *err)
+{
+	char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (!ok)
+		*err = err_errno("state_dir: sync %s", folder);
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return ok;
+}
+
+/* A new file that is whole and on disk, or not there: a crash at the first start leaves no half key. */
+static bool
+write_key(const char *path, const char *text, struct err *err)
+{
+	char *temporary = xasprintf("%s.new", path);
+	size_t len = strlen(text);
+	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool ok = fd >= 0 && write(fd, text, len) == (ssize_t)len && write(fd, "\n", 1) == 1 && fsync(fd) == 0 &&
+		  rename(temporary, path) == 0;
+
+	if (!ok)
+		*err = err_errno("state_dir: write %s", path);
+	if (fd >= 0)
+		close(fd);
+	free(temporary);
+	return ok && sync_folder(path, err);
+}
+
+static char *
+read_key(const char *path)
+{
+	char text[KEY_FILE_MAX];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t len = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	char *key = NULL;
+
+	if (len >= 0) {
+		text[len] = '\0';
+		text[strcspn(text, "\r\n")] = '\0';
+		key = xstrdup(text);
+		explicit_bzero(text, sizeof(text));
+	}
+	if (fd >= 0)
+		close(fd);
+	return key;
+}
+
+/* The file's text; a missing one is made of fresh random hex digits. */
+static bool
+load_key(const struct state_dir *dir, const char *name, size_t bytes, char **ret, struct err *err)
+{
+	char *path = xasprintf("%s/%s", dir->path, name);
+	char fresh[2 * 64 + 1];
+	bool ok;
+
+	*ret = read_key(path);
+	ok = *ret != NULL;
+	if (!ok && errno == ENOENT) {
+		random_hex(fresh, bytes);
+		ok = write_key(path, fresh, err);
+		*ret = xstrdup(fresh);
+		explicit_bzero(fresh, sizeof(fresh));
+	} else if (!ok) {
+		*err = err_errno("state_dir: read %s", path);
+	}
+	free(path);
+	return ok;
+}
+
+static bool
+load_keys(struct state_dir *dir, struct err *err)
+{
+	char *seal = NULL;
+	bool ok;
+
+	if (!load_key(dir, "admin-token", TOKEN_BYTES, &dir->admin_token, err))
+		return false;
+	if (strlen(dir->admin_token) < 16)
+		return err_set(err, ERR_INPUT, 0, "state_dir: %s/admin-token holds less than 16 characters", dir->path);
+	if (!load_key(dir, "seal-key", SEAL_KEY_SIZE, &seal, err))
+		return false;
+	ok = hex_decode(str_of(seal), dir->seal_key, sizeof(dir->seal_key));
+	if (!ok)
+		err_set(err, ERR_INPUT, 0, "state_dir: %s/seal-key is not %d hex digits", dir->path, 2 * SEAL_KEY_SIZE);
+	crypto_wipe_free(&seal);
+	return ok;
+}
+
+bool
+state_dir_open(const char *path, struct state_dir *ret, struct err *err)
+{
+	*ret = (struct state_dir){ .path = xstrdup(path), .lock = -1 };
+	if (make_folder(path, err) && take_lock(ret, err) && load_keys(ret, err))
+		return true;
+	state_dir_close(ret);
+	return false;
+}
+
+void
+state_dir_close(struct state_dir *dir)
+{
+	if (dir->lock >= 0)
+		close(dir->lock);
+	crypto_wipe_free(&dir->admin_token);
+	explicit_bzero(dir->seal_key, sizeof(dir->seal_key));
+	free(dir->path);
+	*dir = (struct state_dir){ .lock = -1 };
+}
