@@ -93,7 +93,7 @@ class Davit:
                 conf[key] = value
         return conf
 
-    def start(self):
+    def start(self, wait_ready=True):
         path = os.path.join(self.folder, "davit.yml")
         if not os.path.exists(path):
             with open(path, "w") as file:
@@ -105,7 +105,8 @@ class Davit:
             start_new_session=True)
         self.log = Lines(self.process.stderr, os.path.join(self.folder, "davitd.log"))
         self.port = int(self.log.wait(r"listening on 127\.0\.0\.1:(\d+)").group(1))
-        self.log.wait(r"ready")
+        if wait_ready:
+            self.log.wait(r"info +ready$")
         with open(os.path.join(self.state, "admin-token")) as file:
             self.token = file.read().strip()
         return self

@@ -48,7 +48,7 @@ def git_server(tmp_path, repo):
     port = forge.free_port()
     folder = tmp_path / "git-server"
     folder.mkdir()
-    basic = base64.b64encode(b"davit:t0ken").decode()
+    basic = base64.b64encode(b"git:t0ken").decode()
     (folder / "nginx.conf").write_text(CONF.format(folder=folder, port=port, basic=basic, root=tmp_path))
     cgi = subprocess.Popen([shutil.which("fcgiwrap") or "/usr/sbin/fcgiwrap", "-s", f"unix:{folder}/cgi.sock"],
                            env={**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"})

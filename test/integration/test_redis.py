@@ -1,0 +1,83 @@
+"""Redis as an operator meets it: private or external, readable keys, weak persistence refused."""
+
+import subprocess
+
+import pytest
+
+import forge
+from server import IMAGE, Lines
+
+PASSING = f"image: {IMAGE}\nscript:\n  - echo fine\n"
+
+
+@pytest.fixture
+def external(tmp_path):
+    """A redis-server of the administrator's; more: its options."""
+    started = []
+
+    def start(**options):
+        folder = tmp_path / "external"
+        folder.mkdir(exist_ok=True)
+        socket = folder / "r.sock"
+        values = {"dir": folder, "unixsocket": socket, "port": 0, "save": '""', "appendonly": "yes", "appendfsync": "always",
+                  **options}
+        conf = folder / "r.conf"
+        conf.write_text("".join(f"{name} {value}\n" for name, value in values.items()))
+        process = subprocess.Popen(["redis-server", str(conf)], stdout=subprocess.PIPE)
+        Lines(process.stdout, folder / "log").wait("ready to accept|Ready to accept")
+        started.append(process)
+        return socket
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+def test_queue_is_readable(make_davit, repo, tmp_path):
+    davit = make_davit(engines=[{"url": f"unix://{tmp_path}/nobody.sock", "slots": 1}])
+    davit.add_repo(repo)
+    number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": PASSING}))).json["build"]
+    davit.wait_build(number, {"queued"})
+    assert davit.redis("ZRANGE", "davit:queue", "0", "-1") == f"{number}.1"
+    fields = davit.redis("HGETALL", f"davit:job:{number}.1").split("\n")
+    job = dict(zip(fields[::2], fields[1::2]))
+    assert (job["repo"], job["state"], job["image"]) == ("app", "queued", IMAGE)
+    repo_hash = davit.redis("HGETALL", "davit:repo:app")
+    assert "s3cret" not in repo_hash, "secrets are sealed"
+    queue = davit.api("GET", "/queue")
+    assert "s3cret" not in str(queue) and f"{number}.1" in str(queue)
+
+
+def test_external_redis(make_davit, repo, external):
+    socket = external()
+    davit = make_davit(redis={"url": f"unix://{socket}"})
+    davit.add_repo(repo)
+    number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": PASSING}))).json["build"]
+    assert davit.wait_build(number)["state"] == "passed"
+    davit.stop()
+    keys = subprocess.run(["redis-cli", "-s", socket, "EXISTS", f"davit:build:{number}"], capture_output=True, text=True)
+    assert keys.stdout.strip() == "1", "it outlives davitd"
+
+
+@pytest.mark.parametrize("options,word", [({"appendonly": "no"}, "appendonly"), ({"appendfsync": "everysec"}, "appendfsync"),
+                                          ({"maxmemory-policy": "allkeys-lru"}, "maxmemory-policy")])
+def test_weak_persistence_is_refused(tmp_path, repo, external, options, word):
+    import server
+    socket = external(**options)
+    folder = tmp_path / "weak"
+    folder.mkdir()
+    davit = server.Davit(folder, redis={"url": f"unix://{socket}"})
+    try:
+        davit.start(wait_ready=False)
+        davit.log.wait(rf"redis.*{word}")
+        answer = davit.ask("GET", "/healthz", token=False)
+        assert answer.status == 503
+        davit.stop()
+    finally:
+        davit.end()
+
+
+def test_weak_persistence_may_be_allowed(make_davit, external):
+    davit = make_davit(redis={"url": f"unix://{external(appendfsync='everysec')}", "allow_weak_persistence": True})
+    assert davit.ask("GET", "/healthz", token=False).json
