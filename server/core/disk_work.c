@@ -201,7 +201,7 @@ empty_level(struct level_list *levels, int fd, int *child)
 		return false;
 	}
 	while (ok && *child < 0 && (errno = 0, entry = readdir(dir)) != NULL) {
-		if (is_dot(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0)
+		if (is_dot(entry->d_name) || unlinkat(fd, entry->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		ok = errno == EISDIR || errno == EPERM; /* EPERM is what POSIX says for a directory */
 		if (ok) {

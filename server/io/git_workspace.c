@@ -15,7 +15,8 @@
 
 /* A work tree with its .git, made by three processes instead of a clone: the .git's few files are written here; the
  * objects are packed from the mirror while the tree is read straight out of it; then tar. Each state starts some things
- * and ends when all of them have arrived. */
+ * and ends when all of them have arrived. After a failure, or when nobody waits any more, what still runs is ended
+ * first (ending), as it writes where we are going to remove. */
 enum workspace_state {
 	WORKSPACE_QUEUED,
 	WORKSPACE_FOLDERS,
@@ -23,6 +24,7 @@ enum workspace_state {
 	WORKSPACE_TAR,
 	WORKSPACE_SIZE,
 	WORKSPACE_READY,
+	WORKSPACE_ENDING,
 	WORKSPACE_FAILED,
 };
 
@@ -56,6 +58,7 @@ static void enter_tree(struct git_workspace *w);
 static void enter_tar(struct git_workspace *w);
 static void enter_size(struct git_workspace *w);
 static void enter_ready(struct git_workspace *w);
+static void enter_ending(struct git_workspace *w);
 static void enter_failed(struct git_workspace *w);
 static void start_next(struct git *git);
 
@@ -71,19 +74,10 @@ static const struct {
 	[WORKSPACE_TAR]     = { "tar",     enter_tar,     WORKSPACE_SIZE },
 	[WORKSPACE_SIZE]    = { "size",    enter_size,    WORKSPACE_READY },
 	[WORKSPACE_READY]   = { "ready",   enter_ready,   WORKSPACE_READY },
+	[WORKSPACE_ENDING]  = { "ending",  enter_ending,  WORKSPACE_FAILED },
 	[WORKSPACE_FAILED]  = { "failed",  enter_failed,  WORKSPACE_FAILED },
 };
 /* clang-format on */
-
-static void
-drop_parts(struct git_workspace *w)
-{
-	for (unsigned i = 0; i < PARTS; i++) {
-		child_cancel(&w->children[i]);
-		disk_cancel(&w->disk_ops[i]);
-	}
-	w->waiting = 0;
-}
 
 /* The only place where the state changes. w may be gone when it returns. */
 static void
@@ -91,23 +85,25 @@ workspace_step(struct git_workspace *w, enum workspace_state next)
 {
 	log_debug(
 	    "git %s: workspace %.12s: %s -> %s", w->mirror->repo, w->commit, states[w->state].name, states[next].name);
-	drop_parts(w);
+	assert(w->waiting == 0 || next == WORKSPACE_ENDING);
 	w->state = next;
 	states[next].enter(w);
 }
 
+/* The only way off the happy path. Whoever is ending has its cause. */
 static void
 workspace_fail(struct git_workspace *w, struct err err)
 {
+	assert(w->state != WORKSPACE_ENDING);
 	w->err = err;
-	workspace_step(w, WORKSPACE_FAILED);
+	workspace_step(w, WORKSPACE_ENDING);
 }
 
 static void
 part_arrived(struct git_workspace *w, unsigned part, const struct err *err)
 {
 	w->waiting &= ~(1u << part);
-	if (err != NULL && err->code != ERR_NONE)
+	if (err != NULL && err->code != ERR_NONE && w->state != WORKSPACE_ENDING)
 		workspace_fail(w, *err);
 	else if (w->waiting == 0)
 		workspace_step(w, states[w->state].next);
@@ -387,7 +383,6 @@ on_tar_opened(void *arg, int fd, const struct stat *st, const struct err *err)
 static void
 enter_size(struct git_workspace *w)
 {
-	git_clean_up(w->git, w->dir);
 	w->waiting = 1;
 	w->disk_ops[0] = disk_open(w->git->disk, w->tar, on_tar_opened, w);
 }
@@ -400,7 +395,10 @@ workspace_free(struct git_workspace *w)
 	struct git *git = w->git;
 
 	assert(w->refs == 0 && TAILQ_EMPTY(&w->waiters));
-	drop_parts(w);
+	for (unsigned i = 0; i < PARTS; i++) { /* in git_free alone */
+		child_cancel(&w->children[i]);
+		disk_cancel(&w->disk_ops[i]);
+	}
 	deferred_cancel(&w->begin);
 	TAILQ_REMOVE(&git->workspaces, w, link);
 	git->workspace_count--;
@@ -477,11 +475,22 @@ enter_ready(struct git_workspace *w)
 
 	if (w->making) {
 		w->git->workspace_bytes += w->size;
+		git_clean_up(w->git, w->dir);
 		place_free(w);
 	}
 	w->refs++; /* ours, until all have theirs */
 	deliver(&w->waiters, w, NULL);
 	git_workspace_release(&own);
+}
+
+static void
+enter_ending(struct git_workspace *w)
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		if (w->children[i] != NULL)
+			child_stop(w->children[i]);
+	if (w->waiting == 0)
+		workspace_step(w, WORKSPACE_FAILED);
 }
 
 static void
@@ -537,7 +546,7 @@ workspace_leave(struct git_op *op)
 	struct git_workspace *w = op->in.workspace;
 
 	TAILQ_REMOVE(op->list, op, link);
-	if (w != NULL && w->state != WORKSPACE_READY && TAILQ_EMPTY(&w->waiters))
+	if (w != NULL && w->state != WORKSPACE_READY && w->state != WORKSPACE_ENDING && TAILQ_EMPTY(&w->waiters))
 		workspace_fail(w, err_make(ERR_CANCELLED, 0, "nobody waits for the workspace"));
 }
 
@@ -620,8 +629,8 @@ find_workspace(struct git *git, const struct git_mirror *mirror, const struct gi
 	struct git_workspace *w;
 
 	TAILQ_FOREACH(w, &git->workspaces, link)
-	if (w->mirror == mirror && w->full == checkout->full && strcmp(w->commit, checkout->commit) == 0 &&
-	    strcmp(w->ref, ref) == 0 && strcmp(w->origin, origin) == 0)
+	if (w->mirror == mirror && w->state != WORKSPACE_ENDING && w->full == checkout->full &&
+	    strcmp(w->commit, checkout->commit) == 0 && strcmp(w->ref, ref) == 0 && strcmp(w->origin, origin) == 0)
 		break;
 	free(origin);
 	return w;

@@ -2,7 +2,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/mem.h"
@@ -334,7 +338,7 @@ test_reader_survives_its_process(void **state)
 
 	fetch(p);
 	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
-	shell(p, "for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline 2>/dev/null | grep -q -- "
+	shell(p, "for p in /proc/[0-9]*; do cat $p/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q -- "
 		 "\"^git --git-dir=$PWD/state/git/acme-app.git cat-file\" && kill -9 ${p#/proc/}; done || true");
 	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
 	assert_string_equal(p->text, "one\n");
@@ -480,6 +484,125 @@ test_hostile_refs(void **state)
 		assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
 	}
 	assert_line(p, "find . -name pwned; ls \"$OLDPWD/pwned\" 2>/dev/null || true", "");
+}
+
+/* --- credentials --- */
+
+/* A forge in a process of its own: answers every request with the same reply, and appends the requests to a file. */
+struct forge {
+	int fd;
+	unsigned port;
+	pid_t pid;
+};
+
+static void
+forge_listen(struct forge *forge)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+
+	forge->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(forge->fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(forge->fd, 8), 0);
+	assert_int_equal(getsockname(forge->fd, (struct sockaddr *)&address, &len), 0);
+	forge->port = ntohs(address.sin_port);
+}
+
+static void
+forge_serve(struct forge *forge, const char *record, const char *reply)
+{
+	char request[8192];
+	int fd;
+
+	forge->pid = fork();
+	if (forge->pid != 0)
+		return;
+	while ((fd = accept(forge->fd, NULL, NULL)) >= 0) {
+		FILE *f = fopen(record, "a");
+		size_t len = 0;
+		ssize_t got;
+
+		while ((got = read(fd, request + len, sizeof(request) - 1 - len)) > 0) {
+			request[len += (size_t)got] = '\0';
+			if (strstr(request, "\r\n\r\n") != NULL)
+				break;
+		}
+		fwrite(request, 1, len, f);
+		fclose(f);
+		if (write(fd, reply, strlen(reply)) < 0)
+			_exit(1);
+		close(fd);
+	}
+	_exit(0);
+}
+
+static void
+forge_end(struct forge *forge)
+{
+	kill(forge->pid, SIGKILL);
+	assert_int_equal(waitpid(forge->pid, NULL, 0), forge->pid);
+	close(forge->fd);
+}
+
+static const char unauthorized[] = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n"
+				   "Content-Length: 0\r\nConnection: close\r\n\r\n";
+
+static enum err_code
+fetch_with_token(struct probe *p, const struct forge *forge)
+{
+	struct git_source from = source(p);
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/acme/app.git", forge->port);
+	from.url = url;
+	from.user = "robot";
+	from.token = "s3cret'\"$(id)";
+	return fetch_from(p, &from);
+}
+
+static void
+test_token_goes_to_its_server(void **state)
+{
+	struct probe *p = *state;
+	struct forge forge;
+	char *record = xasprintf("%s/requests", p->dir);
+
+	forge_listen(&forge);
+	forge_serve(&forge, record, unauthorized);
+	assert_int_equal(fetch_with_token(p, &forge), ERR_AUTH);
+	forge_end(&forge);
+	assert_string_equal(p->err.text, "the server refuses the repository's token");
+	assert_line(p, "grep -c '^GET /acme/app.git/info/refs?service=git-upload-pack' requests", "2");
+	assert_line(
+	    p, "sed -n 's/^Authorization: Basic //p' requests | tr -d '\\r' | base64 -d", "robot:s3cret'\"$(id)");
+	free(record);
+}
+
+static void
+test_token_does_not_follow_a_redirect(void **state)
+{
+	struct probe *p = *state;
+	struct forge forge;
+	struct forge elsewhere;
+	char *record = xasprintf("%s/requests", p->dir);
+	char *other_record = xasprintf("%s/elsewhere", p->dir);
+	char *redirect;
+
+	forge_listen(&forge);
+	forge_listen(&elsewhere);
+	redirect = xasprintf("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%u/acme/app.git/info/refs?service="
+			     "git-upload-pack\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+	    elsewhere.port);
+	forge_serve(&forge, record, redirect);
+	forge_serve(&elsewhere, other_record, unauthorized);
+	assert_int_equal(fetch_with_token(p, &forge), ERR_AUTH);
+	forge_end(&forge);
+	forge_end(&elsewhere);
+	assert_line(p, "grep -c ^GET elsewhere", "1");
+	assert_line(p, "grep -i ^authorization requests elsewhere || true", "");
+	free(redirect);
+	free(record);
+	free(other_record);
 }
 
 /* --- one fetch at a time --- */
@@ -831,6 +954,8 @@ main(void)
 		TEST(test_stale_locks),
 		TEST(test_fetch_survives_force_push_and_prune),
 		TEST(test_hostile_refs),
+		TEST(test_token_goes_to_its_server),
+		TEST(test_token_does_not_follow_a_redirect),
 		TEST(test_equal_fetches_are_one),
 		TEST(test_callback_may_cancel_siblings),
 		TEST(test_many_commits_at_once),
