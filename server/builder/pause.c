@@ -186,13 +186,14 @@ on_attached(void *arg)
 	pause_step(p, states[p->state].next);
 }
 
-/* "ready ADDRESS", "open", or what went wrong. */
+/* "ready ADDRESS", "open", or what went wrong. The first may be quicker than the engine's answer to the start, of which
+ * it is proof enough. */
 static void
 take_line(struct pause *p, struct str line)
 {
 	struct in_addr address;
 
-	if (p->state == PAUSE_ROUTES && str_has_prefix(line, "ready ")) {
+	if ((p->state == PAUSE_ROUTES || p->state == PAUSE_START) && str_has_prefix(line, "ready ")) {
 		snprintf(p->address, sizeof(p->address), "%.*s", (int)(line.len - 6), line.p + 6);
 		if (inet_pton(AF_INET, p->address, &address) != 1) {
 			pause_fail(p, err_make(ERR_PROTO, 0, "network holder: no address in %s", p->network));
