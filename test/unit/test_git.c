@@ -14,18 +14,17 @@
 #include "server/core/disk.h"
 #include "server/core/loop.h"
 #include "server/io/git.h"
+#include "test/unit/repo.h"
 
-/* Real repositories in a folder of the test's own: source/ is what is fetched from, state/ is git's state folder. */
+/* Beside the source there is state/, git's state folder. */
 struct probe {
 	struct loop *loop;
 	struct children *children;
 	struct disk *disk;
 	struct git *git;
 	struct git_conf conf;
-	char dir[64];
+	struct test_repo repo;
 	char state_dir[80];
-	char url[80];
-	char commit[65];
 	struct git_op *op;
 	struct git_op *others[8];
 	int calls;
@@ -36,69 +35,16 @@ struct probe {
 	struct git_workspace *workspace;
 };
 
-/* --- the outside --- */
-
-__attribute__((format(printf, 2, 3))) static void
-shell(const struct probe *p, const char *fmt, ...)
-{
-	static const char env[] =
-	    "set -e; cd '%s'; export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null "
-	    "GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b;\n";
-	char script[4096];
-	char *command;
-	int status;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(script, sizeof(script), fmt, ap);
-	va_end(ap);
-	command = xasprintf(env, p->dir);
-	command = xrealloc(command, strlen(command) + strlen(script) + 1);
-	strcat(command, script);
-	status = system(command);
-	free(command);
-	if (status != 0)
-		fail_msg("status %d of: %s", status, script);
-}
-
-/* The first line of what the script prints. */
-static void
-shell_line(const struct probe *p, char *line, size_t size, const char *script)
-{
-	char *path = xasprintf("%s/line", p->dir);
-	FILE *f;
-
-	shell(p, "{ %s\n} > line", script);
-	f = fopen(path, "r");
-	assert_non_null(f);
-	line[0] = '\0';
-	assert_true(fgets(line, (int)size, f) != NULL || feof(f));
-	line[strcspn(line, "\n")] = '\0';
-	fclose(f);
-	free(path);
-}
-
-static void
-new_commit(struct probe *p, const char *script)
-{
-	shell(p, "cd source; %s\ngit add -A; git commit -qm message", script);
-	shell_line(p, p->commit, sizeof(p->commit), "git -C source rev-parse HEAD");
-	assert_int_equal(strlen(p->commit), 40);
-}
-
 static int
 setup(void **state)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 	struct err err;
 
-	strcpy(p->dir, "/tmp/davit-test-git.XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->dir);
-	snprintf(p->url, sizeof(p->url), "%s/source", p->dir);
+	test_repo_make(&p->repo);
+	snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->repo.dir);
 	assert_int_equal(mkdir(p->state_dir, 0700), 0);
-	shell(p, "git init -q -b main source");
-	new_commit(p, "echo one > file; mkdir sub; echo two > sub/file");
+	test_repo_commit(&p->repo, "echo one > file; mkdir sub; echo two > sub/file");
 	p->loop = loop_new();
 	p->children = children_new(p->loop);
 	p->disk = disk_new(p->loop);
@@ -123,15 +69,13 @@ static int
 teardown(void **state)
 {
 	struct probe *p = *state;
-	char command[128];
 
 	git_workspace_release(&p->workspace);
 	git_free(&p->git);
 	children_free(&p->children);
 	disk_free(&p->disk);
 	loop_free(&p->loop);
-	snprintf(command, sizeof(command), "rm -rf '%s'", p->dir);
-	assert_int_equal(system(command), 0);
+	test_repo_remove(&p->repo);
 	free(p);
 	return 0;
 }
@@ -180,7 +124,7 @@ wait_for(struct probe *p, int calls)
 static struct git_source
 source(const struct probe *p)
 {
-	return (struct git_source){ .repo = "acme-app", .url = p->url, .ref = "refs/heads/main" };
+	return (struct git_source){ .repo = "acme-app", .url = p->repo.url, .ref = "refs/heads/main" };
 }
 
 static enum err_code
@@ -188,7 +132,7 @@ fetch_from(struct probe *p, const struct git_source *from)
 {
 	int before = p->calls;
 
-	p->op = git_fetch(p->git, from, p->commit, on_done, p);
+	p->op = git_fetch(p->git, from, p->repo.commit, on_done, p);
 	assert_int_equal(p->calls, before);
 	wait_for(p, 1);
 	return p->err.code;
@@ -214,7 +158,7 @@ has(struct probe *p, const char *commit)
 static enum err_code
 read_path(struct probe *p, const char *path, size_t max)
 {
-	git_read(p->git, "acme-app", p->commit, path, max, on_read, p);
+	git_read(p->git, "acme-app", p->repo.commit, path, max, on_read, p);
 	wait_for(p, 1);
 	return p->err.code;
 }
@@ -222,12 +166,13 @@ read_path(struct probe *p, const char *path, size_t max)
 static struct git_checkout
 checkout(const struct probe *p, const char *ref)
 {
-	return (struct git_checkout){
-		.repo = "acme-app", .commit = p->commit, .ref = ref, .origin = "https://me@forge.example/acme/app.git"
-	};
+	return (struct git_checkout){ .repo = "acme-app",
+		.commit = p->repo.commit,
+		.ref = ref,
+		.origin = "https://me@forge.example/acme/app.git" };
 }
 
-/* The workspace's tar, unpacked as a container would have it: in p->dir/out/workspace. */
+/* The workspace's tar, unpacked as a container would have it: in p->repo.dir/out/workspace. */
 static void
 make_workspace(struct probe *p, const char *ref, bool full)
 {
@@ -238,7 +183,7 @@ make_workspace(struct probe *p, const char *ref, bool full)
 	wait_for(p, 1);
 	if (p->err.code != ERR_NONE)
 		fail_msg("workspace: %s", p->err.text);
-	shell(p, "rm -rf out; mkdir out; tar -C out -xf '%s'", git_workspace_path(p->workspace));
+	test_repo_run(&p->repo, "rm -rf out; mkdir out; tar -C out -xf '%s'", git_workspace_path(p->workspace));
 }
 
 static void
@@ -246,7 +191,7 @@ assert_line(struct probe *p, const char *script, const char *line)
 {
 	char got[256];
 
-	shell_line(p, got, sizeof(got), script);
+	test_repo_line(&p->repo, got, sizeof(got), script);
 	assert_string_equal(got, line);
 }
 
@@ -257,10 +202,10 @@ test_fetch_and_read(void **state)
 {
 	struct probe *p = *state;
 
-	assert_int_equal(has(p, p->commit), ERR_NOT_FOUND);
+	assert_int_equal(has(p, p->repo.commit), ERR_NOT_FOUND);
 	assert_string_equal(p->err.text, "the repository has not been fetched yet");
 	fetch(p);
-	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 	assert_int_equal(read_path(p, "file", 100), ERR_NONE);
 	assert_string_equal(p->text, "one\n");
 	assert_int_equal(read_path(p, "sub/file", 4), ERR_NONE);
@@ -285,13 +230,13 @@ test_reader_sees_what_a_fetch_brings(void **state)
 
 		snprintf(script, sizeof(script), "echo round %d > file", i);
 		snprintf(text, sizeof(text), "round %d\n", i);
-		new_commit(p, script);
+		test_repo_commit(&p->repo, script);
 		assert_int_equal(read_path(p, "file", 100), ERR_NOT_FOUND);
 		fetch(p);
 		assert_int_equal(read_path(p, "file", 100), ERR_NONE);
 		assert_string_equal(p->text, text);
 	}
-	shell(p,
+	test_repo_run(&p->repo,
 	    "git --git-dir=state/git/acme-app.git repack -qad; git --git-dir=state/git/acme-app.git pack-refs --all");
 	assert_int_equal(read_path(p, "file", 100), ERR_NONE);
 	assert_string_equal(p->text, "round 4\n");
@@ -304,7 +249,7 @@ test_known_commit_needs_no_source(void **state)
 	struct probe *p = *state;
 
 	fetch(p);
-	shell(p, "mv source elsewhere");
+	test_repo_run(&p->repo, "mv source elsewhere");
 	fetch(p);
 	git_restart(p);
 	fetch(p);
@@ -315,7 +260,7 @@ test_limits_of_read(void **state)
 {
 	struct probe *p = *state;
 
-	new_commit(p, "head -c 100000 /dev/zero | tr '\\0' z > big; : > empty");
+	test_repo_commit(&p->repo, "head -c 100000 /dev/zero | tr '\\0' z > big; : > empty");
 	fetch(p);
 	assert_int_equal(read_path(p, "big", 100000), ERR_NONE);
 	assert_int_equal(p->len, 100000);
@@ -324,9 +269,9 @@ test_limits_of_read(void **state)
 	assert_int_equal(read_path(p, "empty", 10), ERR_NONE);
 	assert_int_equal(p->len, 0);
 	/* Those behind the large one are answered too. */
-	git_read(p->git, "acme-app", p->commit, "big", 10, on_read, p);
+	git_read(p->git, "acme-app", p->repo.commit, "big", 10, on_read, p);
 	for (int i = 0; i < 50; i++)
-		git_read(p->git, "acme-app", p->commit, "file", 10, on_read, p);
+		git_read(p->git, "acme-app", p->repo.commit, "file", 10, on_read, p);
 	wait_for(p, 51);
 	assert_string_equal(p->text, "one\n");
 }
@@ -338,8 +283,9 @@ test_reader_survives_its_process(void **state)
 
 	fetch(p);
 	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
-	shell(p, "for p in /proc/[0-9]*; do cat $p/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q -- "
-		 "\"^git --git-dir=$PWD/state/git/acme-app.git cat-file\" && kill -9 ${p#/proc/}; done || true");
+	test_repo_run(&p->repo,
+	    "for p in /proc/[0-9]*; do cat $p/cmdline 2>/dev/null | tr '\\0' ' ' | grep -q -- "
+	    "\"^git --git-dir=$PWD/state/git/acme-app.git cat-file\" && kill -9 ${p#/proc/}; done || true");
 	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
 	assert_string_equal(p->text, "one\n");
 }
@@ -351,12 +297,12 @@ test_fetch_errors(void **state)
 	struct git_source from = source(p);
 	char none[96];
 
-	snprintf(none, sizeof(none), "%s/none", p->dir);
+	snprintf(none, sizeof(none), "%s/none", p->repo.dir);
 	from.url = none;
 	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
 	assert_string_equal(p->err.text, "repository not found: there is none at its URL");
 	from = source(p);
-	strcpy(p->commit, "0123456789012345678901234567890123456789");
+	strcpy(p->repo.commit, "0123456789012345678901234567890123456789");
 	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
 	assert_string_equal(p->err.text,
 	    "commit 0123456789012345678901234567890123456789 is not on the server (was it force-pushed away?)");
@@ -385,7 +331,7 @@ test_bad_names(void **state)
 	from = source(p);
 	from.token = "a\nusername=b";
 	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
-	strcpy(p->commit, "main");
+	strcpy(p->repo.commit, "main");
 	from = source(p);
 	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
 	assert_int_equal(has(p, "HEAD"), ERR_INPUT);
@@ -414,10 +360,11 @@ test_fetch_by_ref(void **state)
 	struct git_source from = source(p);
 	char older[65];
 
-	shell(p, "git -C source config protocol.version 0; git -C source config uploadpack.allowAnySHA1InWant false");
-	strcpy(older, p->commit);
-	new_commit(p, "echo new > file");
-	strcpy(p->commit, older);
+	test_repo_run(&p->repo,
+	    "git -C source config protocol.version 0; git -C source config uploadpack.allowAnySHA1InWant false");
+	strcpy(older, p->repo.commit);
+	test_repo_commit(&p->repo, "echo new > file");
+	strcpy(p->repo.commit, older);
 	from.fetch_url = "/no/such/fork"; /* nor is it where a fork's should be */
 	assert_int_equal(fetch_from(p, &from), ERR_NONE);
 	assert_int_equal(has(p, older), ERR_NONE);
@@ -429,16 +376,16 @@ test_stale_locks(void **state)
 	struct probe *p = *state;
 	struct git_source from = source(p);
 
-	shell(p, "mkdir -p state/git/acme-app.git; : > state/git/acme-app.git/config.lock");
+	test_repo_run(&p->repo, "mkdir -p state/git/acme-app.git; : > state/git/acme-app.git/config.lock");
 	fetch(p);
-	new_commit(p, "echo 2 > file");
-	shell(p, ": > state/git/acme-app.git/refs/davit/%s.lock", p->commit);
+	test_repo_commit(&p->repo, "echo 2 > file");
+	test_repo_run(&p->repo, ": > state/git/acme-app.git/refs/davit/%s.lock", p->repo.commit);
 	fetch(p);
-	new_commit(p, "echo 3 > file");
-	shell(p, ": > state/git/acme-app.git/refs/davit/tip.lock");
+	test_repo_commit(&p->repo, "echo 3 > file");
+	test_repo_run(&p->repo, ": > state/git/acme-app.git/refs/davit/tip.lock");
 	from.fetch_url = "/no/such/fork";
 	assert_int_equal(fetch_from(p, &from), ERR_NONE);
-	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 }
 
 static void
@@ -448,14 +395,14 @@ test_fetch_survives_force_push_and_prune(void **state)
 	char first[65];
 
 	fetch(p);
-	strcpy(first, p->commit);
-	shell(p,
+	strcpy(first, p->repo.commit);
+	test_repo_run(&p->repo,
 	    "cd source; git commit -q --amend -m other; git reflog expire --expire=all --all; git gc -q --prune=all");
-	shell_line(p, p->commit, sizeof(p->commit), "git -C source rev-parse HEAD");
+	test_repo_line(&p->repo, p->repo.commit, sizeof(p->repo.commit), "git -C source rev-parse HEAD");
 	fetch(p);
-	shell(p, "git --git-dir=state/git/acme-app.git gc -q --prune=all");
+	test_repo_run(&p->repo, "git --git-dir=state/git/acme-app.git gc -q --prune=all");
 	assert_int_equal(has(p, first), ERR_NONE);
-	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 }
 
 static void
@@ -472,16 +419,16 @@ test_hostile_refs(void **state)
 		char ref[128];
 
 		snprintf(script, sizeof(script), "echo %u > file", i);
-		new_commit(p, script);
-		shell(p, "cd source; git update-ref '%s' %s", refs[i], p->commit);
+		test_repo_commit(&p->repo, script);
+		test_repo_run(&p->repo, "cd source; git update-ref '%s' %s", refs[i], p->repo.commit);
 		from.ref = refs[i];
 		from.fetch_url = "/no/such/fork"; /* by ref */
 		assert_int_equal(fetch_from(p, &from), ERR_NONE);
 		make_workspace(p, refs[i], false);
 		assert_line(p, "git -C out/workspace status --porcelain", "");
-		shell_line(p, ref, sizeof(ref), "git -C out/workspace symbolic-ref HEAD");
+		test_repo_line(&p->repo, ref, sizeof(ref), "git -C out/workspace symbolic-ref HEAD");
 		assert_string_equal(ref, refs[i]);
-		assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+		assert_line(p, "git -C out/workspace rev-parse HEAD", p->repo.commit);
 	}
 	assert_line(p, "find . -name pwned; ls \"$OLDPWD/pwned\" 2>/dev/null || true", "");
 }
@@ -565,7 +512,7 @@ test_token_goes_to_its_server(void **state)
 {
 	struct probe *p = *state;
 	struct forge forge;
-	char *record = xasprintf("%s/requests", p->dir);
+	char *record = xasprintf("%s/requests", p->repo.dir);
 
 	forge_listen(&forge);
 	forge_serve(&forge, record, unauthorized);
@@ -584,8 +531,8 @@ test_token_does_not_follow_a_redirect(void **state)
 	struct probe *p = *state;
 	struct forge forge;
 	struct forge elsewhere;
-	char *record = xasprintf("%s/requests", p->dir);
-	char *other_record = xasprintf("%s/elsewhere", p->dir);
+	char *record = xasprintf("%s/requests", p->repo.dir);
+	char *other_record = xasprintf("%s/elsewhere", p->repo.dir);
 	char *redirect;
 
 	forge_listen(&forge);
@@ -614,7 +561,7 @@ test_equal_fetches_are_one(void **state)
 	struct git_source from = source(p);
 
 	for (unsigned i = 0; i < 8; i++)
-		p->others[i] = git_fetch(p->git, &from, p->commit, on_done, p);
+		p->others[i] = git_fetch(p->git, &from, p->repo.commit, on_done, p);
 	git_cancel(&p->others[0]);
 	git_cancel(&p->others[3]);
 	assert_null(p->others[3]);
@@ -639,9 +586,9 @@ test_callback_may_cancel_siblings(void **state)
 	struct probe *p = *state;
 	struct git_source from = source(p);
 
-	p->others[0] = git_fetch(p->git, &from, p->commit, on_done_cancel_others, p);
+	p->others[0] = git_fetch(p->git, &from, p->repo.commit, on_done_cancel_others, p);
 	for (unsigned i = 1; i < 8; i++)
-		p->others[i] = git_fetch(p->git, &from, p->commit, on_done, p);
+		p->others[i] = git_fetch(p->git, &from, p->repo.commit, on_done, p);
 	wait_for(p, 1);
 	assert_int_equal(p->calls, 1);
 	assert_int_equal(p->err.code, ERR_NONE);
@@ -657,12 +604,12 @@ test_many_commits_at_once(void **state)
 		char script[64];
 
 		snprintf(script, sizeof(script), "echo %u > file", i);
-		new_commit(p, script);
-		git_fetch(p->git, &from, p->commit, on_done, p);
+		test_repo_commit(&p->repo, script);
+		git_fetch(p->git, &from, p->repo.commit, on_done, p);
 	}
 	wait_for(p, 6);
 	assert_int_equal(p->err.code, ERR_NONE);
-	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 	assert_line(p, "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l", "6");
 }
 
@@ -688,8 +635,8 @@ test_cancel_at_any_time(void **state)
 		char script[64];
 
 		snprintf(script, sizeof(script), "echo cancel %d > file", ms);
-		new_commit(p, script);
-		p->op = git_fetch(p->git, &from, p->commit, on_done, p);
+		test_repo_commit(&p->repo, script);
+		p->op = git_fetch(p->git, &from, p->repo.commit, on_done, p);
 		timer_start(timer, ms);
 		p->expected = p->calls + 2;
 		loop_run(p->loop);
@@ -711,14 +658,14 @@ test_workspace_of_a_branch(void **state)
 {
 	struct probe *p = *state;
 
-	shell(p, "cd source; git checkout -q -b feature/x");
-	new_commit(
-	    p, "echo text > new; ln -s new link; echo 'x y' > 'with blank'; printf '#!/bin/sh\\n' > run; chmod +x run");
+	test_repo_run(&p->repo, "cd source; git checkout -q -b feature/x");
+	test_repo_commit(&p->repo,
+	    "echo text > new; ln -s new link; echo 'x y' > 'with blank'; printf '#!/bin/sh\\n' > run; chmod +x run");
 	fetch(p);
 	make_workspace(p, "refs/heads/feature/x", false);
 	assert_true(git_workspace_size(p->workspace) > 1024);
 	assert_line(p, "git -C out/workspace status --porcelain --branch", "## feature/x...origin/feature/x");
-	assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->repo.commit);
 	assert_line(p, "git -C out/workspace log --oneline | wc -l", "1");
 	assert_line(p, "git -C out/workspace remote get-url origin", "https://forge.example/acme/app.git");
 	assert_line(p, "git -C out/workspace fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
@@ -729,7 +676,7 @@ test_workspace_of_a_branch(void **state)
 	    "cd out/workspace; git checkout -q -b other; git -c user.name=a -c user.email=a@b commit -qam x; "
 	    "git status --porcelain",
 	    "");
-	shell(p, "tar --numeric-owner -tvf '%s' > list", git_workspace_path(p->workspace));
+	test_repo_run(&p->repo, "tar --numeric-owner -tvf '%s' > list", git_workspace_path(p->workspace));
 	assert_line(p, "awk '{print $2}' list | sort -u", "0/0");
 	assert_line(p, "awk '{print $6}' list | grep -v ^workspace/ || true", "");
 	assert_line(p, "cut -c1-10 list | grep -- '^.....w\\|^........w' | grep -v ^l || true", "");
@@ -743,7 +690,7 @@ test_workspace_detached_and_tag(void **state)
 	fetch(p);
 	make_workspace(p, "refs/pull/7/head", false);
 	assert_line(p, "git -C out/workspace status --porcelain --branch", "## HEAD (no branch)");
-	assert_line(p, "git -C out/workspace rev-parse HEAD", p->commit);
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->repo.commit);
 	make_workspace(p, "refs/tags/v1.0", false);
 	assert_line(p, "git -C out/workspace describe --tags", "v1.0");
 	assert_line(p, "git -C out/workspace status --porcelain --branch", "## HEAD (no branch)");
@@ -756,8 +703,8 @@ test_workspace_full(void **state)
 {
 	struct probe *p = *state;
 
-	new_commit(p, "echo 2 > file");
-	new_commit(p, "echo 3 > file");
+	test_repo_commit(&p->repo, "echo 2 > file");
+	test_repo_commit(&p->repo, "echo 3 > file");
 	fetch(p);
 	make_workspace(p, "refs/heads/main", true);
 	assert_line(p, "git -C out/workspace log --oneline | wc -l", "3");
@@ -822,12 +769,12 @@ test_workspaces_kept_are_bounded(void **state)
 	p->workspace = NULL;
 	for (char branch[] = "refs/heads/a"; branch[11] < 'f'; branch[11]++)
 		make_workspace(p, branch, false);
-	shell(p, "test -f '%s'", git_workspace_path(held)); /* the oldest, but in use */
+	test_repo_run(&p->repo, "test -f '%s'", git_workspace_path(held)); /* the oldest, but in use */
 	git_workspace_release(&held);
 	git_workspace_release(&p->workspace);
 	for (int tries = 0; tries < 200 && strcmp(left, "2") != 0; tries++) {
 		turn(p); /* files go in the background */
-		shell_line(p, left, sizeof(left), "ls state/workspace/*/*.tar | wc -l");
+		test_repo_line(&p->repo, left, sizeof(left), "ls state/workspace/*/*.tar | wc -l");
 	}
 	assert_string_equal(left, "2");
 	git_restart(p); /* nothing of the old process is trusted */
@@ -863,11 +810,12 @@ test_links_and_attributes_do_nothing_here(void **state)
 {
 	struct probe *p = *state;
 
-	new_commit(p, "ln -s /etc/passwd passwd; ln -s .. up; echo '* filter=evil' > .gitattributes; "
-		      "echo '[filter \"evil\"]\n smudge = touch pwned\n clean = touch pwned' > .gitconfig; "
-		      "mkdir hooks; echo 'touch pwned' > hooks/post-checkout; chmod +x hooks/post-checkout; "
-		      "echo 'file export-ignore' >> .gitattributes; "
-		      "printf '[submodule \"s\"]\\n path = s\\n url = ./s\\n' > .gitmodules");
+	test_repo_commit(&p->repo,
+	    "ln -s /etc/passwd passwd; ln -s .. up; echo '* filter=evil' > .gitattributes; "
+	    "echo '[filter \"evil\"]\n smudge = touch pwned\n clean = touch pwned' > .gitconfig; "
+	    "mkdir hooks; echo 'touch pwned' > hooks/post-checkout; chmod +x hooks/post-checkout; "
+	    "echo 'file export-ignore' >> .gitattributes; "
+	    "printf '[submodule \"s\"]\\n path = s\\n url = ./s\\n' > .gitmodules");
 	fetch(p);
 	assert_int_equal(read_path(p, "passwd", 100), ERR_NONE);
 	assert_string_equal(p->text, "/etc/passwd"); /* the link's own text: nothing is followed */
@@ -882,14 +830,14 @@ test_links_and_attributes_do_nothing_here(void **state)
 static void
 commit_with_entry(struct probe *p, const char *name)
 {
-	shell(p,
+	test_repo_run(&p->repo,
 	    "cd source; blob=$(echo '[core] fsmonitor = touch pwned' | git hash-object -w --stdin); "
 	    "sub=$(printf '100644 blob %%s\\tconfig\\n' $blob | git mktree); "
 	    "{ printf '40000 %s\\0'; perl -e 'print pack(\"H*\", shift)' $sub; } > ../raw; "
 	    "tree=$(git hash-object -t tree --literally -w ../raw); git commit-tree -m evil $tree > ../evil; "
 	    "git update-ref refs/heads/evil $(cat ../evil)",
 	    name);
-	shell_line(p, p->commit, sizeof(p->commit), "cat evil");
+	test_repo_line(&p->repo, p->repo.commit, sizeof(p->repo.commit), "cat evil");
 }
 
 static void
@@ -908,10 +856,10 @@ test_dot_git_in_a_tree(void **state)
 			fail_msg("a tree with \"%s\" was fetched", names[i]);
 		assert_int_equal(p->err.code, ERR_REFUSED);
 		/* What came by another way, or from before git refused it, is not checked out either. */
-		shell(p,
+		test_repo_run(&p->repo,
 		    "cp -r source/.git/objects/?? state/git/acme-app.git/objects/ 2>/dev/null; "
 		    "git --git-dir=state/git/acme-app.git update-ref refs/davit/%s %s",
-		    p->commit, p->commit);
+		    p->repo.commit, p->repo.commit);
 		wanted = checkout(p, NULL);
 		git_workspace(p->git, &wanted, on_workspace, p);
 		wait_for(p, 1);
@@ -931,9 +879,9 @@ test_forget(void **state)
 	git_forget(p->git, "acme-app");
 	git_forget(p->git, "never-heard-of");
 	git_forget(p->git, "../x");
-	assert_int_equal(has(p, p->commit), ERR_NOT_FOUND);
+	assert_int_equal(has(p, p->repo.commit), ERR_NOT_FOUND);
 	fetch(p);
-	assert_int_equal(has(p, p->commit), ERR_NONE);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

@@ -1,0 +1,293 @@
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "proto/mem.h"
+#include "server/core/child.h"
+#include "server/core/disk.h"
+#include "server/core/loop.h"
+#include "server/io/git.h"
+#include "server/scheduler/planner.h"
+#include "test/unit/repo.h"
+
+/* The planner over real git; no store. */
+struct probe {
+	struct test_repo source;
+	char state_dir[80];
+	struct loop *loop;
+	struct children *children;
+	struct disk *disk;
+	struct git_conf conf;
+	struct git *git;
+	struct planner *planner;
+	struct repo repo;
+	struct build build;
+	struct planner_op *op;
+	int calls;
+	struct planner_result result;
+};
+
+static void
+on_planned(void *arg, struct planner_result *result)
+{
+	struct probe *p = arg;
+
+	p->op = NULL;
+	p->calls++;
+	p->result = *result;
+	loop_stop(p->loop);
+}
+
+static char id[] = "acme-app";
+static char empty[] = "";
+static char main_ref[] = "refs/heads/main";
+
+static int
+setup(void **state)
+{
+	struct probe *p = xcalloc(1, sizeof(*p));
+	struct err err;
+
+	test_repo_make(&p->source);
+	snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->source.dir);
+	assert_int_equal(mkdir(p->state_dir, 0700), 0);
+	p->loop = loop_new();
+	p->children = children_new(p->loop);
+	p->disk = disk_new(p->loop);
+	p->conf = (struct git_conf){ .state_dir = p->state_dir, .allow_local = true, .fetch_timeout_ms = 30000 };
+	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &err);
+	assert_non_null(p->git);
+	p->planner = planner_new(p->loop, p->git, false);
+	p->repo = (struct repo){ .id = id, .url = p->source.url, .token = empty };
+	p->build = (struct build){ .build = 17, .repo = id, .ref = main_ref, .commit = p->source.commit };
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct probe *p = *state;
+
+	plan_free(&p->result.plan);
+	planner_free(&p->planner);
+	git_free(&p->git);
+	children_free(&p->children);
+	disk_free(&p->disk);
+	loop_free(&p->loop);
+	test_repo_remove(&p->source);
+	free(p);
+	return 0;
+}
+
+static void
+start(struct probe *p)
+{
+	p->op = planner_start(p->planner, &p->build, &p->repo, on_planned, p);
+	assert_int_equal(p->calls, 0);
+}
+
+static void
+plan(struct probe *p)
+{
+	start(p);
+	loop_run(p->loop);
+	assert_int_equal(p->calls, 1);
+}
+
+static void
+assert_ends(struct probe *p, enum build_state state, const char *reason)
+{
+	assert_null(p->result.plan);
+	assert_int_equal(p->result.state, state);
+	assert_string_equal(p->result.reason, reason);
+}
+
+static void
+test_plan(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "printf 'image: busybox\\nscript:\\n  - echo hello\\n' > daocloud.yml");
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	assert_non_null(p->result.plan);
+	assert_int_equal(p->result.plan->job_count, 1);
+	assert_string_equal(p->result.plan->jobs[0].image, "busybox");
+}
+
+static void
+test_alias(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "printf 'image: busybox\\nscript:\\n  - echo hello\\n' > davit.yml");
+	plan(p);
+	assert_non_null(p->result.plan);
+}
+
+static void
+on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
+{
+	struct probe *p = arg;
+
+	assert_null(err);
+	git_workspace_release(&workspace);
+	loop_stop(p->loop);
+}
+
+/* What the planner began is what a job then asks for. */
+static void
+test_workspace_is_prepared(void **state)
+{
+	struct probe *p = *state;
+	struct git_checkout wanted = { .repo = id, .ref = main_ref };
+	char count[16];
+
+	test_repo_commit(&p->source, "printf 'image: busybox\\nscript:\\n  - echo hello\\n' > daocloud.yml");
+	plan(p);
+	wanted.commit = p->source.commit;
+	wanted.origin = p->source.url;
+	git_workspace(p->git, &wanted, on_workspace, p);
+	loop_run(p->loop);
+	test_repo_line(&p->source, count, sizeof(count), "ls state/workspace/*/*.tar | wc -l");
+	assert_string_equal(count, "1");
+}
+
+static void
+test_no_file(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "echo hello > README");
+	plan(p);
+	assert_ends(p, BUILD_FAILED,
+	    "there is no daocloud.yml at the root of this commit: add one with \"image\" and "
+	    "\"script\" (davit.yml is read too)");
+}
+
+static void
+test_broken_file(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "printf 'image: busybox\\nscript: [\\n' > daocloud.yml");
+	plan(p);
+	assert_null(p->result.plan);
+	assert_int_equal(p->result.state, BUILD_FAILED);
+	assert_memory_equal(p->result.reason, "daocloud.yml:", 13);
+}
+
+static void
+test_folder_of_that_name(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "mkdir daocloud.yml; echo x > daocloud.yml/x");
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "daocloud.yml: it is a folder");
+}
+
+static void
+test_huge_file(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "head -c 300000 /dev/zero | tr '\\0' '#' > daocloud.yml");
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "daocloud.yml: it is larger than 262144 bytes");
+}
+
+static void
+test_missing_repository(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "echo hello > README");
+	test_repo_run(&p->source, "mv source elsewhere");
+	plan(p);
+	assert_ends(p, BUILD_ERROR, "fetch: repository not found: there is none at its URL");
+}
+
+static void
+test_missing_commit(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "echo hello > README");
+	strcpy(p->source.commit, "0123456789012345678901234567890123456789");
+	plan(p);
+	assert_ends(p, BUILD_ERROR,
+	    "fetch: commit 0123456789012345678901234567890123456789 is not on the server "
+	    "(was it force-pushed away?)");
+}
+
+/* Nobody listens there: tried again, in bounds. */
+static void
+test_dead_server(void **state)
+{
+	struct probe *p = *state;
+	char url[] = "http://127.0.0.1:1/acme/app.git";
+	int64_t begin = loop_mono_ms();
+
+	test_repo_commit(&p->source, "echo hello > README");
+	p->repo.url = url;
+	plan(p);
+	assert_int_equal(p->result.state, BUILD_ERROR);
+	assert_memory_equal(p->result.reason, "fetch: the server ", 18);
+	assert_true(loop_mono_ms() - begin >= 5000); /* two pauses, of 1 and 4 seconds */
+}
+
+static void
+on_cancel(void *arg)
+{
+	struct probe *p = arg;
+
+	planner_cancel(&p->op);
+	loop_stop(p->loop);
+}
+
+static void
+test_cancel_at_any_time(void **state)
+{
+	struct probe *p = *state;
+	struct timer *timer = timer_new(p->loop, on_cancel, p);
+
+	for (int ms = 0; ms < 30; ms += 3) {
+		test_repo_commit(&p->source, "date +%N > README");
+		p->calls = 0;
+		start(p);
+		timer_start(timer, ms);
+		loop_run(p->loop);
+		if (p->calls > 0) {
+			timer_stop(timer);
+			plan_free(&p->result.plan);
+		}
+		assert_null(p->op);
+	}
+	timer_free(&timer);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_plan),
+		TEST(test_alias),
+		TEST(test_workspace_is_prepared),
+		TEST(test_no_file),
+		TEST(test_broken_file),
+		TEST(test_folder_of_that_name),
+		TEST(test_huge_file),
+		TEST(test_missing_repository),
+		TEST(test_missing_commit),
+		TEST(test_dead_server),
+		TEST(test_cancel_at_any_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
