@@ -370,8 +370,7 @@ on_push(void *arg, const struct redis_reply *reply)
 {
 	struct redis *r = arg;
 
-	if (str_is(redis_reply_str(redis_reply_at(reply, 0)), "message"))
-		r->message_fn(r->message_arg, redis_reply_str(redis_reply_at(reply, 2)));
+	r->message_fn(r->message_arg, redis_reply_str(redis_reply_at(reply, 2)));
 }
 
 void

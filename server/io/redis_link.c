@@ -1,29 +1,20 @@
 #include "server/io/redis_link.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/dns.h>
-#include <event2/event.h>
 #include <hiredis/hiredis.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "proto/mem.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/io/stream.h"
 
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 2000
-#define READ_CHUNK 16384
+#define SETUP_MS 2000
+#define PING_MS 15000
 #define REPLY_MAX (64 << 20)   /* bytes of one reply */
 #define ELEMENTS_MAX (1 << 20) /* of one array */
 
@@ -44,14 +35,14 @@ struct redis_link {
 	enum link_state state;
 	struct timer *timer; /* the state's deadline */
 	int64_t backoff_ms;
-	unsigned attempts;
-	struct bufferevent *bev;
+	struct stream *stream;
 	redisReader *reader;
 	redisReplyObjectFunctions *plain, bounded; /* the reader's own, and with a limit on arrays */
 	TAILQ_HEAD(, redis_call) calls;            /* in the order of sending, which is that of the answers */
 	size_t pending, pending_bytes;
 	uint64_t reads;
-	bool *closed; /* set when the connection goes while its reader's loop calls out */
+	struct redis_call *ping; /* in LINK_READY: the one that is awaited */
+	bool *closed;            /* set when the connection goes while its reader's loop calls out */
 };
 
 static void enter_wait(struct redis_link *l);
@@ -65,10 +56,10 @@ static const struct {
 	void (*enter)(struct redis_link *);
 	int64_t timeout_ms; /* 0: its own, or none */
 } states[] = {
-	[LINK_WAIT]    = { "wait",    enter_wait,       0 },
-	[LINK_CONNECT] = { "connect", enter_connect, 2000 },
-	[LINK_LOGIN]   = { "login",   enter_login,   2000 },
-	[LINK_READY]   = { "ready",   enter_ready,      0 },
+	[LINK_WAIT]    = { "wait",    enter_wait,           0 },
+	[LINK_CONNECT] = { "connect", enter_connect, SETUP_MS },
+	[LINK_LOGIN]   = { "login",   enter_login,   SETUP_MS },
+	[LINK_READY]   = { "ready",   enter_ready,    PING_MS },
 };
 /* clang-format on */
 
@@ -92,9 +83,8 @@ link_close(struct redis_link *l)
 	if (l->closed != NULL)
 		*l->closed = true;
 	l->closed = NULL;
-	if (l->bev != NULL)
-		bufferevent_free(l->bev);
-	l->bev = NULL;
+	stream_close(&l->stream);
+	l->ping = NULL;
 	if (l->reader != NULL)
 		redisReaderFree(l->reader);
 	l->reader = NULL;
@@ -163,25 +153,32 @@ call_answer(struct redis_link *l, struct redis_call *call, const redisReply *rep
 		fn(arg, (const struct redis_reply *)reply, NULL);
 }
 
+/* A published message comes between the answers to what was asked. */
+static bool
+is_push(const struct redis_link *l, const struct redis_reply *reply)
+{
+	return l->events->push != NULL && str_is(redis_reply_str(redis_reply_at(reply, 0)), "message");
+}
+
 /* One reply; the link may be closed or gone afterwards. */
 static void
 link_reply(struct redis_link *l, redisReply *reply)
 {
 	struct redis_call *call = TAILQ_FIRST(&l->calls);
 
-	if (call != NULL)
+	if (is_push(l, (const struct redis_reply *)reply))
+		l->events->push(l->arg, (const struct redis_reply *)reply);
+	else if (call != NULL)
 		call_answer(l, call, reply);
 	else if (reply->type == REDIS_REPLY_ERROR) /* such as "max number of clients reached" */
 		redis_link_fail(l, reply_err(reply));
-	else if (l->events->push != NULL && l->state == LINK_READY)
-		l->events->push(l->arg, (const struct redis_reply *)reply);
 	else
 		redis_link_fail(l, err_make(ERR_PROTO, 0, "Redis sent a reply that nobody asked for"));
 	freeReplyObject(reply);
 }
 
-/* Hands out the complete replies; false when the connection is closed. */
-static bool
+/* Hands out the complete replies. */
+static void
 link_read_replies(struct redis_link *l)
 {
 	bool closed = false;
@@ -191,7 +188,7 @@ link_read_replies(struct redis_link *l)
 	while (!closed) {
 		if (redisReaderGetReply(l->reader, &reply) != REDIS_OK) {
 			redis_link_fail(l, err_make(ERR_PROTO, 0, "Redis: %s", l->reader->errstr));
-			return false;
+			return;
 		}
 		if (reply == NULL)
 			break;
@@ -199,68 +196,71 @@ link_read_replies(struct redis_link *l)
 	}
 	if (!closed)
 		l->closed = NULL;
-	return !closed;
 }
 
 static void
-on_read(struct bufferevent *bev, void *arg)
+on_data(void *arg, struct str bytes)
 {
 	struct redis_link *l = arg;
-	char chunk[READ_CHUNK];
-	int n;
 
 	l->reads++;
-	while ((n = evbuffer_remove(bufferevent_get_input(bev), chunk, sizeof(chunk))) > 0) {
-		if (l->reader->len > REPLY_MAX || redisReaderFeed(l->reader, chunk, (size_t)n) != REDIS_OK) {
-			redis_link_fail(
-			    l, err_make(ERR_LIMIT, 0, "Redis: a reply of more than %d MiB", REPLY_MAX >> 20));
-			return;
-		}
-		if (!link_read_replies(l))
-			return;
-	}
-}
-
-static const char *
-link_name(const struct redis_link *l, char *text, size_t size)
-{
-	if (l->conf->path != NULL)
-		snprintf(text, size, "%s", l->conf->path);
+	if (l->reader->len + bytes.len > REPLY_MAX || redisReaderFeed(l->reader, bytes.p, bytes.len) != REDIS_OK)
+		redis_link_fail(l, err_make(ERR_LIMIT, 0, "Redis: a reply of more than %d MiB", REPLY_MAX >> 20));
 	else
-		snprintf(text, size, "%s:%u", l->conf->host, l->conf->port);
-	return text;
+		link_read_replies(l);
 }
 
 static void
-on_event(struct bufferevent *bev, short what, void *arg)
+on_open(void *arg)
+{
+	link_step(arg, LINK_LOGIN);
+}
+
+static void
+on_close(void *arg, const struct err *err)
 {
 	struct redis_link *l = arg;
-	int dns = bufferevent_socket_get_dns_error(bev);
-	int saved = EVUTIL_SOCKET_ERROR();
-	char name[160];
 
-	link_name(l, name, sizeof(name));
-	if (what & BEV_EVENT_CONNECTED)
-		link_step(l, LINK_LOGIN);
-	else if (dns != 0)
-		redis_link_fail(l, err_make(ERR_UNAVAILABLE, 0, "Redis %s: %s", name, evutil_gai_strerror(dns)));
-	else if (what & BEV_EVENT_EOF)
-		redis_link_fail(l, err_make(ERR_UNAVAILABLE, 0, "Redis %s closed the connection", name));
+	l->stream = NULL;
+	if (err != NULL)
+		redis_link_fail(l, err_make(ERR_UNAVAILABLE, err->detail, "Redis: %s", err->text));
 	else
-		redis_link_fail(l, err_make(ERR_UNAVAILABLE, saved, "Redis %s: %s", name, strerror(saved)));
+		redis_link_fail(l, err_make(ERR_UNAVAILABLE, 0, "Redis closed the connection"));
+}
+
+static void
+on_pong(void *arg, const struct redis_reply *reply, const struct err *err)
+{
+	struct redis_link *l = arg;
+
+	(void)reply;
+	(void)err;
+	l->ping = NULL;
+}
+
+static struct redis_call *
+send_words(struct redis_link *l, size_t argc, const struct str *argv, redis_call_fn *fn)
+{
+	struct str wire = redis_wire_new(argc, argv);
+	struct redis_call *call = redis_link_send(l, wire, fn, l);
+
+	free((char *)wire.p);
+	return call;
 }
 
 static void
 on_timeout(void *arg)
 {
 	struct redis_link *l = arg;
-	char name[160];
 
-	if (l->state == LINK_WAIT)
+	if (l->state == LINK_WAIT) {
 		link_step(l, LINK_CONNECT);
-	else
-		redis_link_fail(l, err_make(ERR_UNAVAILABLE, 0, "Redis %s does not answer (%s)",
-				       link_name(l, name, sizeof(name)), states[l->state].name));
+	} else if (l->state == LINK_READY && l->ping == NULL) {
+		l->ping = send_words(l, 1, (struct str[]){ STR("PING") }, on_pong);
+		timer_start(l->timer, PING_MS);
+	} else {
+		redis_link_fail(l, err_make(ERR_UNAVAILABLE, 0, "Redis does not answer (%s)", states[l->state].name));
+	}
 }
 
 static void
@@ -268,36 +268,6 @@ enter_wait(struct redis_link *l)
 {
 	timer_start(l->timer, l->backoff_ms);
 	l->backoff_ms = l->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : l->backoff_ms * 2;
-}
-
-/* -1 with errno when the system has no socket left; the address is checked by redis_link_new. */
-static int
-connect_unix(struct redis_link *l)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -1;
-	memcpy(addr.sun_path, l->conf->path, strlen(l->conf->path) + 1);
-	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 || errno == EINPROGRESS)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* libevent tries only the first address of a name, so the families take turns. */
-static bool
-connect_tcp(struct redis_link *l)
-{
-	int family = l->attempts % 2 == 0 ? AF_INET : AF_INET6;
-
-	l->bev = bufferevent_socket_new(loop_base(l->loop), -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (l->bev == NULL)
-		return false;
-	bufferevent_setcb(l->bev, on_read, NULL, on_event, l);
-	return bufferevent_socket_connect_hostname(
-		   l->bev, loop_dns(l->loop), family, l->conf->host, (int)l->conf->port) == 0;
 }
 
 static void *
@@ -325,38 +295,16 @@ reader_new(struct redis_link *l)
 static void
 enter_connect(struct redis_link *l)
 {
-	int fd = -1;
-	char name[160];
+	static const struct stream_handler handler = { .on_open = on_open, .on_data = on_data, .on_close = on_close };
+	const struct stream_target target = {
+		.path = l->conf->path,
+		.host = l->conf->host,
+		.port = l->conf->port,
+		.timeout_ms = SETUP_MS,
+	};
 
 	l->reader = reader_new(l);
-	if (l->conf->path != NULL) {
-		fd = connect_unix(l);
-		if (fd >= 0)
-			l->bev = bufferevent_socket_new(
-			    loop_base(l->loop), fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-		if (l->bev != NULL) {
-			bufferevent_setcb(l->bev, on_read, NULL, on_event, l);
-			link_step(l, LINK_LOGIN);
-			return;
-		}
-	} else if (connect_tcp(l)) {
-		l->attempts++;
-		return;
-	}
-	redis_link_fail(l, err_errno("Redis %s", link_name(l, name, sizeof(name))));
-}
-
-static void
-socket_keep_alive(int fd)
-{
-	static const int on = 1, idle_s = 15, every_s = 5, tries = 3;
-
-	evutil_make_socket_closeonexec(fd);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof(tries));
+	l->stream = stream_connect(l->loop, &target, &handler, l);
 }
 
 static void
@@ -383,33 +331,21 @@ on_login_end(void *arg, const struct redis_reply *reply, const struct err *err)
 }
 
 static void
-login_send(struct redis_link *l, size_t argc, const struct str *argv, redis_call_fn *fn)
-{
-	struct str wire = redis_wire_new(argc, argv);
-
-	redis_link_send(l, wire, fn, l);
-	free((char *)wire.p);
-}
-
-static void
 enter_login(struct redis_link *l)
 {
 	const struct redis_conf *conf = l->conf;
 	char db[16];
 
-	if (conf->path == NULL)
-		socket_keep_alive(bufferevent_getfd(l->bev));
-	bufferevent_enable(l->bev, EV_READ | EV_WRITE);
 	if (conf->user != NULL && conf->password != NULL)
-		login_send(
+		send_words(
 		    l, 3, (struct str[]){ STR("AUTH"), str_of(conf->user), str_of(conf->password) }, on_login_step);
 	else if (conf->password != NULL)
-		login_send(l, 2, (struct str[]){ STR("AUTH"), str_of(conf->password) }, on_login_step);
+		send_words(l, 2, (struct str[]){ STR("AUTH"), str_of(conf->password) }, on_login_step);
 	if (conf->db != 0) {
 		snprintf(db, sizeof(db), "%u", conf->db);
-		login_send(l, 2, (struct str[]){ STR("SELECT"), str_of(db) }, on_login_step);
+		send_words(l, 2, (struct str[]){ STR("SELECT"), str_of(db) }, on_login_step);
 	}
-	login_send(l, 1, (struct str[]){ STR("PING") }, on_login_end);
+	send_words(l, 1, (struct str[]){ STR("PING") }, on_login_end);
 }
 
 static void
@@ -423,7 +359,6 @@ redis_link_new(struct loop *loop, const struct redis_conf *conf, const struct re
 {
 	struct redis_link *l = xcalloc(1, sizeof(*l));
 
-	assert(conf->path == NULL || strlen(conf->path) < sizeof(((struct sockaddr_un *)NULL)->sun_path));
 	*l = (struct redis_link){
 		.loop = loop, .conf = conf, .events = events, .arg = arg, .backoff_ms = BACKOFF_MIN_MS
 	};
@@ -468,7 +403,7 @@ redis_link_send(struct redis_link *l, struct str wire, redis_call_fn *fn, void *
 	TAILQ_INSERT_TAIL(&l->calls, call, entry);
 	l->pending++;
 	l->pending_bytes += wire.len;
-	bufferevent_write(l->bev, wire.p, wire.len);
+	stream_write(l->stream, wire.p, wire.len);
 	return call;
 }
 

@@ -16,7 +16,7 @@ struct redis_call;
 struct redis_link_events {
 	void (*ready)(void *arg);                       /* authenticated: commands may be sent */
 	void (*lost)(void *arg, const struct err *err); /* it will be made again; what was sent is forgotten */
-	/* A reply that nobody asked for: a message of a subscription. NULL: such a peer is dropped. */
+	/* A message of a subscription. NULL: whatever was not asked for ends the connection. */
 	void (*push)(void *arg, const struct redis_reply *reply);
 };
 
