@@ -29,7 +29,7 @@ struct redis_op {
 	struct redis_call *call;
 	struct deferred *failed;
 	struct timer *timer;
-	uint64_t reads; /* of the link when it was sent */
+	int64_t timeout_ms;
 	struct err err;
 	redis_fn *fn;
 	void *arg;
@@ -153,8 +153,8 @@ op_fail_later(struct redis_op *op, struct err err)
 	op->failed = deferred_call(op->redis->loop, on_failed, op);
 }
 
-/* A connection on which nothing came since the command went out is taken for dead: the next commands fail at once
- * rather than each after its own deadline. */
+/* A connection that was silent for half of the command's time is taken for dead: the next commands fail at once rather
+ * than each after its own deadline. */
 static void
 on_deadline(void *arg)
 {
@@ -165,7 +165,7 @@ on_deadline(void *arg)
 	redis_call_forget(op->call);
 	op->call = NULL;
 	op_fail_later(op, err);
-	if (redis_link_reads(r->commands) == op->reads)
+	if (loop_mono_ms() - redis_link_heard_ms(r->commands) >= op->timeout_ms / 2)
 		redis_link_fail(r->commands, err_make(ERR_UNAVAILABLE, 0, "Redis does not answer"));
 }
 
@@ -201,7 +201,9 @@ op_start(
 {
 	struct redis_op *op = xcalloc(1, sizeof(*op));
 
-	*op = (struct redis_op){ .redis = r, .script = script, .wire = wire, .fn = fn, .arg = arg };
+	*op = (struct redis_op){
+		.redis = r, .script = script, .wire = wire, .timeout_ms = timeout_ms, .fn = fn, .arg = arg
+	};
 	TAILQ_INSERT_TAIL(&r->ops, op, entry);
 	if (!r->commands_up) {
 		op_fail_later(op, err_make(ERR_UNAVAILABLE, 0, "%s", r->why.text));
@@ -209,7 +211,6 @@ op_start(
 		   redis_link_pending_bytes(r->commands) + wire.len > IN_FLIGHT_BYTES) {
 		op_fail_later(op, err_make(ERR_UNAVAILABLE, 0, "too many Redis commands are in flight"));
 	} else {
-		op->reads = redis_link_reads(r->commands);
 		op->call = redis_link_send(r->commands, wire, on_reply, op);
 		op->timer = timer_new(r->loop, on_deadline, op);
 		timer_start(op->timer, timeout_ms);

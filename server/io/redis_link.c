@@ -40,7 +40,7 @@ struct redis_link {
 	redisReplyObjectFunctions *plain, bounded; /* the reader's own, and with a limit on arrays */
 	TAILQ_HEAD(, redis_call) calls;            /* in the order of sending, which is that of the answers */
 	size_t pending, pending_bytes;
-	uint64_t reads;
+	int64_t heard_ms;
 	struct redis_call *ping; /* in LINK_READY: the one that is awaited */
 	bool *closed;            /* set when the connection goes while its reader's loop calls out */
 };
@@ -203,7 +203,7 @@ on_data(void *arg, struct str bytes)
 {
 	struct redis_link *l = arg;
 
-	l->reads++;
+	l->heard_ms = loop_mono_ms();
 	if (l->reader->len + bytes.len > REPLY_MAX || redisReaderFeed(l->reader, bytes.p, bytes.len) != REDIS_OK)
 		redis_link_fail(l, err_make(ERR_LIMIT, 0, "Redis: a reply of more than %d MiB", REPLY_MAX >> 20));
 	else
@@ -387,10 +387,10 @@ redis_link_settled(struct redis_link *l)
 	l->backoff_ms = BACKOFF_MIN_MS;
 }
 
-uint64_t
-redis_link_reads(const struct redis_link *l)
+int64_t
+redis_link_heard_ms(const struct redis_link *l)
 {
-	return l->reads;
+	return l->heard_ms;
 }
 
 struct redis_call *

@@ -29,8 +29,8 @@ void redis_link_free(struct redis_link **link);
 void redis_link_settled(struct redis_link *link);
 /* Drops the connection; lost() is called before it returns. */
 void redis_link_fail(struct redis_link *link, struct err err);
-/* How often something came on it: unchanged means silence. */
-uint64_t redis_link_reads(const struct redis_link *link);
+/* When something came on it last (loop_mono_ms). */
+int64_t redis_link_heard_ms(const struct redis_link *link);
 
 /* reply is of any type but an error, which comes as err. */
 typedef void redis_call_fn(void *arg, const struct redis_reply *reply, const struct err *err);

@@ -181,14 +181,15 @@ static void
 on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct stream *s = arg;
+	bool writing = (what & BEV_EVENT_WRITING) && !(what & BEV_EVENT_READING); /* deferred, both come as one */
 
 	if (what & BEV_EVENT_CONNECTED)
 		opened(s);
 	else if ((what & BEV_EVENT_ERROR) && s->is_tls)
 		ended(s, stream_tls_err(bev));
-	else if ((what & BEV_EVENT_WRITING) && (what & BEV_EVENT_EOF))
+	else if (writing && (what & BEV_EVENT_EOF))
 		ended(s, err_make(ERR_IO, 0, "the file that is sent became shorter"));
-	else if (what & BEV_EVENT_WRITING)
+	else if (writing)
 		output_broke(s);
 	else if (what & BEV_EVENT_ERROR)
 		ended(s, err_errno("the connection broke"));

@@ -1286,7 +1286,8 @@ test_what_was_accepted_survives_kill_9_of_redis(void **state)
 		assert_int_equal(
 		    redis_fixture_int(&server, "EXISTS davit:build:%lld", (long long)burst.accepted[i]), 1);
 	/* What was not answered may be there, but then whole and once: it is given again, as a forge would. */
-	assert_true(submit(&f, "app", "burst-1999", NULL) > 0);
+	if (submit(&f, "app", "burst-1999", NULL) <= 0)
+		fail_msg("%s", f.got.err.text);
 	assert_int_equal(
 	    redis_fixture_int(&server, "ZCARD davit:builds"), redis_fixture_int(&server, "GET davit:seq:build"));
 	assert_int_equal(
