@@ -20,6 +20,7 @@
 enum {
 	FETCH_TIMEOUT_MS = 600000,
 	FETCHES_MAX = 4,
+	TIDY_AFTER = 100,
 	WORKSPACES_MAX = 16,
 	STDERR_MAX = 16384,
 	PATH_IN_TREE_MAX = 1000,
@@ -102,6 +103,8 @@ with_defaults(struct git_conf conf)
 		conf.fetch_timeout_ms = FETCH_TIMEOUT_MS;
 	if (conf.max_fetches == 0)
 		conf.max_fetches = FETCHES_MAX;
+	if (conf.tidy_after == 0)
+		conf.tidy_after = TIDY_AFTER;
 	if (conf.max_workspaces == 0)
 		conf.max_workspaces = WORKSPACES_MAX;
 	if (conf.max_workspace_bytes == 0)
@@ -147,6 +150,7 @@ git_free(struct git **git)
 		return;
 	*git = NULL;
 	assert(g->ops == 0);
+	tidy_cancel(g, NULL);
 	fetches_free(g, NULL);
 	workspaces_free(g);
 	while (!LIST_EMPTY(&g->mirrors))
@@ -205,6 +209,7 @@ git_forget(struct git *git, const char *repo)
 	if (rename(mirror->path, gone) == 0) /* at once, as a repository of that name may be added again now */
 		git_clean_up(git, gone);
 	free(gone);
+	tidy_cancel(git, mirror);
 	fetches_free(git, mirror);
 	workspaces_forget(mirror);
 	mirror_free(mirror);

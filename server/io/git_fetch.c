@@ -421,6 +421,8 @@ enter_done(struct fetch *f)
 		op->list = &waiters;
 		op->in.fetch = NULL;
 	}
+	if (f->mirror->running == f && err.code == ERR_NONE)
+		tidy_count(f->mirror);
 	fetch_free(f);
 	start_next(git);
 	while ((op = TAILQ_FIRST(&waiters)) != NULL) {

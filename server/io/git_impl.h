@@ -1,5 +1,6 @@
 /* What the files of io/git share. git.c owns the mirrors and the operations, git_env.c what every git process gets,
- * git_cat.c the cat-file processes, git_fetch.c fetches, git_workspace.c the tars. */
+ * git_cat.c the cat-file processes, git_fetch.c fetches, git_tidy.c what they
+ * leave, git_workspace.c the tars. */
 #ifndef DAVIT_IO_GIT_IMPL_H
 #define DAVIT_IO_GIT_IMPL_H
 
@@ -22,6 +23,7 @@ struct git_mirror {
 	bool ready;            /* `git init` was done in this process's life */
 	struct cat *cat;       /* NULL: not running */
 	struct fetch *running; /* NULL: none */
+	unsigned fetched;      /* since it was tidied, or since our start */
 };
 
 /* What removes files in the background; nobody waits for it. */
@@ -46,6 +48,8 @@ struct git {
 	unsigned cat_count;
 	TAILQ_HEAD(fetch_list, fetch) fetches; /* in the order in which they came */
 	unsigned fetches_running;
+	struct child *tidying;
+	struct git_mirror *tidied;                            /* by tidying; NULL: none */
 	TAILQ_HEAD(workspace_list, git_workspace) workspaces; /* the longest unused first */
 	unsigned workspace_count;
 	unsigned workspaces_making;
@@ -118,6 +122,13 @@ struct cat_request *cat_ask(struct git_mirror *mirror, const char *expression, s
 void cat_cancel(struct cat_request **request);
 /* Ends the process; there must be no request that was not cancelled. */
 void cat_close(struct git_mirror *mirror);
+
+/* --- git_tidy.c --- */
+
+/* The mirror has taken in a commit. */
+void tidy_count(struct git_mirror *mirror);
+/* Ends it, when it is that mirror's (NULL: any's). */
+void tidy_cancel(struct git *git, const struct git_mirror *mirror);
 
 /* --- git_fetch.c, git_workspace.c: for git_cancel and git_free --- */
 

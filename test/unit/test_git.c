@@ -121,6 +121,24 @@ wait_for(struct probe *p, int calls)
 	loop_run(p->loop);
 }
 
+static void
+on_look_again(void *arg)
+{
+	struct probe *p = arg;
+
+	loop_stop(p->loop);
+}
+
+static void
+turn(struct probe *p)
+{
+	struct timer *timer = timer_new(p->loop, on_look_again, p);
+
+	timer_start(timer, 20);
+	loop_run(p->loop);
+	timer_free(&timer);
+}
+
 static struct git_source
 source(const struct probe *p)
 {
@@ -433,6 +451,31 @@ test_hostile_refs(void **state)
 	assert_line(p, "find . -name pwned; ls \"$OLDPWD/pwned\" 2>/dev/null || true", "");
 }
 
+static void
+test_mirror_is_tidied(void **state)
+{
+	struct probe *p = *state;
+	char refs[16] = "";
+	char script[64];
+
+	p->conf.tidy_after = 4;
+	git_restart(p);
+	for (unsigned i = 0; i < 6; i++) {
+		snprintf(script, sizeof(script), "echo %u > file", i);
+		test_repo_commit(&p->repo, script);
+		fetch(p);
+	}
+	for (int tries = 0; tries < 500 && strtol(refs, NULL, 10) < 4; tries++) {
+		turn(p);
+		test_repo_line(&p->repo, refs, sizeof(refs),
+		    "grep -c ' refs/davit/' state/git/acme-app.git/packed-refs 2>/dev/null || true");
+	}
+	assert_true(strtol(refs, NULL, 10) >= 4);
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
+	assert_line(p, "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l", "6");
+	assert_line(p, "git --git-dir=state/git/acme-app.git fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
+}
+
 /* --- credentials --- */
 
 /* A forge in a process of its own: answers every request with the same reply, and appends the requests to a file. */
@@ -714,6 +757,23 @@ test_workspace_full(void **state)
 }
 
 static void
+test_sha256_repository(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_run(&p->repo, "rm -rf source; git init -q -b main --object-format=sha256 source");
+	test_repo_commit(&p->repo, "echo one > file");
+	test_repo_commit(&p->repo, "echo two > file");
+	assert_int_equal(strlen(p->repo.commit), 64);
+	fetch(p);
+	assert_int_equal(read_path(p, "file", 10), ERR_NONE);
+	assert_string_equal(p->text, "two\n");
+	make_workspace(p, "refs/heads/main", false);
+	assert_line(p, "git -C out/workspace status --porcelain --branch", "## main...origin/main");
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->repo.commit);
+}
+
+static void
 test_workspace_is_made_once(void **state)
 {
 	struct probe *p = *state;
@@ -734,24 +794,6 @@ test_workspace_is_made_once(void **state)
 	git_workspace(p->git, &wanted, on_workspace, p);
 	wait_for(p, 1);
 	assert_line(p, "ls state/workspace/*/*.tar | wc -l", "2");
-}
-
-static void
-on_look_again(void *arg)
-{
-	struct probe *p = arg;
-
-	loop_stop(p->loop);
-}
-
-static void
-turn(struct probe *p)
-{
-	struct timer *timer = timer_new(p->loop, on_look_again, p);
-
-	timer_start(timer, 20);
-	loop_run(p->loop);
-	timer_free(&timer);
 }
 
 static void
@@ -902,6 +944,7 @@ main(void)
 		TEST(test_stale_locks),
 		TEST(test_fetch_survives_force_push_and_prune),
 		TEST(test_hostile_refs),
+		TEST(test_mirror_is_tidied),
 		TEST(test_token_goes_to_its_server),
 		TEST(test_token_does_not_follow_a_redirect),
 		TEST(test_equal_fetches_are_one),
@@ -911,6 +954,7 @@ main(void)
 		TEST(test_workspace_of_a_branch),
 		TEST(test_workspace_detached_and_tag),
 		TEST(test_workspace_full),
+		TEST(test_sha256_repository),
 		TEST(test_workspace_is_made_once),
 		TEST(test_workspaces_kept_are_bounded),
 		TEST(test_workspace_of_an_unknown_commit),
