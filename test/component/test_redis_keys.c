@@ -1,0 +1,301 @@
+/* doc/redis-keys.md against a live Redis: a scenario that passes through every state of every record is played, and
+ * after each step all keys are looked at. What exists must be described, and what is described must have existed. */
+#include "test/unit/unit.h"
+
+#include <hiredis/hiredis.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "test/component/store_fixture.h"
+
+#define BODY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define KEYS_MAX 64
+#define FIELDS_MAX 32
+
+struct field_doc {
+	char name[32];
+	bool seen;
+};
+
+struct key_doc {
+	char pattern[80];
+	char type[16];
+	regex_t regex;
+	struct field_doc fields[FIELDS_MAX];
+	size_t field_count;
+	bool seen;
+};
+
+static struct key_doc docs[KEYS_MAX];
+static size_t doc_count;
+static struct redis_fixture server;
+static struct store_fixture f;
+
+/* --- the page --- */
+
+static const char *
+placeholder(const char *name)
+{
+	static const struct {
+		const char *name;
+		const char *regex;
+	} rows[] = {
+		{ "<id>", "[a-z0-9._-]+" },
+		{ "<repo>", "[a-z0-9._-]+" },
+		{ "<n>", "[0-9]+" },
+		{ "<n.k>", "[0-9]+\\.[0-9]+" },
+		{ "<delivery>", "[A-Za-z0-9-]+" },
+		{ "<sha256>", "[0-9a-f]{64}" },
+		{ "<nonce>", "[0-9a-f]{32}" },
+		{ "<notice>", "[0-9.]+" },
+		{ "<target>", ".+" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strncmp(name, rows[i].name, strlen(rows[i].name)) == 0)
+			return rows[i].regex;
+	fail_msg("doc/redis-keys.md: what is %s?", name);
+	return NULL;
+}
+
+static void
+compile(struct key_doc *doc)
+{
+	char regex[512] = "^";
+
+	for (const char *p = doc->pattern; *p != '\0'; p++)
+		if (*p == '<') {
+			strcat(regex, placeholder(p));
+			p = strchr(p, '>');
+		} else {
+			strncat(regex, p, 1);
+		}
+	strcat(regex, "$");
+	assert_int_equal(regcomp(&doc->regex, regex, REG_EXTENDED | REG_NOSUB), 0);
+}
+
+/* "### `davit:build:<n>` hash" */
+static void
+read_key(const char *line)
+{
+	struct key_doc *doc = &docs[doc_count++];
+
+	assert_true(doc_count < KEYS_MAX);
+	if (sscanf(line, "### `%79[^`]` %15s", doc->pattern, doc->type) != 2)
+		fail_msg("doc/redis-keys.md: %s", line);
+	compile(doc);
+}
+
+/* "| `ref`, `branch` | ...": the names in the first column. */
+static void
+read_fields(struct key_doc *doc, char *line)
+{
+	char *end = strchr(line + 1, '|');
+
+	assert_non_null(end);
+	*end = '\0';
+	for (char *p = strtok(line, "|`, "); p != NULL; p = strtok(NULL, "|`, ")) {
+		assert_true(doc->field_count < FIELDS_MAX);
+		snprintf(doc->fields[doc->field_count++].name, sizeof(doc->fields[0].name), "%s", p);
+	}
+}
+
+static void
+read_page(void)
+{
+	char path[512], line[1024];
+	const char *srcdir = getenv("srcdir");
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/doc/redis-keys.md", srcdir == NULL ? "." : srcdir);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "### ", 4) == 0)
+			read_key(line);
+		else if (doc_count > 0 && strncmp(line, "| `", 3) == 0 && strcmp(docs[doc_count - 1].type, "hash") == 0)
+			read_fields(&docs[doc_count - 1], line);
+		else if (strncmp(line, "## The channel", 14) == 0)
+			break;
+	fclose(file);
+}
+
+/* --- the live Redis --- */
+
+static struct key_doc *
+find_doc(const char *key)
+{
+	for (size_t i = 0; i < doc_count; i++)
+		if (regexec(&docs[i].regex, key, 0, NULL, 0) == 0)
+			return &docs[i];
+	fail_msg("the key %s is not in doc/redis-keys.md", key);
+	return NULL;
+}
+
+static void
+look_at_field(struct key_doc *doc, const char *name)
+{
+	for (size_t i = 0; i < doc->field_count; i++)
+		if (strcmp(doc->fields[i].name, name) == 0) {
+			doc->fields[i].seen = true;
+			return;
+		}
+	fail_msg("the field %s of %s is not in doc/redis-keys.md", name, doc->pattern);
+}
+
+static void
+look_at_key(redisContext *c, const char *key)
+{
+	struct key_doc *doc = find_doc(key);
+	redisReply *type = redisCommand(c, "TYPE %s", key);
+	redisReply *fields;
+
+	assert_non_null(type);
+	doc->seen = true;
+	assert_string_equal(type->str, doc->type);
+	if (strcmp(type->str, "hash") == 0) {
+		fields = redisCommand(c, "HKEYS %s", key);
+		for (size_t i = 0; i < fields->elements; i++)
+			look_at_field(doc, fields->element[i]->str);
+		freeReplyObject(fields);
+	}
+	freeReplyObject(type);
+}
+
+static void
+look(void)
+{
+	redisContext *c = redisConnectUnix(server.path);
+	redisReply *keys = redisCommand(c, "KEYS *");
+
+	assert_non_null(keys);
+	for (size_t i = 0; i < keys->elements; i++)
+		look_at_key(c, keys->element[i]->str);
+	freeReplyObject(keys);
+	redisFree(c);
+}
+
+/* --- the scenario --- */
+
+static void
+deliver(void)
+{
+	static const struct store_fanout to = { "status:app", "status", "{}" };
+	struct notice *notice;
+
+	assert_int_equal(outbox_claim(&f), ERR_NONE);
+	notice = take_notice(&f);
+	assert_int_equal(outbox_fanout(&f, notice, &to, 1), ERR_NONE);
+	notice_free(&notice);
+	look();
+	assert_int_equal(outbox_claim(&f), ERR_NONE);
+	notice = take_notice(&f);
+	assert_int_equal(outbox_drop(&f, notice), ERR_NONE);
+	notice_free(&notice);
+	look();
+}
+
+static struct job *
+claimed_job(void)
+{
+	assert_int_equal(job_claim(&f), ERR_NONE);
+	assert_non_null(f.got.job);
+	look();
+	return take_job(&f);
+}
+
+/* A build of two jobs in a repository that runs one at a time: one is held, run again later, cancelled. */
+static void
+run_build(void)
+{
+	struct build *build;
+	struct job *job;
+
+	assert_true(submit(&f, "app", "d-1", BODY) > 0);
+	look();
+	assert_int_equal(build_cancel(&f, 1), ERR_NONE);
+	assert_int_equal(build_rerun(&f, 1), ERR_NONE);
+	look();
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	look();
+	build = take_build(&f);
+	assert_int_equal(planned(&f, build->build, build->token, 2), ERR_NONE);
+	build_free(&build);
+	look();
+	job = claimed_job();
+	assert_int_equal(job_claim(&f), ERR_NONE); /* the other one is held */
+	look();
+	assert_int_equal(job_started(&f, job->id, job->token, "c1"), ERR_NONE);
+	look();
+	assert_int_equal(job_requeue(&f, job->id, job->token, 60000), ERR_NONE);
+	look();
+	job_free(&job);
+	job = claimed_job();
+	assert_int_equal(build_cancel(&f, 2), ERR_NONE);
+	assert_int_equal(job_finished(&f, job->id, job->token, JOB_CANCELLED), ERR_NONE);
+	job_free(&job);
+	look();
+}
+
+static void
+delete_repository(void)
+{
+	assert_int_equal(put_repo(&f, "gone", 0, false), ERR_NONE);
+	assert_int_equal(build_cancel(&f, submit(&f, "gone", NULL, NULL)), ERR_NONE);
+	assert_int_equal(repo_delete(&f, "gone"), ERR_NONE);
+	look();
+}
+
+static void
+test_page_and_redis_agree(void **state)
+{
+	(void)state;
+	read_page();
+	assert_true(doc_count > 20);
+	assert_int_equal(put_repo(&f, "app", 1, true), ERR_NONE);
+	run_build();
+	deliver();
+	delete_repository();
+	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
+	look();
+	for (size_t i = 0; i < doc_count; i++) {
+		if (!docs[i].seen)
+			fail_msg("doc/redis-keys.md: no key like %s was ever there", docs[i].pattern);
+		for (size_t k = 0; k < docs[i].field_count; k++)
+			if (!docs[i].fields[k].seen)
+				fail_msg("doc/redis-keys.md: %s never had a field %s", docs[i].pattern,
+				    docs[i].fields[k].name);
+		regfree(&docs[i].regex);
+	}
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	redis_fixture_start(&server, NULL);
+	store_fixture_start(&f, &server, "n1");
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	store_fixture_stop(&f);
+	redis_fixture_stop(&server);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_page_and_redis_agree, setup, teardown),
+	};
+
+	alarm(60);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
