@@ -20,7 +20,7 @@ struct log_follower {
 	struct log *log;
 	uint64_t offset;
 	bool waiting;
-	struct err failed;
+	char *failed; /* why the files cannot be read; NULL: they can */
 	log_follow_fn *fn;
 	void *arg;
 };
@@ -245,6 +245,7 @@ log_unfollow(struct log_follower **follower)
 	log->store->followers--;
 	if (--log->follower_count == 0)
 		log_tail_drop(log);
+	free(f->failed);
 	free(f);
 	log_put(log);
 }
@@ -257,12 +258,13 @@ read_behind(struct log_follower *follower)
 	size_t want = follower->log->size - follower->offset < LOG_READ_MAX
 			  ? (size_t)(follower->log->size - follower->offset)
 			  : LOG_READ_MAX;
+	struct err err;
 	size_t got;
 
-	if (!log_read(store, &follower->log->id, follower->offset, store->scratch, want, &got, &follower->failed))
-		return (struct str){ store->scratch, 0 };
-	if (got == 0)
-		follower->failed = err_make(ERR_IO, 0, "the log was cut off behind byte %" PRIu64, follower->offset);
+	if (!log_read(store, &follower->log->id, follower->offset, store->scratch, want, &got, &err))
+		follower->failed = xstrdup(err.text);
+	else if (got == 0)
+		follower->failed = xasprintf("the log was cut off behind byte %" PRIu64, follower->offset);
 	return (struct str){ store->scratch, got };
 }
 
@@ -276,7 +278,7 @@ log_follow_read(struct log_follower *follower, struct log_block **block)
 	if (shared != NULL)
 		text = (struct str){ shared->bytes + (follower->offset - shared->offset),
 			(size_t)(shared->offset + shared->len - follower->offset) };
-	else if (follower->offset < log->size && follower->failed.code == ERR_NONE)
+	else if (follower->offset < log->size && follower->failed == NULL)
 		text = read_behind(follower);
 	if (block != NULL)
 		*block = shared;
@@ -297,14 +299,13 @@ log_follow_offset(const struct log_follower *follower)
 bool
 log_follow_is_ended(const struct log_follower *follower)
 {
-	return follower->failed.code != ERR_NONE ||
-	       (follower->log->finished && follower->offset >= follower->log->size);
+	return follower->failed != NULL || (follower->log->finished && follower->offset >= follower->log->size);
 }
 
 const char *
 log_follow_error(const struct log_follower *follower)
 {
-	return follower->failed.code == ERR_NONE ? NULL : follower->failed.text;
+	return follower->failed;
 }
 
 unsigned

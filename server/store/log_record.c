@@ -25,18 +25,55 @@ static const uint32_t crc_table[16] = {
 	0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75, //
 };
 
-uint32_t
-log_crc(uint32_t crc, const void *p, size_t len)
+static uint32_t
+crc_by_table(uint32_t crc, const unsigned char *p, size_t len)
 {
-	const unsigned char *byte = p;
-
-	crc = ~crc;
 	for (size_t i = 0; i < len; i++) {
-		crc ^= byte[i];
+		crc ^= p[i];
 		crc = crc >> 4 ^ crc_table[crc & 15];
 		crc = crc >> 4 ^ crc_table[crc & 15];
 	}
-	return ~crc;
+	return crc;
+}
+
+#ifdef __x86_64__
+/* The processor's own instruction: thirty times faster, and a job's output passes here byte by byte. */
+__attribute__((target("sse4.2"))) static uint32_t
+crc_by_processor(uint32_t crc, const unsigned char *p, size_t len)
+{
+	uint64_t wide = crc;
+	uint64_t word;
+
+	for (; len >= sizeof(word); p += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, p, sizeof(word));
+		wide = __builtin_ia32_crc32di(wide, word);
+	}
+	return crc_by_table((uint32_t)wide, p, len);
+}
+
+static bool
+processor_has_crc(void)
+{
+	return __builtin_cpu_supports("sse4.2");
+}
+#else
+static uint32_t
+crc_by_processor(uint32_t crc, const unsigned char *p, size_t len)
+{
+	return crc_by_table(crc, p, len);
+}
+
+static bool
+processor_has_crc(void)
+{
+	return false;
+}
+#endif
+
+uint32_t
+log_crc(uint32_t crc, const void *p, size_t len)
+{
+	return ~(processor_has_crc() ? crc_by_processor(~crc, p, len) : crc_by_table(~crc, p, len));
 }
 
 static void

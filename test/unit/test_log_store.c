@@ -152,10 +152,16 @@ file_path(const struct probe *p, const char *ending)
 static void
 test_crc(void **state)
 {
+	unsigned char text[32]; /* RFC 3720, B.4: 32 bytes of incrementing values */
+
 	(void)state;
 	assert_int_equal(log_crc(0, "123456789", 9), 0xe3069283); /* the check value of CRC-32C */
 	assert_int_equal(log_crc(log_crc(0, "1234", 4), "56789", 5), 0xe3069283);
 	assert_int_equal(log_crc(0, "", 0), 0);
+	for (unsigned i = 0; i < sizeof(text); i++)
+		text[i] = (unsigned char)i;
+	for (size_t cut = 0; cut <= sizeof(text); cut++) /* words and single bytes */
+		assert_int_equal(log_crc(log_crc(0, text, cut), text + cut, sizeof(text) - cut), 0x46dd794e);
 }
 
 static void
