@@ -257,6 +257,12 @@ git_run_error(const struct child_result *result, const struct err *err, const ch
 
 /* --- operations --- */
 
+bool
+git_is_given(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
 struct git_op *
 git_op_new(struct git *git, enum op_kind kind, void *arg)
 {

@@ -43,13 +43,14 @@ void git_free(struct git **git);
 /* Accepts NULL inside. What others wait for too goes on for them. */
 void git_cancel(struct git_op **op);
 
+/* Strings that may be missing are NULL or "" then. */
 struct git_source {
 	const char *repo; /* the repository's id, as in store/records.h */
 	const char *url;
-	const char *fetch_url; /* where the commit lies if not at url (a fork); NULL: at url */
-	const char *ref;       /* full name; asked for when the server does not give commits by id. May be NULL */
-	const char *user;      /* NULL or "": none ("git" is used with a token) */
-	const char *token;     /* password or token, sent to url's host alone; NULL or "": none */
+	const char *fetch_url; /* where the commit lies if not at url (a fork); may be missing: at url */
+	const char *ref;       /* full name; asked for when the server does not give commits by id; may be missing */
+	const char *user;      /* may be missing ("git" is used with a token) */
+	const char *token;     /* password or token, sent to url's host alone; may be missing */
 };
 
 /* err: ERR_NOT_FOUND (no such repository or commit), ERR_AUTH, ERR_INPUT (a bad name or URL), ERR_TIMEOUT,
@@ -72,8 +73,10 @@ struct git_op *git_read(
 struct git_checkout {
 	const char *repo;
 	const char *commit;
-	const char *ref;    /* refs/heads/x: x is checked out; otherwise HEAD is detached, and refs/tags/x exists */
-	const char *origin; /* URL of the remote "origin" in the workspace; a user or password in it is left out */
+	const char *ref; /* refs/heads/x: x is checked out; otherwise HEAD is detached, and refs/tags/x exists; may be
+			    missing */
+	const char *origin; /* URL of the remote "origin" in the workspace; a user or password in it is left out; may be
+			       missing */
 	bool full;          /* with all history; else the commit alone (a shallow clone) */
 };
 

@@ -109,14 +109,14 @@ add_credentials(struct env_list *list, const char *origin, const char *user, con
 
 	add_setting(list, SETTINGS, key, helper);
 	free(key);
-	add(list, "DAVIT_GIT_USER", user == NULL || user[0] == '\0' ? "git" : user);
+	add(list, "DAVIT_GIT_USER", git_is_given(user) ? user : "git");
 	add(list, "DAVIT_GIT_PASSWORD", token);
 }
 
 char **
 git_env_new(const struct git_conf *conf, const char *origin, const char *user, const char *token)
 {
-	bool has_token = origin != NULL && token != NULL && token[0] != '\0';
+	bool has_token = origin != NULL && git_is_given(token);
 	struct env_list list = { .vars = xcalloc(ENV_MAX, sizeof(char *)) };
 
 	for (unsigned i = 0; i < INHERITED; i++)

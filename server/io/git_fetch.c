@@ -475,13 +475,13 @@ source_check(const struct git *git, const struct git_source *source, const char 
 {
 	if (!git_commit_is_valid(commit))
 		return err_set(err, ERR_INPUT, 0, "a commit is fetched by its full id of 40 or 64 hex digits");
-	if (source->ref != NULL && !git_ref_is_valid(source->ref))
+	if (git_is_given(source->ref) && !git_ref_is_valid(source->ref))
 		return err_set(err, ERR_INPUT, 0, "the ref's name is not one that git takes");
 	if (source->token != NULL && strpbrk(source->token, "\r\n") != NULL)
 		return err_set(err, ERR_INPUT, 0, "the repository's token has a line break");
 	if (source->user != NULL && strpbrk(source->user, "\r\n") != NULL)
 		return err_set(err, ERR_INPUT, 0, "the repository's user has a line break");
-	if (source->fetch_url != NULL && !git_url_check(source->fetch_url, git->conf.allow_local, err))
+	if (git_is_given(source->fetch_url) && !git_url_check(source->fetch_url, git->conf.allow_local, err))
 		return false;
 	return git_url_check(source->url, git->conf.allow_local, err);
 }
@@ -496,9 +496,9 @@ fetch_new(struct git_mirror *mirror, const struct git_source *source, const char
 		.git = git,
 		.mirror = mirror,
 		.commit = xstrdup(commit),
-		.url = xstrdup(source->fetch_url != NULL ? source->fetch_url : source->url),
+		.url = xstrdup(git_is_given(source->fetch_url) ? source->fetch_url : source->url),
 		.ref_url = xstrdup(source->url),
-		.ref = xstrdup_null(source->ref),
+		.ref = git_is_given(source->ref) ? xstrdup(source->ref) : NULL,
 		.user = xstrdup_null(source->user),
 		.token = xstrdup_null(source->token),
 		.timer = timer_new(git->loop, on_timeout, f),

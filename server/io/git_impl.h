@@ -81,6 +81,9 @@ struct git_op {
 	void *arg;
 };
 
+/* Neither NULL nor "". */
+bool git_is_given(const char *text);
+
 struct git_op *git_op_new(struct git *git, enum op_kind kind, void *arg);
 void git_op_free(struct git_op *op);
 /* One that ends with err by the loop, having done nothing. */

@@ -592,9 +592,9 @@ checkout_check(const struct git_mirror *mirror, const struct git_checkout *check
 		return err_set(err, ERR_INPUT, 0, "not a repository's id");
 	if (!git_commit_is_valid(checkout->commit))
 		return err_set(err, ERR_INPUT, 0, "a commit is named by its full id of 40 or 64 hex digits");
-	if (checkout->ref != NULL && !git_ref_is_valid(checkout->ref))
+	if (git_is_given(checkout->ref) && !git_ref_is_valid(checkout->ref))
 		return err_set(err, ERR_INPUT, 0, "the ref's name is not one that git takes");
-	return checkout->origin == NULL || git_url_check(checkout->origin, true, err);
+	return !git_is_given(checkout->origin) || git_url_check(checkout->origin, true, err);
 }
 
 static struct git_workspace *

@@ -328,6 +328,8 @@ test_fetch_errors(void **state)
 	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
 	from.ref = NULL;
 	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
+	from.ref = from.fetch_url = from.token = "";
+	assert_int_equal(fetch_from(p, &from), ERR_NOT_FOUND);
 	from.url = "http://127.0.0.1:1/x";
 	assert_int_equal(fetch_from(p, &from), ERR_UNAVAILABLE);
 }
