@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proto/buf.h"
@@ -208,9 +209,11 @@ static void
 on_exit_of_child(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_server *s = arg;
+	siginfo_t info;
 
 	(void)fd;
 	(void)what;
+	waitid(P_PIDFD, (id_t)s->pidfd, &info, WEXITED | WNOHANG); /* one that was taken over is not ours to reap */
 	unwatch(s);
 	if (s->state == SERVER_STOP) {
 		server_step(s, SERVER_GONE);

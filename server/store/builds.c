@@ -286,9 +286,7 @@ store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void 
 	struct args args = { 0 };
 
 	op->fn.number = fn;
-	random_hex(op->nonce, (NONCE_HEX_SIZE - 1) / 2);
 	args_int(&args, build);
-	args_text(&args, op->nonce);
 	args_int(&args, store->conf.max_planning);
 	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
 	return op;

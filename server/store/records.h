@@ -58,7 +58,7 @@ struct job {
 	char *image;
 	char *spec;        /* JSON, see job_spec_from_json */
 	int64_t priority;  /* 0 (first) .. 7 */
-	char *waits_for;   /* of a queued job, in words */
+	char *waits_for;   /* of a queued job, in words; made when it is read */
 	char *node;        /* that claimed it */
 	char *engine;      /* that runs it */
 	char *container;   /* "" before job_started */

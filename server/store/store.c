@@ -37,9 +37,9 @@ on_redis_state(void *arg, bool up, const struct err *err)
 
 	cache_drop(store, NULL);
 	if (up)
-		log_info("redis: connected");
+		log_info("Redis is connected");
 	else
-		log_warn("redis: %s", err->text);
+		log_warn("%s", err->text);
 	store_wake(store, up ? "up" : "down");
 }
 

@@ -147,7 +147,8 @@ struct store_op *store_build_get(struct store *store, int64_t build, store_build
  * is no error. ERR_NOT_FOUND; ERR_CONFLICT when it has ended otherwise. */
 struct store_op *store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg);
 struct store_op *store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg);
-/* A new build of the same change. ERR_NOT_FOUND; ERR_CONFLICT while it is not finished; ERR_LIMIT as STORE_FULL. */
+/* A new build of the same change; asked again while that one is not finished, it is the same one. ERR_NOT_FOUND;
+ * ERR_CONFLICT while the old one is not finished; ERR_LIMIT as STORE_FULL. */
 typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
 struct store_op *store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg);
 

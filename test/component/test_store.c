@@ -614,6 +614,42 @@ test_lost_claim_is_answered_again(void **state)
 }
 
 static void
+test_lost_claim_of_a_build_is_answered_again(void **state)
+{
+	struct store_op *op;
+
+	(void)state;
+	submit(&f, "app", NULL, NULL);
+	submit(&f, "app", NULL, NULL);
+	op = store_plan_claim(f.store, NULL, NULL);
+	store_cancel(&op);
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	assert_int_equal(f.got.build->build, 1);
+	assert_int_equal(f.got.build->attempt, 1);
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	assert_int_equal(f.got.build->build, 2);
+}
+
+/* What Redis did not answer in time is asked again with the same nonce. */
+static void
+test_claim_of_a_frozen_redis_is_answered_again(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	queued_build(&f, "app", 1);
+	kill(server.pid, SIGSTOP);
+	f.words[0] = '\0';
+	assert_int_equal(job_claim(&f), ERR_TIMEOUT);
+	kill(server.pid, SIGCONT);
+	await_word(&f, "up");
+	job = claim("1.1");
+	assert_int_equal(job_finished(&f, "1.1", job->token, JOB_PASSED), ERR_NONE);
+	assert_int_equal(redis_fixture_int(&server, "HGET davit:repo:app running"), 0);
+	job_free(&job);
+}
+
+static void
 test_ids_that_are_none_are_not_found(void **state)
 {
 	static const char *const bad[] = { "", "1", "1.", ".1", "1.0", "01.1", "1.1.1", "x.1", "1.1 ", "99.1" };
@@ -884,6 +920,8 @@ test_rerun_builds_the_same_change(void **state)
 	assert_int_equal(build_cancel(&f, n), ERR_NONE);
 	assert_int_equal(build_rerun(&f, n), ERR_NONE);
 	assert_true(f.got.number == n + 1);
+	assert_int_equal(build_rerun(&f, n), ERR_NONE);
+	assert_true(f.got.number == n + 1);
 	assert_int_equal(plan_claim(&f), ERR_NONE);
 	build = take_build(&f);
 	assert_true(build->build == n + 1);
@@ -894,8 +932,11 @@ test_rerun_builds_the_same_change(void **state)
 	assert_int_equal(plan_failed(&f, build->build, build->token, BUILD_FAILED), ERR_NONE);
 	build_free(&build);
 
+	assert_int_equal(build_rerun(&f, n), ERR_NONE); /* that one has ended: another one */
+	assert_true(f.got.number == n + 2);
+	assert_int_equal(build_cancel(&f, n + 2), ERR_NONE);
 	assert_int_equal(prune(&f, 1), ERR_NONE); /* the change stays as long as a build of it */
-	assert_int_equal(f.got.count, 1);
+	assert_int_equal(f.got.count, 2);
 	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:change:1"), 1);
 	assert_int_equal(prune(&f, 0), ERR_NONE);
 	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:change:1"), 0);
@@ -1382,6 +1423,8 @@ main(void)
 		TEST(test_expired_lease_is_given_to_one_caller),
 		TEST(test_renew_tells_what_is_lost_and_what_is_to_end),
 		TEST(test_lost_claim_is_answered_again),
+		TEST(test_lost_claim_of_a_build_is_answered_again),
+		TEST(test_claim_of_a_frozen_redis_is_answered_again),
 		TEST(test_ids_that_are_none_are_not_found),
 		TEST(test_two_repositories_share_the_slots),
 		TEST(test_newcomer_does_not_wait_behind_a_long_queue),
