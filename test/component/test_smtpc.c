@@ -3,97 +3,12 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "server/core/loop.h"
 #include "server/io/smtpc.h"
-#include "test/component/peer.h"
-#include "test/component/tls_peer.h"
+#include "test/component/smtp_peer.h"
 
 static struct tls_files files;
-
-/* What a mail server says, line by line of a dialogue: after each text it hears one command, after 354 a message.
- * TLS and CLOSE are deeds instead of words; after the last text it listens until the client goes. */
-#define TLS "<TLS>"
-#define CLOSE "<CLOSE>"
-
-struct script {
-	const char *const *says;
-	SSL *ssl;
-	int fd;
-	char heard[16384]; /* all that the client sent; read it after peer_stop() */
-	size_t len;
-};
-
-static bool
-hear_byte(struct script *s)
-{
-	char *at = s->heard + s->len;
-
-	if (s->len == sizeof(s->heard) - 1 || (s->ssl != NULL ? SSL_read(s->ssl, at, 1) : (int)read(s->fd, at, 1)) != 1)
-		return false;
-	s->len++;
-	return true;
-}
-
-static bool
-hear_until(struct script *s, const char *end)
-{
-	size_t start = s->len, len = strlen(end);
-
-	while (hear_byte(s)) {
-		if (s->len - start >= len && memcmp(s->heard + s->len - len, end, len) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-hang_up(struct script *s)
-{
-	if (s->ssl != NULL)
-		tls_close(s->ssl, true);
-	else
-		close(s->fd);
-}
-
-/* False: the client is gone. */
-static bool
-do_turn(struct script *s, const char *say, const char *next)
-{
-	if (strcmp(say, TLS) == 0) {
-		s->ssl = tls_accept(&files, s->fd, false);
-		if (s->ssl == NULL)
-			return false;
-		strcpy(s->heard + s->len, "<TLS>");
-		s->len += 5;
-		if (strncmp(next, "220", 3) == 0) /* from the start: we greet */
-			return true;
-	} else if (s->ssl != NULL ? !tls_puts(s->ssl, say) : !peer_puts(s->fd, say)) {
-		return false;
-	}
-	if (strcmp(next, TLS) == 0 || strcmp(next, CLOSE) == 0)
-		return true;
-	return hear_until(s, strncmp(say, "354", 3) == 0 ? "\r\n.\r\n" : "\r\n");
-}
-
-static void
-serve(struct peer *p)
-{
-	struct script *s = p->arg;
-
-	s->fd = peer_accept(p);
-	for (size_t i = 0; s->says[i] != NULL && strcmp(s->says[i], CLOSE) != 0; i++) {
-		if (!do_turn(s, s->says[i], s->says[i + 1] != NULL ? s->says[i + 1] : "")) {
-			if (s->ssl != NULL || strcmp(s->says[i], TLS) != 0)
-				hang_up(s);
-			return;
-		}
-		if (s->says[i + 1] == NULL)
-			hear_until(s, "\xff");
-	}
-	hang_up(s);
-}
 
 /* A client and what became of its mail. */
 struct sender {
@@ -165,14 +80,15 @@ start(struct sender *s, const char *const *to, size_t to_count)
 
 /* One mail to one recipient through a scripted server; the only result. */
 static const struct smtp_result *
-send_to(struct sender *s, struct script *script, const char *const *says)
+send_to(struct sender *s, struct smtp_script *script, const char *const *says)
 {
 	static const char *const ada[] = { "ada@example.com" };
 	struct peer peer;
 
 	memset(script, 0, sizeof(*script));
 	script->says = says;
-	peer_start(&peer, PEER_TCP, serve, script);
+	script->files = &files;
+	peer_start(&peer, PEER_TCP, smtp_peer_serve, script);
 	s->conf.port = peer.port;
 	smtpc_free(&s->smtpc);
 	s->calls = 0;
@@ -195,7 +111,7 @@ test_sends_in_clear(void **state)
 	static const char *const says[] = { "220-hello\r\n220 there\r\n", "250-mx\r\n250 HELP\r\n", "250 ok\r\n",
 		"250 ok\r\n", "354 go\r\n", "250 taken\r\n", "221 bye\r\n", NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 
 	(void)state;
 	sender_init(&s);
@@ -207,11 +123,11 @@ test_sends_in_clear(void **state)
 static void
 test_starttls_then_login(void **state)
 {
-	static const char *const says[] = { "220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n", TLS,
+	static const char *const says[] = { "220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n", SMTP_TLS,
 		"250-mx\r\n250 AUTH PLAIN\r\n", "235 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 taken\r\n",
 		"221 bye\r\n", NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 
 	(void)state;
 	sender_init(&s);
@@ -227,11 +143,11 @@ test_starttls_then_login(void **state)
 static void
 test_tls_from_the_start(void **state)
 {
-	static const char *const says[] = { TLS, "220 mx\r\n", "250-mx\r\n250 AUTH LOGIN\r\n", "334 dXNlcg==\r\n",
-		"334 cGFzcw==\r\n", "235 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 taken\r\n", CLOSE,
+	static const char *const says[] = { SMTP_TLS, "220 mx\r\n", "250-mx\r\n250 AUTH LOGIN\r\n", "334 dXNlcg==\r\n",
+		"334 cGFzcw==\r\n", "235 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 taken\r\n", SMTP_CLOSE,
 		NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 
 	(void)state;
 	sender_init(&s);
@@ -246,10 +162,11 @@ test_tls_from_the_start(void **state)
 static void
 test_wrong_certificate_gets_nothing(void **state)
 {
-	static const char *const upgrade[] = { "220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n", TLS, NULL };
-	static const char *const implicit[] = { TLS, "220 mx\r\n", NULL };
+	static const char *const upgrade[] = { "220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n", "220 go\r\n", SMTP_TLS,
+		NULL };
+	static const char *const implicit[] = { SMTP_TLS, "220 mx\r\n", NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 	const struct smtp_result *result;
 
 	(void)state;
@@ -269,10 +186,10 @@ static void
 test_clear_text_injected_behind_starttls(void **state)
 {
 	static const char *const with_reply[] = { "220 mx\r\n", "250-mx\r\n250 STARTTLS\r\n",
-		"220 go\r\n250-mx\r\n250 AUTH PLAIN\r\n", TLS, NULL };
+		"220 go\r\n250-mx\r\n250 AUTH PLAIN\r\n", SMTP_TLS, NULL };
 	static const char *const eager[] = { "220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n", NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 	const struct smtp_result *result;
 
 	(void)state;
@@ -295,7 +212,7 @@ test_lost_at_each_step(void **state)
 {
 	static const char *const good[] = { "220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n" };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 
 	(void)state;
 	for (size_t silent = 0; silent < 2; silent++) {
@@ -304,7 +221,7 @@ test_lost_at_each_step(void **state)
 			const struct smtp_result *result;
 
 			memcpy(says, good, step * sizeof(*says));
-			says[step] = silent ? "250-" : CLOSE;
+			says[step] = silent ? "250-" : SMTP_CLOSE;
 			sender_init(&s);
 			s.timeout_ms = silent ? 60 : 20000;
 			result = send_to(&s, &script, says);
@@ -321,7 +238,7 @@ test_garbage_and_floods(void **state)
 	static char flood[1024 * 1024];
 	const char *const says[][2] = { { "HTTP/1.1 400 Bad Request\r\n\r\n", NULL }, { flood, NULL } };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 	const struct smtp_result *result;
 
 	(void)state;
@@ -341,7 +258,7 @@ test_server_that_never_says_goodbye(void **state)
 	static const char *const says[] = { "220 mx\r\n", "250 mx\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n",
 		"250 taken\r\n", NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 	int64_t began = loop_mono_ms();
 
 	(void)state;
@@ -355,9 +272,9 @@ static void
 test_server_that_is_not_there(void **state)
 {
 	static const char *const ada[] = { "ada@example.com" };
-	static const char *const says[] = { CLOSE, NULL };
+	static const char *const says[] = { SMTP_CLOSE, NULL };
 	struct sender s;
-	struct script script;
+	struct smtp_script script;
 
 	(void)state;
 	sender_init(&s);
@@ -428,20 +345,20 @@ static void
 test_cancelled_ops_do_not_call(void **state)
 {
 	static const char *const silent[] = { "220-", NULL };
-	static const char *const rude[] = { "421 no\r\n", CLOSE, NULL };
+	static const char *const rude[] = { "421 no\r\n", SMTP_CLOSE, NULL };
 	static const char *const ada[] = { "ada@example.com" };
 	static const char *const bad[] = { "" };
 	const struct smtpc_message mail = { "davit@example.com", ada, 1, STR("x"), 20000 };
 	const struct smtpc_message bad_mail = { "davit@example.com", bad, 1, STR("x"), 20000 };
-	struct script scripts[2] = { { .says = silent }, { .says = rude } };
+	struct smtp_script scripts[2] = { { .says = silent }, { .says = rude } };
 	struct peer peers[2];
 	struct pair pair = { .calls = 0 };
 	struct err err;
 
 	(void)state;
 	sender_init(&pair.quick);
-	peer_start(&peers[0], PEER_TCP, serve, &scripts[0]);
-	peer_start(&peers[1], PEER_TCP, serve, &scripts[1]);
+	peer_start(&peers[0], PEER_TCP, smtp_peer_serve, &scripts[0]);
+	peer_start(&peers[1], PEER_TCP, smtp_peer_serve, &scripts[1]);
 	pair.quick.conf.port = peers[0].port;
 	pair.smtpc = smtpc_new(pair.quick.loop, &pair.quick.conf, &err);
 	pair.quick.conf.port = peers[1].port;
