@@ -125,7 +125,7 @@ def test_killed_redis_comes_back(davit, repo):
     commit = repo.push({"daocloud.yml": PASSING})
     since = len(davit.log.lines)
     os.kill(davit.redis_pid(), signal.SIGKILL)
-    davit.log.wait(r"redis: connected$", since=since)
+    davit.log.wait(r"Redis is connected$", since=since)
     answer = forge.deliver(davit, forge.push_payload(commit))
     assert answer.status == 202
     assert davit.wait_build(answer.json["build"])["state"] == "passed"
