@@ -139,7 +139,8 @@ box_fail(struct box *b, struct err err)
 {
 	if (b->err.code == ERR_NONE)
 		b->err = err;
-	box_step(b, b->state < BOX_REMOVE ? BOX_REMOVE : BOX_DONE);
+	if (b->state != BOX_CREATE || b->op == NULL) /* what the engine is making has to be waited for to be removed */
+		box_step(b, b->state < BOX_REMOVE ? BOX_REMOVE : BOX_DONE);
 }
 
 static void
@@ -148,12 +149,12 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	struct box *b = arg;
 
 	b->op = NULL;
-	if (err != NULL) {
-		box_fail(b, *err);
+	if (err == NULL && b->state == BOX_CREATE)
+		memcpy(b->id, result->id, sizeof(b->id));
+	if (err != NULL || (b->state == BOX_CREATE && b->err.code != ERR_NONE)) {
+		box_fail(b, err != NULL ? *err : b->err);
 		return;
 	}
-	if (b->state == BOX_CREATE)
-		memcpy(b->id, result->id, sizeof(b->id));
 	b->result.is_removed = b->state == BOX_REMOVE;
 	box_advance(b);
 }

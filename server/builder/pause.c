@@ -94,7 +94,9 @@ pause_fail(struct pause *p, struct err err)
 {
 	if (p->err.code == ERR_NONE)
 		p->err = err;
-	pause_step(p, p->state < PAUSE_REMOVE ? PAUSE_REMOVE : PAUSE_DONE);
+	if (p->state != PAUSE_CREATE ||
+	    p->op == NULL) /* what the engine is making has to be waited for to be removed */
+		pause_step(p, p->state < PAUSE_REMOVE ? PAUSE_REMOVE : PAUSE_DONE);
 }
 
 static void
@@ -103,12 +105,12 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	struct pause *p = arg;
 
 	p->op = NULL;
-	if (err != NULL) {
-		pause_fail(p, err_prefix(*err, "network holder"));
+	if (err == NULL && p->state == PAUSE_CREATE)
+		memcpy(p->id, result->id, sizeof(p->id));
+	if (err != NULL || (p->state == PAUSE_CREATE && p->err.code != ERR_NONE)) {
+		pause_fail(p, err != NULL ? err_prefix(*err, "network holder") : p->err);
 		return;
 	}
-	if (p->state == PAUSE_CREATE)
-		memcpy(p->id, result->id, sizeof(p->id));
 	pause_step(p, states[p->state].next);
 }
 

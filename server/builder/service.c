@@ -103,6 +103,8 @@ service_fail(struct service *s, struct err err)
 
 	if (s->err.code == ERR_NONE)
 		s->err = err_prefix(err, "service %s", s->start.spec->name);
+	if (s->state == SERVICE_CREATE && s->op != NULL)
+		return; /* what the engine is making has to be waited for to be removed */
 	if (has_words)
 		service_step(s, SERVICE_WORDS);
 	else
@@ -115,12 +117,12 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	struct service *s = arg;
 
 	s->op = NULL;
-	if (err != NULL) {
-		service_fail(s, *err);
+	if (err == NULL && s->state == SERVICE_CREATE)
+		memcpy(s->id, result->id, sizeof(s->id));
+	if (err != NULL || (s->state == SERVICE_CREATE && s->err.code != ERR_NONE)) {
+		service_fail(s, err != NULL ? *err : s->err);
 		return;
 	}
-	if (s->state == SERVICE_CREATE)
-		memcpy(s->id, result->id, sizeof(s->id));
 	service_step(s, states[s->state].next);
 }
 

@@ -1,11 +1,13 @@
 #include "test/component/builder_bench.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/mem.h"
+#include "server/io/httpc.h"
 #include "test/unit/unit.h"
 
 enum { WATCHDOG_MS = 120000, OUTPUT_MAX = 64 << 20 };
@@ -48,7 +50,7 @@ on_slot(void *arg)
 }
 
 void
-bench_open(struct bench *b, const char *url, const struct builder_conf *conf)
+bench_prepare(struct bench *b, const char *url, const struct builder_conf *conf)
 {
 	static unsigned serial;
 
@@ -67,9 +69,21 @@ bench_open(struct bench *b, const char *url, const struct builder_conf *conf)
 		b->conf.limits.log_bytes = 32 << 20;
 	b->loop = loop_new();
 	b->watchdog = timer_new(b->loop, on_watchdog, b);
-	b->builder = builder_new(b->loop, &b->conf, on_slot, b);
 	b->docker = docker_new(b->loop, url, NULL, NULL);
 	assert_non_null(b->docker);
+}
+
+void
+bench_begin(struct bench *b)
+{
+	b->builder = builder_new(b->loop, &b->conf, on_slot, b);
+}
+
+void
+bench_open(struct bench *b, const char *url, const struct builder_conf *conf)
+{
+	bench_prepare(b, url, conf);
+	bench_begin(b);
 }
 
 void
@@ -92,6 +106,18 @@ on_look(void *arg)
 }
 
 void
+bench_turns(struct bench *b, unsigned count)
+{
+	struct timer *tick = timer_new(b->loop, on_look, b);
+
+	while (count-- > 0) {
+		timer_start(tick, 2);
+		event_base_loop(loop_base(b->loop), EVLOOP_ONCE);
+	}
+	timer_free(&tick);
+}
+
+void
 bench_wait_warm(struct bench *b, unsigned count)
 {
 	struct builder_engine_status status;
@@ -110,7 +136,9 @@ bench_wait_warm(struct bench *b, unsigned count)
 
 struct look {
 	struct bench *bench;
+	const char *role; /* NULL: any */
 	unsigned count;
+	struct buf *text;
 	bool is_done;
 };
 
@@ -121,11 +149,34 @@ on_listed(void *arg, const union docker_result *result, const struct err *err)
 
 	if (err != NULL)
 		fail_msg("%s", err->text);
-	for (size_t i = 0; i < result->list.count; i++)
-		fprintf(stderr, "there is %s\n", result->list.items[i].name);
-	look->count += (unsigned)result->list.count;
+	for (size_t i = 0; i < result->list.count; i++) {
+		const char *role = docker_item_label(&result->list.items[i], "davit.role");
+
+		if (look->role == NULL || (role != NULL && strcmp(role, look->role) == 0))
+			look->count++;
+	}
 	look->is_done = true;
 	loop_stop(look->bench->loop);
+}
+
+static void
+count_containers(struct bench *b, struct look *look)
+{
+	char *filter = docker_label_filter("davit.node", b->node);
+
+	docker_list_containers(b->docker, filter, on_listed, look);
+	bench_until(b, &look->is_done);
+	look->is_done = false;
+	free(filter);
+}
+
+unsigned
+bench_job_containers(struct bench *b)
+{
+	struct look look = { .bench = b, .role = "job" };
+
+	count_containers(b, &look);
+	return look.count;
 }
 
 unsigned
@@ -134,13 +185,83 @@ bench_leftovers(struct bench *b)
 	struct look look = { .bench = b };
 	char *filter = docker_label_filter("davit.node", b->node);
 
-	docker_list_containers(b->docker, filter, on_listed, &look);
-	bench_until(b, &look.is_done);
-	look.is_done = false;
+	count_containers(b, &look);
 	docker_list_networks(b->docker, filter, on_listed, &look);
 	bench_until(b, &look.is_done);
 	free(filter);
 	return look.count;
+}
+
+static void
+on_text(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct look *look = arg;
+
+	if (err != NULL || reply->status != 200)
+		fail_msg("%s", err != NULL ? err->text : reply->body.p);
+	buf_addstr(look->text, reply->body);
+	look->is_done = true;
+	loop_stop(look->bench->loop);
+}
+
+char *
+bench_inspect(struct bench *b, const char *container)
+{
+	static const struct httpc_handler handler = { .on_done = on_text };
+	struct httpc *httpc = httpc_new(b->loop, b->engine.url, NULL, NULL);
+	struct buf text;
+	struct look look = { .bench = b, .text = &text };
+	char path[300];
+	char *ret;
+
+	buf_init(&text, 1 << 20);
+	snprintf(path, sizeof(path), "/containers/%s/json", container);
+	httpc_request(
+	    httpc, &(struct httpc_request){ .method = "GET", .path = path, .total_ms = 10000 }, &handler, &look);
+	bench_until(b, &look.is_done);
+	httpc_free(&httpc);
+	ret = buf_take(&text, NULL);
+	buf_fini(&text);
+	return ret;
+}
+
+static void
+on_made(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct look *look = arg;
+
+	(void)result;
+	if (err != NULL)
+		fail_msg("%s", err->text);
+	look->is_done = true;
+	loop_stop(look->bench->loop);
+}
+
+void
+bench_leave_behind(struct bench *b)
+{
+	const struct docker_label label = { "davit.node", b->node };
+	const char *const command[] = { "/bin/sleep", "1000", NULL };
+	char network[80], name[80];
+	struct docker_container_spec spec = { .role = DOCKER_JOB,
+		.image = BENCH_IMAGE,
+		.command = command,
+		.network = network,
+		.labels = &label,
+		.label_count = 1,
+		.limits = { .memory = 64 << 20, .pids = 10 } };
+	struct look look = { .bench = b };
+
+	snprintf(network, sizeof(network), "davit-%s-net-1", b->node);
+	snprintf(name, sizeof(name), "davit-%s-7.1-1", b->node);
+	docker_network_create(b->docker, network, &label, 1, on_made, &look);
+	bench_until(b, &look.is_done);
+	look.is_done = false;
+	docker_create(b->docker, name, &spec, on_made, &look);
+	bench_until(b, &look.is_done);
+	look.is_done = false;
+	docker_start(b->docker, name, on_made, &look);
+	bench_until(b, &look.is_done);
 }
 
 static void
@@ -194,6 +315,7 @@ on_notice(void *arg, const char *text)
 	struct bench_job *j = arg;
 
 	buf_addf(&j->notices, "%s\n", text);
+	stop_loop(j);
 }
 
 static void
@@ -223,6 +345,8 @@ on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
 	if (j->output_us == 0)
 		j->output_us = now_us();
 	assert_true(buf_addstr(b, text));
+	if (j->awaited != NULL)
+		stop_loop(j);
 	if (j->cancel_on != NULL && strstr(b->data, j->cancel_on) != NULL)
 		builder_cancel(j->run, "cancelled by the test");
 }
@@ -251,9 +375,10 @@ on_done(void *arg, const struct builder_result *result)
 	stop_loop(j);
 }
 
-static void
-segment(struct job_spec *spec, const char *name, const char *const *commands)
+void
+bench_job_segment(struct bench_job *j, const char *name, const char *const *commands)
 {
+	struct job_spec *spec = &j->spec;
 	struct segment_spec *s;
 
 	spec->segments = xrealloc(spec->segments, (spec->segment_count + 1) * sizeof(*spec->segments));
@@ -274,7 +399,7 @@ bench_job_init(struct bench_job *j, struct bench *b, const char *image, const ch
 	snprintf(j->id, sizeof(j->id), "7.%u", ++b->count);
 	snprintf(j->nonce, sizeof(j->nonce), "0123456789abcdef0123456789%06x", b->count);
 	j->spec = (struct job_spec){ .name = xstrdup("test"), .image = xstrdup(image), .timeout_s = 60 };
-	segment(&j->spec, "script", commands);
+	bench_job_segment(j, "script", commands);
 	j->job = (struct builder_job){ .id = j->id, .attempt = 1, .nonce = j->nonce, .spec = &j->spec, .env = &j->env };
 	buf_init(&j->out, OUTPUT_MAX);
 	buf_init(&j->err, OUTPUT_MAX);
@@ -321,6 +446,31 @@ void
 bench_job_wait_started(struct bench_job *j)
 {
 	bench_until(j->bench, &j->is_started);
+}
+
+static void
+wait_for_text(struct bench_job *j, const struct buf *b, const char *text)
+{
+	j->awaited = text;
+	timer_start(j->bench->watchdog, WATCHDOG_MS);
+	while (strstr(b->data, text) == NULL && !j->is_done)
+		loop_run(j->bench->loop);
+	timer_stop(j->bench->watchdog);
+	j->awaited = NULL;
+	if (j->is_done)
+		fail_msg("it ended before \"%s\": %s", text, j->result.reason);
+}
+
+void
+bench_job_wait_output(struct bench_job *j, const char *text)
+{
+	wait_for_text(j, &j->out, text);
+}
+
+void
+bench_job_wait_notice(struct bench_job *j, const char *text)
+{
+	wait_for_text(j, &j->notices, text);
 }
 
 void

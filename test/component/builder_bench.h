@@ -39,14 +39,17 @@ struct bench_job {
 	uint64_t raw[3];
 	char container[129];
 	bool holds;            /* started is not answered */
+	const char *awaited;   /* text for which the loop stops */
 	const char *cancel_on; /* output that makes it be cancelled */
-	unsigned stopped_at;   /* the loop stops when: */
 	bool is_started, is_done;
 	int64_t began_us, started_us, output_us, done_us; /* microseconds; 0: not yet */
 	struct builder_result result;
 };
 
-/* Limits of 128 MiB, 64 processes and 32 MiB of log unless conf says otherwise. */
+/* Limits of 128 MiB, 64 processes and 32 MiB of log unless conf says otherwise. No builder yet. */
+void bench_prepare(struct bench *b, const char *url, const struct builder_conf *conf);
+void bench_begin(struct bench *b);
+/* Both. */
 void bench_open(struct bench *b, const char *url, const struct builder_conf *conf);
 /* Until the engine is up. */
 void bench_wait_up(struct bench *b);
@@ -60,16 +63,28 @@ void bench_close_blind(struct bench *b);
 /* commands: NULL-terminated, of the segment "script". */
 void bench_job_init(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
 void bench_job_fini(struct bench_job *j);
+void bench_job_segment(struct bench_job *j, const char *name, const char *const *commands);
 void bench_job_service(struct bench_job *j, const char *name, const char *image, unsigned port, unsigned timeout_s);
 void bench_job_start(struct bench_job *j);
 void bench_job_wait_started(struct bench_job *j);
+/* Until the output has that text. */
+void bench_job_wait_output(struct bench_job *j, const char *text);
+void bench_job_wait_notice(struct bench_job *j, const char *text);
 void bench_job_wait(struct bench_job *j);
 /* init, start, wait. */
 void bench_run(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
 
 /* Turns the loop until *flag is set. */
 void bench_until(struct bench *b, const bool *flag);
+/* Lets it turn so often, whatever happens in it; a turn lasts at most 2 ms. */
+void bench_turns(struct bench *b, unsigned count);
 /* How many containers and networks of the bench's node there are. */
 unsigned bench_leftovers(struct bench *b);
+/* How many containers of jobs. */
+unsigned bench_job_containers(struct bench *b);
+/* What the engine says of a container, as it is; free() it. */
+char *bench_inspect(struct bench *b, const char *container);
+/* Makes a container and a network with the bench's labels that no builder knows. */
+void bench_leave_behind(struct bench *b);
 
 #endif
