@@ -57,7 +57,8 @@ struct pause {
 static void enter_create(struct pause *p);
 static void enter_attach(struct pause *p);
 static void enter_start(struct pause *p);
-static void enter_wait(struct pause *p);
+static void enter_routes(struct pause *p);
+static void enter_up(struct pause *p);
 static void enter_remove(struct pause *p);
 static void enter_done(struct pause *p);
 
@@ -71,8 +72,8 @@ static const struct {
 	[PAUSE_CREATE] = { "create", enter_create, 120, PAUSE_ATTACH },
 	[PAUSE_ATTACH] = { "attach", enter_attach, 30,  PAUSE_START },
 	[PAUSE_START]  = { "start",  enter_start,  120, PAUSE_ROUTES },
-	[PAUSE_ROUTES] = { "routes", enter_wait,   30,  PAUSE_UP },
-	[PAUSE_UP]     = { "up",     enter_wait,   0,   PAUSE_REMOVE },
+	[PAUSE_ROUTES] = { "routes", enter_routes, 30,  PAUSE_UP },
+	[PAUSE_UP]     = { "up",     enter_up,     0,   PAUSE_REMOVE },
 	[PAUSE_REMOVE] = { "remove", enter_remove, 60,  PAUSE_DONE },
 	[PAUSE_DONE]   = { "done",   enter_done,   0,   PAUSE_DONE },
 };
@@ -188,26 +189,29 @@ on_attached(void *arg)
 	pause_step(p, states[p->state].next);
 }
 
-/* "ready ADDRESS", "open", or what went wrong. The first may be quicker than the engine's answer to the start, of which
- * it is proof enough. */
+/* The way to others is closed. This may be told before the engine has answered to the start. */
 static void
-take_line(struct pause *p, struct str line)
+take_address(struct pause *p, struct str text)
 {
 	struct in_addr address;
 
-	if ((p->state == PAUSE_ROUTES || p->state == PAUSE_START) && str_has_prefix(line, "ready ")) {
-		snprintf(p->address, sizeof(p->address), "%.*s", (int)(line.len - 6), line.p + 6);
-		if (inet_pton(AF_INET, p->address, &address) != 1) {
-			pause_fail(p, err_make(ERR_PROTO, 0, "network holder: no address in %s", p->network));
-			return;
-		}
-		pause_step(p, PAUSE_UP);
-		p->handler->on_ready(p->arg);
-	} else if (p->state == PAUSE_UP && str_is(line, "open") && p->port != 0) {
+	snprintf(p->address, sizeof(p->address), "%.*s", (int)text.len, text.p);
+	if (inet_pton(AF_INET, p->address, &address) != 1)
+		pause_fail(p, err_make(ERR_PROTO, 0, "network holder: no address in %s", p->network));
+	else if (p->state == PAUSE_ROUTES)
+		pause_step(p, states[p->state].next);
+}
+
+/* "ready ADDRESS", "open", or what went wrong. */
+static void
+take_line(struct pause *p, struct str line)
+{
+	if (p->address[0] == '\0' && str_has_prefix(line, "ready "))
+		take_address(p, (struct str){ line.p + strlen("ready "), line.len - strlen("ready ") });
+	else if (p->state == PAUSE_UP && str_is(line, "open") && p->port != 0)
 		p->handler->on_open(p->arg);
-	} else {
+	else
 		pause_fail(p, err_make(ERR_PROTO, 0, "network holder: %.*s", (int)line.len, line.p));
-	}
 }
 
 /* Lines do not end p at once: going away takes at least one call to the engine. But its lines go with the attachment.
@@ -250,11 +254,17 @@ enter_start(struct pause *p)
 	p->op = docker_start(p->host->docker, p->id, on_reply, p);
 }
 
-/* Until the script's next line. */
 static void
-enter_wait(struct pause *p)
+enter_routes(struct pause *p)
 {
-	(void)p;
+	if (p->address[0] != '\0')
+		pause_step(p, states[p->state].next);
+}
+
+static void
+enter_up(struct pause *p)
+{
+	p->handler->on_ready(p->arg);
 }
 
 static void

@@ -9,8 +9,10 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
-/* An image whose box failed is left alone for so long. */
-enum { RETRY_MS = 60000 };
+enum {
+	RETRY_MS = 60000, /* an image whose box failed is left alone for so long */
+	TAKEN_MS = 10     /* the job whose box was taken comes first: its first words are a few milliseconds away */
+};
 
 struct warm_image;
 
@@ -35,8 +37,8 @@ struct pool {
 	TAILQ_HEAD(warm_images, warm_image) images; /* the last used first */
 	TAILQ_HEAD(, warm_box) boxes;               /* the oldest first */
 	struct deferred *fill;
-	struct timer *retry;
-	pool_done_fn *done; /* NULL until it is ending */
+	struct timer *later; /* fills */
+	pool_done_fn *done;  /* NULL until it is ending */
 	void *arg;
 };
 
@@ -67,7 +69,6 @@ warm_box_free(struct warm_box *w)
 {
 	leave_image(w);
 	TAILQ_REMOVE(&w->pool->boxes, w, next);
-	fill_soon(w->pool);
 	free(w);
 }
 
@@ -118,6 +119,7 @@ on_end(void *arg, struct sandbox *sandbox, const struct box_result *result, cons
 		w->image->not_before_ms = loop_mono_ms() + RETRY_MS;
 	}
 	sandbox_put(&sandbox, result->is_removed);
+	fill_soon(w->pool);
 	warm_box_free(w);
 }
 
@@ -151,7 +153,7 @@ pool_free(struct pool *pool)
 	pool_done_fn *done = pool->done;
 	void *arg = pool->arg;
 
-	timer_free(&pool->retry);
+	timer_free(&pool->later);
 	free(pool);
 	done(arg);
 }
@@ -183,7 +185,7 @@ on_fill(void *arg)
 			wait = image->not_before_ms - now;
 	}
 	if (wait != INT64_MAX)
-		timer_start(pool->retry, wait);
+		timer_start(pool->later, wait);
 }
 
 static void
@@ -194,7 +196,7 @@ fill_soon(struct pool *pool)
 }
 
 static void
-on_retry(void *arg)
+on_later(void *arg)
 {
 	fill_soon(arg);
 }
@@ -207,7 +209,7 @@ pool_new(struct host *host, struct sandboxes *sandboxes)
 	*pool = (struct pool){ .host = host, .sandboxes = sandboxes };
 	TAILQ_INIT(&pool->images);
 	TAILQ_INIT(&pool->boxes);
-	pool->retry = timer_new(host->loop, on_retry, pool);
+	pool->later = timer_new(host->loop, on_later, pool);
 	return pool;
 }
 
@@ -241,6 +243,7 @@ pool_take(struct pool *pool, const char *image)
 		return NULL;
 	box = best->box;
 	warm_box_free(best);
+	timer_start(pool->later, TAKEN_MS);
 	return box;
 }
 
