@@ -275,7 +275,7 @@ def bench_memory(bench):
     port = forge.free_port()
     hooks = os.path.join(bench.folder, "none.json")
     with open(hooks, "w") as file:
-        file.write("[]")
+        file.write('[{"id": "idle", "execute-command": "/bin/true"}]')
     peer = subprocess.Popen(["webhook", "-hooks", hooks, "-ip", "127.0.0.1", "-port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(1)  # a Go runtime has settled by then
     private, rss = memory(peer.pid)
