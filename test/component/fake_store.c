@@ -1,0 +1,504 @@
+#include "test/component/fake_store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/builder/builder.h"
+#include "server/core/loop.h"
+#include "server/hook/hook.h"
+
+struct store_op {
+	struct store *store;
+	struct deferred *call;
+	void (*run)(struct store_op *op);
+	void *fn, *arg;
+	char text[128];
+	int64_t number;
+	struct repo *repo;
+};
+
+static const struct err away = { .code = ERR_UNAVAILABLE, .text = "Redis is away" };
+static const struct err missing = { .code = ERR_NOT_FOUND, .text = "there is no such record" };
+
+void
+fake_store_init(struct store *store, struct loop *loop)
+{
+	*store = (struct store){ .loop = loop };
+}
+
+void
+fake_store_fini(struct store *store)
+{
+	for (size_t i = 0; i < store->repo_count; i++)
+		repo_free(&store->repos[i]);
+	change_fini(&store->submitted);
+}
+
+struct build *
+fake_build(struct store *store, int64_t number, enum build_state state)
+{
+	static char none[] = "";
+	struct build *b = &store->builds[store->build_count++];
+
+	*b = (struct build){ .build = number, .state = state };
+	b->repo = b->reason = b->ref = b->branch = b->commit = b->title = b->author = b->event = b->notify = none;
+	b->warnings = b->previous = b->node = b->token = none;
+	return b;
+}
+
+struct job *
+fake_job(struct store *store, const char *id, enum job_state state)
+{
+	static char none[] = "";
+	struct job *j = &store->jobs[store->job_count++];
+	int64_t k;
+
+	*j = (struct job){ .id = (char *)id, .state = state, .attempt = 1, .exit_code = -1 };
+	assert(job_id_parse(id, &j->build, &k));
+	j->repo = j->name = j->image = j->spec = j->waits_for = j->node = j->engine = j->container = none;
+	j->token = j->reason = none;
+	return j;
+}
+
+/* --- copies, as the records are handed over --- */
+
+static struct job
+job_copy(const struct job *j)
+{
+	struct job c = *j;
+
+	c.id = xstrdup(j->id);
+	c.repo = xstrdup(j->repo);
+	c.name = xstrdup(j->name);
+	c.image = xstrdup(j->image);
+	c.spec = xstrdup(j->spec);
+	c.waits_for = xstrdup(j->waits_for);
+	c.node = xstrdup(j->node);
+	c.engine = xstrdup(j->engine);
+	c.container = xstrdup(j->container);
+	c.token = xstrdup(j->token);
+	c.reason = xstrdup(j->reason);
+	return c;
+}
+
+static struct build
+build_copy(const struct store *store, const struct build *b, bool with_jobs)
+{
+	struct build c = *b;
+
+	c.repo = xstrdup(b->repo);
+	c.reason = xstrdup(b->reason);
+	c.ref = xstrdup(b->ref);
+	c.branch = xstrdup(b->branch);
+	c.commit = xstrdup(b->commit);
+	c.title = xstrdup(b->title);
+	c.author = xstrdup(b->author);
+	c.event = xstrdup(b->event);
+	c.notify = xstrdup(b->notify);
+	c.warnings = xstrdup(b->warnings);
+	c.previous = xstrdup(b->previous);
+	c.node = xstrdup(b->node);
+	c.token = xstrdup(b->token);
+	c.change = NULL;
+	c.jobs = xcalloc(FAKE_MAX, sizeof(*c.jobs));
+	c.job_count = 0;
+	for (size_t i = 0; with_jobs && i < store->job_count; i++)
+		if (store->jobs[i].build == b->build)
+			c.jobs[c.job_count++] = job_copy(&store->jobs[i]);
+	return c;
+}
+
+static struct repo *
+find_repo(struct store *store, const char *id)
+{
+	for (size_t i = 0; i < store->repo_count; i++)
+		if (strcmp(store->repos[i]->id, id) == 0)
+			return store->repos[i];
+	return NULL;
+}
+
+static struct build *
+find_build(struct store *store, int64_t number)
+{
+	for (size_t i = 0; i < store->build_count; i++)
+		if (store->builds[i].build == number)
+			return &store->builds[i];
+	return NULL;
+}
+
+/* --- operations --- */
+
+static void
+op_free(struct store_op *op)
+{
+	repo_free(&op->repo);
+	free(op);
+}
+
+static void
+on_turn(void *arg)
+{
+	struct store_op *op = arg;
+
+	op->call = NULL;
+	op->run(op);
+	op_free(op);
+}
+
+static struct store_op *
+start(struct store *store, void (*run)(struct store_op *), void *fn, void *arg, const char *text, int64_t number)
+{
+	struct store_op *op = xcalloc(1, sizeof(*op));
+
+	*op = (struct store_op){ .store = store, .run = run, .fn = fn, .arg = arg, .number = number };
+	snprintf(op->text, sizeof(op->text), "%s", text != NULL ? text : "");
+	if (!store->is_stuck)
+		op->call = deferred_call(store->loop, on_turn, op);
+	return op;
+}
+
+void
+store_cancel(struct store_op **op)
+{
+	if (*op == NULL)
+		return;
+	deferred_cancel(&(*op)->call);
+	op_free(*op);
+	*op = NULL;
+}
+
+static void
+done(struct store_op *op, const struct err *err)
+{
+	((store_done_fn *)op->fn)(op->arg, op->store->is_away ? &away : err);
+}
+
+static void
+run_repo_list(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct repo_list list = { 0 };
+
+	if (!s->is_away) {
+		list.items = xcalloc(s->repo_count, sizeof(*list.items));
+		for (; list.count < s->repo_count; list.count++) {
+			struct repo *copy = repo_copy(s->repos[list.count]);
+
+			list.items[list.count] = *copy;
+			free(copy);
+		}
+	}
+	((store_repos_fn *)op->fn)(op->arg, list, s->is_away ? &away : NULL);
+}
+
+static void
+run_repo_get(struct store_op *op)
+{
+	struct repo *repo = op->store->is_away ? NULL : find_repo(op->store, op->text);
+
+	((store_repo_fn *)op->fn)(op->arg, repo != NULL ? repo_copy(repo) : NULL,
+	    op->store->is_away ? &away
+	    : repo != NULL     ? NULL
+			       : &missing);
+}
+
+static void
+run_repo_put(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct repo *old = find_repo(s, op->repo->id);
+
+	for (size_t i = 0; i < s->repo_count; i++)
+		if (s->repos[i] == old && old != NULL) {
+			repo_free(&s->repos[i]);
+			s->repos[i] = s->repos[--s->repo_count];
+			break;
+		}
+	s->repos[s->repo_count++] = repo_copy(op->repo);
+	done(op, NULL);
+}
+
+static void
+run_repo_delete(struct store_op *op)
+{
+	struct store *s = op->store;
+
+	for (size_t i = 0; i < s->repo_count; i++)
+		if (strcmp(s->repos[i]->id, op->text) == 0) {
+			repo_free(&s->repos[i]);
+			s->repos[i] = s->repos[--s->repo_count];
+			done(op, NULL);
+			return;
+		}
+	done(op, &missing);
+}
+
+static void
+run_builds(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct build_list list = { .items = xcalloc(FAKE_MAX, sizeof(struct build)) };
+
+	for (size_t i = s->build_count; !s->is_away && i > 0; i--)
+		if (op->text[0] == '\0' || strcmp(op->text, s->builds[i - 1].repo) == 0)
+			list.items[list.count++] = build_copy(s, &s->builds[i - 1], false);
+	((store_builds_fn *)op->fn)(op->arg, list, s->is_away ? &away : NULL);
+}
+
+static void
+run_build_get(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct build *found = s->is_away ? NULL : find_build(s, op->number), *copy = NULL;
+
+	s->questions++;
+	if (found != NULL) {
+		copy = xcalloc(1, sizeof(*copy));
+		*copy = build_copy(s, found, true);
+	}
+	((store_build_fn *)op->fn)(op->arg, copy, s->is_away ? &away : found != NULL ? NULL : &missing);
+}
+
+static void
+run_job_get(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct job *copy = NULL;
+
+	s->questions++;
+	for (size_t i = 0; !s->is_away && i < s->job_count; i++)
+		if (strcmp(s->jobs[i].id, op->text) == 0) {
+			copy = xcalloc(1, sizeof(*copy));
+			*copy = job_copy(&s->jobs[i]);
+		}
+	((store_job_fn *)op->fn)(op->arg, copy, s->is_away ? &away : copy != NULL ? NULL : &missing);
+}
+
+static void
+run_jobs(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct job_list list = { .items = xcalloc(FAKE_MAX, sizeof(struct job)) };
+
+	for (size_t i = 0; !s->is_away && i < s->job_count; i++)
+		if ((int64_t)s->jobs[i].state == op->number)
+			list.items[list.count++] = job_copy(&s->jobs[i]);
+	((store_jobs_fn *)op->fn)(op->arg, list, s->is_away ? &away : NULL);
+}
+
+static void
+run_cancel(struct store_op *op)
+{
+	snprintf(op->store->cancelled, sizeof(op->store->cancelled), "%s", op->text);
+	done(op, NULL);
+}
+
+static void
+run_rerun(struct store_op *op)
+{
+	struct build *b = find_build(op->store, op->number);
+
+	((store_number_fn *)op->fn)(op->arg, b != NULL ? 1000 + op->number : 0, b != NULL ? NULL : &missing);
+}
+
+static void
+run_submit(struct store_op *op)
+{
+	struct store_submitted submitted = {
+		.result = find_repo(op->store, op->text) != NULL ? STORE_NEW : STORE_NO_REPO, .build = 99
+	};
+
+	((store_submit_fn *)op->fn)(op->arg, &submitted, NULL);
+}
+
+static void
+run_stats(struct store_op *op)
+{
+	struct store_stats stats = { .repos = (int64_t)op->store->repo_count, .queued = 3 };
+
+	((store_stats_fn *)op->fn)(op->arg, &stats, op->store->is_away ? &away : NULL);
+}
+
+struct store_op *
+store_repo_list(struct store *store, store_repos_fn *fn, void *arg)
+{
+	return start(store, run_repo_list, fn, arg, NULL, 0);
+}
+
+struct store_op *
+store_repo_get(struct store *store, const char *id, store_repo_fn *fn, void *arg)
+{
+	return start(store, run_repo_get, fn, arg, id, 0);
+}
+
+struct store_op *
+store_repo_put(struct store *store, const struct repo *repo, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = start(store, run_repo_put, fn, arg, NULL, 0);
+
+	op->repo = repo_copy(repo);
+	return op;
+}
+
+struct store_op *
+store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *arg)
+{
+	return start(store, run_repo_delete, fn, arg, id, 0);
+}
+
+struct store_op *
+store_builds(struct store *store, const char *repo, int64_t before, unsigned limit, store_builds_fn *fn, void *arg)
+{
+	(void)before;
+	(void)limit;
+	return start(store, run_builds, fn, arg, repo, 0);
+}
+
+struct store_op *
+store_build_get(struct store *store, int64_t build, store_build_fn *fn, void *arg)
+{
+	return start(store, run_build_get, fn, arg, NULL, build);
+}
+
+struct store_op *
+store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "build %lld", (long long)build);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+struct store_op *
+store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg)
+{
+	return start(store, run_cancel, fn, arg, job, 0);
+}
+
+struct store_op *
+store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg)
+{
+	return start(store, run_rerun, fn, arg, NULL, build);
+}
+
+struct store_op *
+store_job_get(struct store *store, const char *job, store_job_fn *fn, void *arg)
+{
+	return start(store, run_job_get, fn, arg, job, 0);
+}
+
+struct store_op *
+store_queue(struct store *store, store_jobs_fn *fn, void *arg)
+{
+	return start(store, run_jobs, fn, arg, NULL, JOB_QUEUED);
+}
+
+struct store_op *
+store_running(struct store *store, const char *node, store_jobs_fn *fn, void *arg)
+{
+	(void)node;
+	return start(store, run_jobs, fn, arg, NULL, JOB_RUNNING);
+}
+
+struct store_op *
+store_submit(struct store *store, const char *repo, const struct change *change, struct str delivery,
+    const char *body_sha256, store_submit_fn *fn, void *arg)
+{
+	(void)delivery;
+	(void)body_sha256;
+	change_fini(&store->submitted);
+	store->submitted = (struct change){ .event = change->event,
+		.ref = xstrdup(change->ref),
+		.branch = xstrdup(change->branch),
+		.commit = xstrdup(change->commit) };
+	return start(store, run_submit, fn, arg, repo, 0);
+}
+
+struct store_op *
+store_stats(struct store *store, store_stats_fn *fn, void *arg)
+{
+	return start(store, run_stats, fn, arg, NULL, 0);
+}
+
+/* --- the builder and the hook --- */
+
+bool fake_engine_is_down;
+bool fake_hook_is_slow;
+
+bool
+builder_engine_status(const struct builder *builder, size_t index, struct builder_engine_status *ret)
+{
+	(void)builder;
+	*ret = (struct builder_engine_status){ .name = "engine1",
+		.version = "20.10.24",
+		.up = !fake_engine_is_down,
+		.reason = fake_engine_is_down ? "connection refused" : "",
+		.slots = 2,
+		.busy = 1 };
+	return index == 0;
+}
+
+struct hook_op {
+	hook_answer_fn *fn;
+	void *arg;
+	struct deferred *call;
+	char json[256];
+};
+
+static struct hook_op *kept;
+
+static void
+on_hook_turn(void *arg)
+{
+	struct hook_op *op = arg;
+	struct hook_answer answer = { .status = 202, .json = op->json };
+
+	op->call = NULL;
+	kept = NULL;
+	op->fn(op->arg, &answer);
+	free(op);
+}
+
+struct hook_op *
+hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, struct str body,
+    hook_answer_fn *fn, void *arg)
+{
+	struct hook_op *op = xcalloc(1, sizeof(*op));
+	unsigned count;
+	struct str signature = headers->get(headers->arg, "X-Hub-Signature-256", &count);
+
+	*op = (struct hook_op){ .fn = fn, .arg = arg };
+	snprintf(op->json, sizeof(op->json), "{\"repo\":\"%s\",\"bytes\":%zu,\"signature\":\"%.*s\",\"count\":%u}",
+	    repo, body.len, (int)signature.len, signature.p, count);
+	kept = op;
+	if (!fake_hook_is_slow)
+		op->call = deferred_call((struct loop *)hook, on_hook_turn, op);
+	return op;
+}
+
+void
+fake_hook_answer(void)
+{
+	on_hook_turn(kept);
+}
+
+void
+hook_cancel(struct hook_op **op)
+{
+	if (*op == NULL)
+		return;
+	deferred_cancel(&(*op)->call);
+	kept = NULL;
+	free(*op);
+	*op = NULL;
+}
+
+struct hook_counts
+hook_counts(const struct hook *hook)
+{
+	(void)hook;
+	return (struct hook_counts){ .builds = 5 };
+}

@@ -1,0 +1,38 @@
+/* Stands in for store/, builder/ and hook/ before the controller: a few records in memory, answers on the next turn. */
+#ifndef DAVIT_TEST_FAKE_STORE_H
+#define DAVIT_TEST_FAKE_STORE_H
+
+#include <stdbool.h>
+
+#include "server/store/store.h"
+
+#define FAKE_MAX 64
+
+struct loop;
+
+struct store {
+	struct loop *loop;
+	bool is_away;  /* every operation fails */
+	bool is_stuck; /* none is answered */
+	struct repo *repos[FAKE_MAX];
+	size_t repo_count;
+	struct build builds[FAKE_MAX]; /* strings are literals */
+	struct job jobs[FAKE_MAX];
+	size_t build_count, job_count;
+	unsigned questions; /* store_job_get and store_build_get so far */
+	struct change submitted;
+	char cancelled[128];
+};
+
+void fake_store_init(struct store *store, struct loop *loop);
+void fake_store_fini(struct store *store);
+/* All strings "" but for what is given. */
+struct build *fake_build(struct store *store, int64_t number, enum build_state state);
+struct job *fake_job(struct store *store, const char *id, enum job_state state);
+
+/* hook/: answers with the repository and the body's length. */
+extern bool fake_hook_is_slow; /* keeps the delivery until fake_hook_answer */
+void fake_hook_answer(void);
+extern bool fake_engine_is_down;
+
+#endif
