@@ -33,11 +33,13 @@ class Bench:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="davit-bench-")
         self.count = 0
+        self.started = []
 
     def davit(self, **options):
         self.count += 1
         folder = os.path.join(self.folder, f"davit{self.count}")
-        return server.Davit(folder, log_level="info", **options).start()
+        self.started.append(server.Davit(folder, log_level="info", **options))
+        return self.started[-1].start()
 
     def repo(self):
         folder = os.path.join(self.folder, f"repo{self.count}")
@@ -45,6 +47,8 @@ class Bench:
         return forge.Repo(folder)
 
     def close(self):
+        for davit in self.started:
+            davit.end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -296,6 +300,7 @@ def bench_followers(bench):
     commit = repo.push({"daocloud.yml": f"image: {IMAGE}\ntimeout: 10m\nscript:\n"
                         "  - echo begin; i=0; while [ $i -lt 20 ]; do sleep 3; i=$((i+1)); echo \"tick $i $(date +%s)\"; done\n"})
     number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.wait_build(number, {"running"})
     with davit.follow(f"{number}.1") as events:
         for event in events:
             if "begin" in event["data"]:
