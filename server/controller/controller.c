@@ -9,7 +9,6 @@
 #include "server/controller/listener.h"
 #include "server/controller/log_stream.h"
 #include "server/controller/sse.h"
-#include "server/core/log.h"
 #include "server/core/loop.h"
 
 /* clang-format off */
@@ -144,12 +143,15 @@ controller_wake(struct controller *controller, const char *line)
 
 /* --- life --- */
 
+/* The proxy that stands in front as the sample has it. */
+static const char *const loopback[] = { "127.0.0.1", "::1", NULL };
+
 static bool
 listen_at(struct controller *c, const char *address, struct err *err)
 {
 	struct listener_conf conf = { .address = address,
 		.connections_max = c->deps.connections_max,
-		.gate = { .trusted_proxies = c->deps.trusted_proxies,
+		.gate = { .trusted_proxies = c->deps.trusted_proxies != NULL ? c->deps.trusted_proxies : loopback,
 		    .body_limit = body_limit,
 		    .on_request = on_request,
 		    .arg = c } };
@@ -158,7 +160,6 @@ listen_at(struct controller *c, const char *address, struct err *err)
 	if (listener == NULL)
 		return false;
 	c->listeners[c->listener_count++] = listener;
-	log_info("listening on %s", listener_address(listener));
 	return true;
 }
 

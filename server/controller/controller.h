@@ -26,9 +26,11 @@ struct controller_deps {
 
 	const char *const *listen; /* addresses, see listener.h; at least one */
 	size_t listen_count;
-	const char *const *trusted_proxies; /* addresses whose X-Forwarded-* are believed; NULL-terminated, or NULL */
-	const char *url;                    /* where people reach the server; "": what the request says */
-	const char *admin_token;            /* 16 bytes at least */
+	/* Addresses whose X-Forwarded-* are believed; NULL-terminated. NULL: 127.0.0.1 and ::1. Who comes by a unix
+	 * socket always is. */
+	const char *const *trusted_proxies;
+	const char *url;         /* where people reach the server; "": what the request says */
+	const char *admin_token; /* 16 bytes at least */
 	const char *version;
 	size_t hook_body_max;     /* bytes of a delivery */
 	unsigned connections_max; /* of each listener; 0: by the limit of descriptors */

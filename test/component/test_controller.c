@@ -166,7 +166,12 @@ test_login(void **state)
 	assert_int_equal(ask_as(&s, "POST", "/login", "", "{\"token\":\"" TOKEN "\"}", &text), 204);
 	cookie = strstr(text, "davit_session=");
 	assert_non_null(cookie);
+	assert_null(strstr(cookie, "Secure"));
 	snprintf(headers, sizeof(headers), "Cookie: %.*s\r\n", (int)strcspn(cookie, ";"), cookie);
+	free(text);
+	assert_int_equal(
+	    ask_as(&s, "POST", "/login", "X-Forwarded-Proto: https\r\n", "{\"token\":\"" TOKEN "\"}", &text), 204);
+	assert_non_null(strstr(text, "; Secure\r\n")); /* a proxy on this machine is believed */
 	free(text);
 	assert_int_equal(ask_as(&s, "GET", "/api/v1/repos", headers, "", NULL), 200);
 	assert_int_equal(ask_as(&s, "DELETE", "/api/v1/repos/app", headers, "", NULL), 403);

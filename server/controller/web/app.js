@@ -262,7 +262,7 @@ async function showBuild(number) {
 				el("span", {}, build.event === "tag" ? "tag " : build.event === "pull_request" ? "pull request " : "branch ", el("b", {}, build.pull_number ? "#" + build.pull_number : shortRef(build))),
 				el("span", {}, "commit ", page ? el("a", { href: page, rel: "noreferrer noopener" }, el("b", {}, commit)) : el("b", {}, commit)),
 				build.author ? el("span", {}, "by ", el("b", {}, build.author)) : null,
-				el("span", {}, ago(build.created_ms), took(build) ? el("span", {}, " · took ", el("b", {}, took(build))) : null),
+				el("span", {}, ago(build.created_ms), took(build) ? el("span", {}, FINAL.has(build.state) ? " · took " : " · for ", el("b", {}, took(build))) : null),
 				build.rerun_of ? el("span", {}, "again of ", el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
 		if (body)
 			head.append(el("pre", { class: "message" }, body));
