@@ -15,8 +15,8 @@
 #define NO_TAR "davit:no-tar\n"
 
 enum {
-	DRAIN_MS = 10000,     /* the output's end after the exit */
-	EXIT_MS = 30000,      /* the exit after the output's end */
+	DRAIN_MS = 5000,      /* without output after the exit: no end of it will come */
+	EXIT_MS = 10000,      /* the exit after the output's end */
 	FIRST_WORDS_MAX = 512 /* of a shell that never gets ready */
 };
 
@@ -137,7 +137,9 @@ box_advance(struct box *b)
 static void
 box_fail(struct box *b, struct err err)
 {
-	if (b->err.code == ERR_NONE)
+	if (b->state == BOX_REMOVE)
+		log_warn("box %s: %s; the sweep will remove it", b->name, err.text); /* which changes no result */
+	else if (b->err.code == ERR_NONE)
 		b->err = err;
 	if (b->state != BOX_CREATE || b->op == NULL) /* what the engine is making has to be waited for to be removed */
 		box_step(b, b->state < BOX_REMOVE ? BOX_REMOVE : BOX_DONE);
@@ -271,6 +273,8 @@ on_output(void *arg, enum docker_stream from, struct str bytes)
 		return;
 	}
 	b->raw[stream] += bytes.len;
+	if (b->state == BOX_RUN && b->waiting == OUTPUT)
+		timer_start(b->timer, DRAIN_MS);
 	if (b->input == BOX_ARCHIVE || b->state >= BOX_READY) {
 		b->handler->on_output(b->arg, stream, bytes, b->raw[stream]);
 		return;
@@ -450,8 +454,6 @@ enter_done(struct box *b)
 	void *arg = b->arg;
 
 	assert(b->op == NULL && b->wait == NULL && b->attach == NULL && b->claim == NULL && b->rename == NULL);
-	if (!result.is_removed)
-		log_warn("box %s: not removed, the sweep will", b->name);
 	host_disown(b->host, &b->old_name);
 	host_disown(b->host, &b->name);
 	timer_free(&b->timer);

@@ -245,12 +245,14 @@ count_claims(const struct sandboxes *set)
 	return count;
 }
 
+/* A network that is being made has to be waited for to be removed. */
 static void
-end_idle(struct sandboxes *set)
+end_all(struct sandboxes *set)
 {
 	struct sandbox *s;
 
-	while ((s = find_idle(set)) != NULL)
+	TAILQ_FOREACH(s, &set->all, next)
+	if (s->state == SANDBOX_PAUSE || s->state == SANDBOX_IDLE)
 		sandbox_fail(s, err_make(ERR_CANCELLED, 0, "ended"));
 }
 
@@ -276,7 +278,7 @@ on_serve(void *arg)
 
 	set->serve = NULL;
 	if (set->done != NULL) {
-		end_idle(set);
+		end_all(set);
 		if (set->count == 0)
 			set_free(set);
 		return;

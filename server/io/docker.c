@@ -198,6 +198,8 @@ docker_on_done(void *arg, const struct httpc_reply *reply, const struct err *err
 	} else if (op->call->decode == NULL || op->call->decode(reply->body, &result, &failure)) {
 		docker_op_end(op, &result, NULL);
 		return;
+	} else {
+		failure = err_prefix(failure, "%s", op->call->what);
 	}
 	docker_op_end(op, NULL, &failure);
 }

@@ -50,6 +50,7 @@ on_list(void *arg, const struct httpc_reply *reply, const struct err *err)
 	}
 	op->http = NULL;
 	if (!decode_list(reply->body, &result, &failure)) {
+		failure = err_prefix(failure, "%s", op->call->what);
 		docker_op_end(op, NULL, &failure);
 		return;
 	}

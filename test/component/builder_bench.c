@@ -273,11 +273,13 @@ on_stopped(void *arg)
 	loop_stop(look->bench->loop);
 }
 
-static void
-stop_builder(struct bench *b)
+void
+bench_stop(struct bench *b)
 {
 	struct look look = { .bench = b };
 
+	if (b->builder == NULL)
+		return;
 	builder_stop(b->builder, on_stopped, &look);
 	bench_until(b, &look.is_done);
 	builder_free(&b->builder);
@@ -286,8 +288,7 @@ stop_builder(struct bench *b)
 void
 bench_close_blind(struct bench *b)
 {
-	if (b->builder != NULL)
-		stop_builder(b);
+	bench_stop(b);
 	docker_free(&b->docker);
 	timer_free(&b->watchdog);
 	loop_free(&b->loop);
@@ -296,7 +297,7 @@ bench_close_blind(struct bench *b)
 void
 bench_close(struct bench *b)
 {
-	stop_builder(b);
+	bench_stop(b);
 	assert_int_equal(bench_leftovers(b), 0);
 	bench_close_blind(b);
 }

@@ -57,7 +57,9 @@ void bench_wait_up(struct bench *b);
 void bench_wait_warm(struct bench *b, unsigned count);
 /* Stops the builder and checks that nothing of it is left on the engine. */
 void bench_close(struct bench *b);
-/* The same without the look at the engine, for one that is not there. */
+/* Only stops the builder. May be called twice. */
+void bench_stop(struct bench *b);
+/* All but the look at the engine, for one that is not there. */
 void bench_close_blind(struct bench *b);
 
 /* commands: NULL-terminated, of the segment "script". */
