@@ -59,7 +59,7 @@ yml_mark(const struct yml_node *node)
 const char *
 yml_text(const struct yml_node *node)
 {
-	return node != NULL ? node->text : "";
+	return node != NULL && (node->type == YML_SCALAR || node->type == YML_NULL) ? node->text : "";
 }
 
 bool

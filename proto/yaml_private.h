@@ -14,17 +14,20 @@ struct yml_pair {
 	bool merged;
 };
 
+/* Kept small: a file of the largest size has a hundred thousand of them. */
 struct yml_node {
 	enum yml_type type;
 	bool plain;
 	bool open;       /* being read: an alias to it would be a cycle */
-	unsigned height; /* levels of sequences and mappings, its own included */
-	size_t values;   /* nodes in it after expansion, itself included */
+	uint8_t height;  /* levels of sequences and mappings, its own included */
+	uint32_t values; /* nodes in it after expansion, itself included */
+	uint32_t count;
 	struct yml_mark mark;
-	const char *text;
-	const struct yml_node **items; /* YML_SEQUENCE */
-	struct yml_pair *pairs;        /* YML_MAPPING */
-	size_t count;
+	union {
+		const char *text;              /* YML_SCALAR, YML_NULL */
+		const struct yml_node **items; /* YML_SEQUENCE */
+		struct yml_pair *pairs;        /* YML_MAPPING */
+	};
 };
 
 struct yml {

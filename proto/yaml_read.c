@@ -173,7 +173,9 @@ node_new(struct reader *r, enum yml_type type, struct yml_mark mark)
 {
 	struct yml_node *node = arena_alloc(&r->doc->arena, sizeof(*node));
 
-	*node = (struct yml_node){ .type = type, .mark = mark, .text = "", .values = 1 };
+	*node = (struct yml_node){ .type = type, .mark = mark, .values = 1 };
+	if (type == YML_SCALAR || type == YML_NULL)
+		node->text = "";
 	return node;
 }
 
@@ -379,7 +381,7 @@ store(struct reader *r, struct frame *f)
 {
 	struct yml_node *node = f->node;
 
-	node->count = f->count;
+	node->count = (uint32_t)f->count;
 	if (node->type == YML_MAPPING) {
 		node->pairs = arena_alloc(&r->doc->arena, f->count * sizeof(*f->pairs) + 1);
 		if (f->count > 0)
@@ -429,8 +431,18 @@ on_end(struct reader *r)
 static bool
 is_null_text(const char *text)
 {
-	return text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 || strcmp(text, "Null") == 0 ||
-	       strcmp(text, "NULL") == 0;
+	switch (text[0]) {
+	case '\0':
+		return true;
+	case '~':
+		return text[1] == '\0';
+	case 'n':
+		return strcmp(text, "null") == 0;
+	case 'N':
+		return strcmp(text, "Null") == 0 || strcmp(text, "NULL") == 0;
+	default:
+		return false;
+	}
 }
 
 static bool
