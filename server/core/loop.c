@@ -52,8 +52,8 @@ loop_new(void)
 {
 	struct loop *loop = xcalloc(1, sizeof(*loop));
 
-	signal(SIGPIPE,
-	    SIG_IGN); /* libevent writes without MSG_NOSIGNAL: a peer that went away is an error of the write */
+	/* libevent writes without MSG_NOSIGNAL; a peer that went away is an error of the write */
+	signal(SIGPIPE, SIG_IGN);
 	event_set_log_callback(on_libevent_log);
 	loop->base = event_base_new();
 	if (loop->base == NULL) {
@@ -103,8 +103,10 @@ loop_dns(struct loop *loop)
 	if (loop->dns == NULL) {
 		loop->dns =
 		    evdns_base_new(loop->base, EVDNS_BASE_INITIALIZE_NAMESERVERS | EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-		if (loop->dns == NULL) /* no readable resolv.conf: /etc/hosts still serves */
+		if (loop->dns == NULL) { /* no readable resolv.conf: /etc/hosts still serves */
 			loop->dns = evdns_base_new(loop->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+			evdns_base_load_hosts(loop->dns, "/etc/hosts");
+		}
 	}
 	return loop->dns;
 }
