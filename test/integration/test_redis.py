@@ -70,7 +70,7 @@ def test_weak_persistence_is_refused(tmp_path, repo, external, options, word):
     davit = server.Davit(folder, redis={"url": f"unix://{socket}"})
     try:
         davit.start(wait_ready=False)
-        davit.log.wait(rf"redis.*{word}")
+        davit.log.wait(rf"Redis.*{word}")
         answer = davit.ask("GET", "/healthz", token=False)
         assert answer.status == 503
         davit.stop()
