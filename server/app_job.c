@@ -265,7 +265,8 @@ on_recorded_start(void *arg, const struct err *err)
 static void
 record_start(struct app_job *a)
 {
-	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, on_recorded_start, a);
+	a->op = store_job_started(
+	    a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine, on_recorded_start, a);
 }
 
 static void
@@ -273,9 +274,10 @@ on_started(void *arg, const char *container, const char *engine)
 {
 	struct app_job *a = arg;
 
-	(void)engine;
 	free(a->job->container);
+	free(a->job->engine);
 	a->job->container = xstrdup(container);
+	a->job->engine = xstrdup(engine);
 	record_start(a);
 }
 

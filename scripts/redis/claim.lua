@@ -1,6 +1,6 @@
 -- The next job in fair order whose repository is below its limit; the same nonce gets the same answer.
--- ARGV: node, epoch, nonce, lease_ms, engine. {job, its hash, its build's, its change's} {none} {stale}
-local node, epoch, nonce, lease_ms, engine = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+-- ARGV: node, epoch, nonce, lease_ms. {job, its hash, its build's, its change's} {none} {stale}
+local node, epoch, nonce, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local claim_key = 'davit:claim:' .. nonce
 local LOOKS_MAX = 64
 
@@ -16,7 +16,7 @@ end
 local function take(job, repo, score)
 	call('HINCRBY', 'davit:repo:' .. repo, 'running', 1)
 	call('SET', 'davit:vclock', math.max(queue_clock(), score % CLASS))
-	call('HSET', 'davit:job:' .. job, 'state', 'running', 'node', node, 'engine', engine, 'token', nonce, 'started_ms', 0)
+	call('HSET', 'davit:job:' .. job, 'state', 'running', 'node', node, 'token', nonce, 'started_ms', 0)
 	call('ZADD', 'davit:running', now_ms() + lease_ms, job)
 	call('SET', claim_key, job, 'PX', CLAIM_MEMORY_MS)
 	wake('job ' .. job .. ' running')

@@ -1,6 +1,6 @@
 -- A claimed job has its container.
--- ARGV: job, token, container. {ok} {stale}
-local job, token, container = ARGV[1], ARGV[2], ARGV[3]
+-- ARGV: job, token, container, engine. {ok} {stale}
+local job, token, container, engine = unpack(ARGV)
 local key = 'davit:job:' .. job
 local state, held_by, build, before = unpack(call('HMGET', key, 'state', 'token', 'build', 'container'))
 
@@ -10,7 +10,7 @@ elseif state ~= 'running' or before == container then
 	return { 'ok' }
 end
 local now = now_ms()
-call('HSET', key, 'container', container, 'started_ms', now)
+call('HSET', key, 'container', container, 'engine', engine, 'started_ms', now)
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)
 	build_changed(build, 'running', now)

@@ -102,7 +102,7 @@ claim(struct scheduler *s)
 	if (!s->started || s->draining || s->deps.free_slots(s->deps.arg) == 0)
 		return;
 	s->claim_again = false;
-	s->claim_op = store_job_claim(s->deps.store, "", on_claim, s);
+	s->claim_op = store_job_claim(s->deps.store, on_claim, s);
 }
 
 void

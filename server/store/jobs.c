@@ -17,14 +17,13 @@ answer_claim(const struct store_op *op, const struct redis_reply *reply, const s
 }
 
 struct store_op *
-store_job_claim(struct store *store, const char *engine, store_claim_fn *fn, void *arg)
+store_job_claim(struct store *store, store_claim_fn *fn, void *arg)
 {
 	struct store_op *op = op_new(store, answer_claim, arg, "claim of a job by %.*s", REPO_ID_MAX, store->conf.node);
 	struct args args = { 0 };
 
 	op->fn.claim = fn;
 	op_claim_args(op, &store->lost_jobs, &args);
-	args_text(&args, engine);
 	op_send(op, &script_claim, &args, STORE_TIMEOUT_MS);
 	return op;
 }
@@ -55,8 +54,8 @@ job_send(struct store_op *op, const struct redis_script *script, struct args *ar
 }
 
 struct store_op *
-store_job_started(
-    struct store *store, const char *job, const char *token, const char *container, store_done_fn *fn, void *arg)
+store_job_started(struct store *store, const char *job, const char *token, const char *container, const char *engine,
+    store_done_fn *fn, void *arg)
 {
 	struct args args;
 	struct store_op *op = job_op(store, answer_done, job, &args, arg);
@@ -64,6 +63,7 @@ store_job_started(
 	op->fn.done = fn;
 	args_text(&args, token);
 	args_text(&args, container);
+	args_text(&args, engine);
 	return job_send(op, &script_started, &args);
 }
 

@@ -106,10 +106,10 @@ struct store_op *store_plan_failed(struct store *store, int64_t build, const cha
 /* The next job in fair order whose repository is below its limit, with its build and the build's change;
  * both NULL when there is none. An answer that was lost is given again by the next call. */
 typedef void store_claim_fn(void *arg, struct job *job, struct build *build, const struct err *err);
-struct store_op *store_job_claim(struct store *store, const char *engine, store_claim_fn *fn, void *arg);
-/* The container exists. ERR_CONFLICT: the token is stale, remove the container. */
-struct store_op *store_job_started(
-    struct store *store, const char *job, const char *token, const char *container, store_done_fn *fn, void *arg);
+struct store_op *store_job_claim(struct store *store, store_claim_fn *fn, void *arg);
+/* The container exists, on that engine. ERR_CONFLICT: the token is stale, remove the container. */
+struct store_op *store_job_started(struct store *store, const char *job, const char *token, const char *container,
+    const char *engine, store_done_fn *fn, void *arg);
 
 struct store_job_result {
 	enum job_state state; /* a final one */

@@ -341,13 +341,13 @@ plan_failed(struct store_fixture *f, int64_t build, const char *token, enum buil
 enum err_code
 job_claim(struct store_fixture *f)
 {
-	return CALL(f, store_job_claim(f->store, "local", on_claim, f));
+	return CALL(f, store_job_claim(f->store, on_claim, f));
 }
 
 enum err_code
 job_started(struct store_fixture *f, const char *job, const char *token, const char *container)
 {
-	return CALL(f, store_job_started(f->store, job, token, container, on_done, f));
+	return CALL(f, store_job_started(f->store, job, token, container, "local", on_done, f));
 }
 
 enum err_code

@@ -335,13 +335,14 @@ test_job_runs_to_its_end_and_the_build_with_it(void **state)
 	(void)state;
 	first = claim("1.1");
 	assert_int_equal(first->state, JOB_RUNNING);
-	assert_string_equal(first->engine, "local");
+	assert_string_equal(first->engine, "");
 	assert_string_equal(first->node, "n1");
 	assert_non_null(strstr(first->spec, "alpine:3"));
 	assert_build(n, "queued");
 	assert_int_equal(job_started(&f, "1.1", "not the token", "c1"), ERR_CONFLICT);
 	assert_int_equal(job_started(&f, "1.1", first->token, "c1"), ERR_NONE);
 	assert_int_equal(job_started(&f, "1.1", first->token, "c1"), ERR_NONE);
+	assert_int_equal(redis_fixture_int(&server, "HSTRLEN davit:job:1.1 engine"), strlen("local"));
 	assert_build(n, "running");
 	second = claim("1.2");
 	assert_int_equal(redis_fixture_int(&server, "HGET davit:repo:app running"), 2);
@@ -529,7 +530,7 @@ test_lost_claim_is_answered_again(void **state)
 
 	(void)state;
 	queued_build(&f, "app", 2);
-	op = store_job_claim(f.store, "local", NULL, NULL);
+	op = store_job_claim(f.store, NULL, NULL);
 	store_cancel(&op); /* it is on its way to Redis nevertheless */
 	first = claim("1.1");
 	second = claim("1.2");

@@ -371,7 +371,7 @@ static void
 race(struct claimer *c)
 {
 	++*c->in_flight;
-	store_job_claim(c->f->store, "local", on_race, c);
+	store_job_claim(c->f->store, on_race, c);
 }
 
 static void
