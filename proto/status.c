@@ -169,7 +169,7 @@ status_encode(enum forge_kind kind, const struct forge_repo *repo, const struct 
 		return err_set(err, ERR_INPUT, 0, "the commit is no object id, so that it can have no status");
 	if (!is_token(token))
 		return err_set(err, ERR_INPUT, 0,
-		    "the repository's token is missing or holds a blank: set it again (davit repo add --token)");
+		    "the repository's token is missing or holds a blank: set it again (davit repo add ... --token-file)");
 	print_body(kind, status, &request);
 	if (request.body == NULL)
 		return err_set(err, ERR_LIMIT, 0, "the status is larger than %d bytes", BODY_MAX * 8);
