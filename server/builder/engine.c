@@ -9,6 +9,7 @@
 #include "server/builder/sweep.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/io/addresses.h"
 #include "server/io/stream.h"
 
 #define DEFAULT_BUSYBOX "/bin/busybox"
@@ -29,6 +30,7 @@ enum engine_state {
 struct engine {
 	const struct builder_engine_conf *conf;
 	struct host host;
+	struct addresses *addresses; /* of an engine on this machine */
 	struct pulls *pulls;
 	struct sandboxes *sandboxes;
 	struct pool *pool;
@@ -225,6 +227,14 @@ on_timer(void *arg)
 		e->sweep = sweep_start(&e->host, on_swept, e);
 }
 
+static void
+on_address(void *arg, const char *address)
+{
+	struct engine *e = arg;
+
+	host_block(&e->host, address);
+}
+
 struct engine *
 engine_new(struct loop *loop, const struct builder_conf *conf, const struct builder_engine_conf *own,
     engine_fn *on_slot, void *arg)
@@ -235,7 +245,8 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	e->on_slot = on_slot;
 	e->arg = arg;
 	host_init(&e->host, loop, conf);
-	e->host.is_local = strncmp(own->url, "unix:", 5) == 0;
+	if (strncmp(own->url, "unix:", strlen("unix:")) == 0)
+		e->addresses = addresses_watch(loop, on_address, e);
 	e->pulls = pulls_new(&e->host);
 	e->sandboxes = sandboxes_new(&e->host, own->slots + conf->warm_images * conf->warm_per_image);
 	e->pool = pool_new(&e->host, e->sandboxes);
@@ -254,6 +265,7 @@ on_sandboxes_end(void *arg)
 	engine_fn *done = e->done;
 	void *done_arg = e->done_arg;
 
+	addresses_unwatch(&e->addresses);
 	pulls_free(&e->pulls);
 	timer_free(&e->timer);
 	host_fini(&e->host);

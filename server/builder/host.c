@@ -11,6 +11,9 @@
 #include "proto/mem.h"
 #include "server/core/loop.h"
 
+/* Of the clouds: it gives the machine's own keys to whoever asks. */
+#define METADATA "169.254.169.254"
+
 struct owned {
 	TAILQ_ENTRY(owned) next;
 	char *name;
@@ -53,12 +56,55 @@ host_init(struct host *host, struct loop *loop, const struct builder_conf *conf)
 	snprintf(
 	    host->boot, sizeof(host->boot), "%" PRIx64, (uint64_t)loop_wall_ms() << 16 | ((uint64_t)getpid() & 0xffff));
 	TAILQ_INIT(&host->owned);
+	TAILQ_INIT(&host->listeners);
+	host_block(host, METADATA);
+	for (size_t i = 0; i < conf->blocked_count; i++)
+		host_block(host, conf->blocked[i]);
 }
 
 void
 host_fini(struct host *host)
 {
-	assert(TAILQ_EMPTY(&host->owned));
+	assert(TAILQ_EMPTY(&host->owned) && TAILQ_EMPTY(&host->listeners));
+}
+
+size_t
+host_blocked_first(const struct host *host)
+{
+	return host->blocked_count > HOST_BLOCKED_MAX ? host->blocked_count - HOST_BLOCKED_MAX : 0;
+}
+
+const char *
+host_blocked(const struct host *host, size_t number)
+{
+	return host->blocked[number % HOST_BLOCKED_MAX];
+}
+
+void
+host_block(struct host *host, const char *address)
+{
+	struct host_listener *listener;
+	char *slot;
+
+	for (size_t n = host_blocked_first(host); n < host->blocked_count; n++)
+		if (strcmp(host_blocked(host, n), address) == 0)
+			return;
+	slot = host->blocked[host->blocked_count++ % HOST_BLOCKED_MAX];
+	snprintf(slot, HOST_ADDRESS_SIZE, "%s", address);
+	TAILQ_FOREACH(listener, &host->listeners, next)
+	listener->on_blocked(listener->arg, slot);
+}
+
+void
+host_listen(struct host *host, struct host_listener *listener)
+{
+	TAILQ_INSERT_TAIL(&host->listeners, listener, next);
+}
+
+void
+host_unlisten(struct host *host, struct host_listener *listener)
+{
+	TAILQ_REMOVE(&host->listeners, listener, next);
 }
 
 const char *

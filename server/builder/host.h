@@ -14,6 +14,15 @@
 
 struct owned;
 
+/* A wall (pause.h) that has to hear of new addresses to block; its owner's, from host_listen to host_unlisten. */
+struct host_listener {
+	TAILQ_ENTRY(host_listener) next;
+	void (*on_blocked)(void *arg, const char *address);
+	void *arg;
+};
+
+enum { HOST_BLOCKED_MAX = 256, HOST_ADDRESS_SIZE = 20 /* a.b.c.d/n */ };
+
 struct host {
 	struct loop *loop;
 	struct docker *docker;
@@ -21,8 +30,10 @@ struct host {
 	struct builder_limits limits; /* none of them 0 */
 	char boot[17];   /* of this process: in the labels, so that what an earlier one made is told apart */
 	unsigned serial; /* of names */
-	bool is_local;   /* the engine's machine is ours */
 	TAILQ_HEAD(, owned) owned;
+	TAILQ_HEAD(, host_listener) listeners;
+	char blocked[HOST_BLOCKED_MAX][HOST_ADDRESS_SIZE];
+	size_t blocked_count; /* of all times: the oldest make room for the newest */
 };
 
 /* Without the client, which its owner makes. */
@@ -35,6 +46,14 @@ const char *host_own(struct host *host, const char *fmt, ...) __attribute__((for
 /* Accepts NULL inside. */
 void host_disown(struct host *host, const char **name);
 bool host_owns(const struct host *host, const char *name);
+/* From now on that address (or a.b.c.d/n) is out of reach for all jobs, the running ones too. */
+void host_block(struct host *host, const char *address);
+/* Those that are blocked are numbered in the order in which they came: from the first to below blocked_count. */
+size_t host_blocked_first(const struct host *host);
+const char *host_blocked(const struct host *host, size_t number);
+void host_listen(struct host *host, struct host_listener *listener);
+void host_unlisten(struct host *host, struct host_listener *listener);
+
 /* A number not given before. */
 unsigned host_serial(struct host *host);
 

@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <ifaddrs.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,25 +10,28 @@
 #include "proto/mem.h"
 #include "server/core/loop.h"
 
-enum { BLOCKED_MAX = 64, LINE_MAX_BYTES = 256 };
+enum { LINE_MAX_BYTES = 256 };
 
-/* $1 the port, the others what to block. A route that is there already is as good. Trying the port costs less and less
- * often: from 20 ms to half a second. */
+/* $1 the port, the others what to block; more to block comes by standard input, whose end changes nothing. A route that
+ * is there already is as good. Trying the port costs less and less often: from 20 ms to half a second. */
 static const char script[] = "b=/bin/busybox; port=$1; shift\n"
+			     "block() {\n"
+			     "  $b ip route add blackhole $1 2>/dev/null && return\n"
+			     "  $b ip route | $b grep -q \"^blackhole $1 \" || { echo \"cannot block $1\"; exit 1; }\n"
+			     "}\n"
 			     "gateway=$($b ip route | $b sed -n 's/^default via \\([^ ]*\\).*/\\1/p')\n"
-			     "for a in 169.254.169.254 $gateway \"$@\"; do\n"
-			     "  $b ip route add blackhole $a 2>/dev/null && continue\n"
-			     "  $b ip route | $b grep -q \"^blackhole $a \" || { echo \"cannot block $a\"; exit 1; }\n"
-			     "done\n"
 			     "address=$($b hostname -i); address=${address%% *}\n"
-			     "echo \"ready $address\"\n"
-			     "n=20\n"
-			     "if [ $port != 0 ]; then\n"
+			     "for a in $gateway \"$@\"; do block $a; done\n"
+			     "echo \"ready $address $gateway\"\n"
+			     "try() {\n"
+			     "  n=20\n"
 			     "  until $b nc -w 2 $address $port -e $b true 2>/dev/null; do\n"
 			     "    $b usleep ${n}000; [ $n -ge 500 ] || n=$((n * 3 / 2))\n"
 			     "  done\n"
 			     "  echo open\n"
-			     "fi\n"
+			     "}\n"
+			     "[ $port = 0 ] || try </dev/null &\n"
+			     "while read -r a; do block $a; done\n"
 			     "exec $b sleep 2147483647\n";
 
 enum pause_state { PAUSE_CREATE, PAUSE_ATTACH, PAUSE_START, PAUSE_ROUTES, PAUSE_UP, PAUSE_REMOVE, PAUSE_DONE };
@@ -46,6 +47,8 @@ struct pause {
 	char *network;
 	char *alias;
 	unsigned port;
+	struct host_listener listener;
+	size_t blocked; /* how many were when it was created */
 	const struct host_labels *labels;
 	char id[DOCKER_ID_SIZE];
 	char address[INET_ADDRSTRLEN];
@@ -132,39 +135,16 @@ pause_end(struct pause *pause)
 
 /* --- states --- */
 
-/* The machine's own addresses lead to its ports as the gateway's does. Of a remote engine they are not known to us. */
-static size_t
-add_own_addresses(char blocked[][INET_ADDRSTRLEN], size_t count)
-{
-	struct ifaddrs *all;
-
-	if (getifaddrs(&all) != 0)
-		return count;
-	for (const struct ifaddrs *i = all; i != NULL && count < BLOCKED_MAX; i = i->ifa_next) {
-		struct sockaddr_in in;
-
-		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET)
-			continue;
-		memcpy(&in, i->ifa_addr, sizeof(in));
-		if (ntohl(in.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
-			inet_ntop(AF_INET, &in.sin_addr, blocked[count++], INET_ADDRSTRLEN);
-	}
-	freeifaddrs(all);
-	return count;
-}
-
 static void
 enter_create(struct pause *p)
 {
-	const struct builder_conf *conf = p->host->conf;
-	char own[BLOCKED_MAX][INET_ADDRSTRLEN];
-	size_t own_count = p->host->is_local ? add_own_addresses(own, 0) : 0;
-	const char *command[8 + 2 * BLOCKED_MAX] = { "/bin/busybox", "sh", "-c", script, "pause" };
+	const char *command[8 + HOST_BLOCKED_MAX] = { "/bin/busybox", "sh", "-c", script, "pause" };
 	size_t argc = 5;
 	char port[8];
 	struct docker_container_spec spec = { .role = DOCKER_NETWORK,
 		.image = PAUSE_IMAGE,
 		.command = command,
+		.open_stdin = true,
 		.network = p->network,
 		.alias = p->alias,
 		.hostname = p->alias != NULL ? p->alias : "davit",
@@ -174,35 +154,57 @@ enter_create(struct pause *p)
 
 	snprintf(port, sizeof(port), "%u", p->port);
 	command[argc++] = port;
-	for (size_t i = 0; i < own_count; i++)
-		command[argc++] = own[i];
-	for (size_t i = 0; i < conf->blocked_count && i < BLOCKED_MAX; i++)
-		command[argc++] = conf->blocked[i];
+	p->blocked = p->host->blocked_count;
+	for (size_t n = host_blocked_first(p->host); n < p->blocked; n++)
+		command[argc++] = host_blocked(p->host, n);
 	p->op = docker_create(p->host->docker, p->name, &spec, on_reply, p);
 }
 
 static void
-on_attached(void *arg)
+on_blocked(void *arg, const char *address)
 {
 	struct pause *p = arg;
 
-	pause_step(p, states[p->state].next);
+	if (p->state < PAUSE_START || p->attach == NULL)
+		return; /* see on_attached */
+	docker_attach_write(p->attach, str_of(address));
+	docker_attach_write(p->attach, STR("\n"));
 }
 
-/* The way to others is closed. This may be told before the engine has answered to the start. */
+/* What was blocked since the creation is waiting in the script's input when it starts. */
+static void
+on_attached(void *arg)
+{
+	size_t first = host_blocked_first(((struct pause *)arg)->host);
+	struct pause *p = arg;
+
+	pause_step(p, states[p->state].next);
+	for (size_t n = p->blocked > first ? p->blocked : first; n < p->host->blocked_count; n++)
+		on_blocked(p, host_blocked(p->host, n));
+}
+
+/* The ways to the machine are closed: "ADDRESS" or "ADDRESS GATEWAY". This may be told before the engine has answered
+ * to the start. The gateway is an address of the machine, which all other jobs have to be kept from, too. */
 static void
 take_address(struct pause *p, struct str text)
 {
+	struct str own = str_cut(&text, ' ');
+	char gateway[INET_ADDRSTRLEN];
 	struct in_addr address;
 
-	snprintf(p->address, sizeof(p->address), "%.*s", (int)text.len, text.p);
-	if (inet_pton(AF_INET, p->address, &address) != 1)
+	snprintf(p->address, sizeof(p->address), "%.*s", (int)own.len, own.p);
+	snprintf(gateway, sizeof(gateway), "%.*s", (int)text.len, text.p);
+	if (inet_pton(AF_INET, p->address, &address) != 1) {
 		pause_fail(p, err_make(ERR_PROTO, 0, "network holder: no address in %s", p->network));
-	else if (p->state == PAUSE_ROUTES)
+		return;
+	}
+	if (inet_pton(AF_INET, gateway, &address) == 1)
+		host_block(p->host, gateway);
+	if (p->state == PAUSE_ROUTES)
 		pause_step(p, states[p->state].next);
 }
 
-/* "ready ADDRESS", "open", or what went wrong. */
+/* "ready ADDRESS GATEWAY", "open", or what went wrong. */
 static void
 take_line(struct pause *p, struct str line)
 {
@@ -245,7 +247,7 @@ enter_attach(struct pause *p)
 		.on_open = on_attached, .on_output = on_output, .on_close = on_closed
 	};
 
-	p->attach = docker_attach(p->host->docker, p->id, false, &handler, p);
+	p->attach = docker_attach(p->host->docker, p->id, true, &handler, p);
 }
 
 static void
@@ -282,6 +284,7 @@ enter_done(struct pause *p)
 	void *arg = p->arg;
 
 	assert(p->op == NULL && p->attach == NULL);
+	host_unlisten(p->host, &p->listener);
 	host_disown(p->host, &p->name);
 	timer_free(&p->timer);
 	docker_lines_fini(&p->lines);
@@ -300,6 +303,8 @@ pause_start(struct host *host, const struct pause_spec *spec, const struct pause
 	p->name = host_own(host, "pause-%u", host_serial(host));
 	p->network = xstrdup(spec->network);
 	p->alias = xstrdup_null(spec->alias);
+	p->listener = (struct host_listener){ .on_blocked = on_blocked, .arg = p };
+	host_listen(host, &p->listener);
 	p->timer = timer_new(host->loop, on_timeout, p);
 	docker_lines_init(&p->lines, LINE_MAX_BYTES);
 	pause_step(p, PAUSE_CREATE);

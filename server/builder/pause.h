@@ -1,6 +1,7 @@
 /* A network holder: a container that does nothing but keep a network namespace, so that starting a job or a service in
  * it costs no network set-up (190 ms), and that takes from it the ways to the machine below: the metadata address, the
- * bridge's gateway (all of the machine's ports) and other addresses asked for become black holes. Those who join the
+ * bridge's gateway (all of the machine's ports) and all others that host_block() was told of become black holes, at any
+ * time. Those who join the
  * namespace cannot undo that: only this container may set routes, and it runs only our script. The outside stays
  * reachable, as the gateway is still the next hop.
  *

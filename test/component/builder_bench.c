@@ -238,6 +238,20 @@ on_made(void *arg, const union docker_result *result, const struct err *err)
 }
 
 void
+bench_network(struct bench *b, bool is_made)
+{
+	struct look look = { .bench = b };
+	char name[80];
+
+	snprintf(name, sizeof(name), "%s-foreign", b->node);
+	if (is_made)
+		docker_network_create(b->docker, name, NULL, 0, on_made, &look);
+	else
+		docker_network_remove(b->docker, name, on_made, &look);
+	bench_until(b, &look.is_done);
+}
+
+void
 bench_leave_behind(struct bench *b)
 {
 	const struct docker_label label = { "davit.node", b->node };

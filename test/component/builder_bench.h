@@ -86,6 +86,8 @@ unsigned bench_leftovers(struct bench *b);
 unsigned bench_job_containers(struct bench *b);
 /* What the engine says of a container, as it is; free() it. */
 char *bench_inspect(struct bench *b, const char *container);
+/* Makes or removes a network that is nobody's. */
+void bench_network(struct bench *b, bool is_made);
 /* Makes a container and a network with the bench's labels that no builder knows. */
 void bench_leave_behind(struct bench *b);
 

@@ -656,6 +656,25 @@ test_the_machine_is_out_of_reach(void **state)
 	close(fd);
 }
 
+/* A bridge that is made while a job runs gives the machine one more address. */
+static void
+test_new_addresses_are_blocked_for_running_jobs(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	bench_job_init(&j, &shared, BENCH_IMAGE,
+	    COMMANDS("ways() { ip route | grep -c ^blackhole || true; }", "n=$(ways); echo counted",
+		"until [ $(ways) -gt $n ]; do usleep 10000; done", "echo one more"));
+	bench_job_start(&j);
+	bench_job_wait_output(&j, "\ncounted\n");
+	bench_network(&shared, true);
+	bench_job_wait(&j);
+	bench_network(&shared, false);
+	assert_result(&j, BUILDER_PASSED, "");
+	bench_job_fini(&j);
+}
+
 static void
 test_jobs_do_not_see_each_other(void **state)
 {
@@ -836,6 +855,7 @@ main(void)
 		cmocka_unit_test(test_service_that_is_never_ready),
 		cmocka_unit_test(test_cancel_while_services_start),
 		cmocka_unit_test(test_the_machine_is_out_of_reach),
+		cmocka_unit_test(test_new_addresses_are_blocked_for_running_jobs),
 		cmocka_unit_test(test_jobs_do_not_see_each_other),
 		cmocka_unit_test(test_warm_is_as_cold),
 		cmocka_unit_test(test_a_warm_container_is_named_after_its_job),
