@@ -202,17 +202,6 @@ docker_container_body(const struct docker_container_spec *spec, size_t *len)
 }
 
 char *
-docker_update_body(const struct docker_limits *limits, size_t *len)
-{
-	struct json_writer *w = json_writer_new(BODY_MAX);
-
-	json_write_object_open(w);
-	write_limits(w, limits);
-	json_write_object_close(w);
-	return json_writer_finish(&w, len);
-}
-
-char *
 docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len)
 {
 	struct json_writer *w = json_writer_new(BODY_MAX);

@@ -46,8 +46,6 @@ struct docker_container_spec {
 };
 
 char *docker_container_body(const struct docker_container_spec *spec, size_t *len);
-/* POST /containers/ID/update. */
-char *docker_update_body(const struct docker_limits *limits, size_t *len);
 /* A bridge network. */
 char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
 

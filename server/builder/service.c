@@ -386,7 +386,7 @@ on_words_end(void *arg, const union docker_result *result, const struct err *err
 static void
 enter_words(struct service *s)
 {
-	s->op = docker_logs(s->host->docker, s->id, false, WORD_LINES, on_words, on_words_end, s);
+	s->op = docker_logs(s->host->docker, s->id, WORD_LINES, on_words, on_words_end, s);
 }
 
 static void

@@ -263,11 +263,3 @@ docker_version(struct docker *docker, docker_fn *fn, void *arg)
 	docker_op_send(op, xstrdup("/version"), NULL, 0, &handler);
 	return op;
 }
-
-struct docker_op *
-docker_ping(struct docker *docker, docker_fn *fn, void *arg)
-{
-	static const struct docker_call call = { .what = "ping the engine", .method = "GET", .total_ms = 10000 };
-
-	return docker_plain(docker, &call, xstrdup("/_ping"), fn, arg);
-}

@@ -47,7 +47,6 @@ void docker_cancel(struct docker_op **op);
 
 /* -> version. Its answer decides the version of all later calls: until then, only this one may be made. */
 struct docker_op *docker_version(struct docker *docker, docker_fn *fn, void *arg);
-struct docker_op *docker_ping(struct docker *docker, docker_fn *fn, void *arg);
 /* filters: see docker_label_filter. Ends only with an error: the connection is gone. on_open: events from now on come.
  */
 typedef void docker_open_fn(void *arg);
@@ -81,28 +80,21 @@ struct docker_op *docker_upload(
 /* -> exit, when it ends. on_registered (may be NULL): a start from now on is not missed. Without a deadline. */
 struct docker_op *docker_wait(
     struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);
-/* The same for one that was started already. -> exit, also when it has ended before. */
-struct docker_op *docker_wait_started(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* Success when it runs already. */
 struct docker_op *docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg);
-/* Success when it does not run (any more). TERM, then KILL after grace_s. */
-struct docker_op *docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg);
-struct docker_op *docker_kill(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* Whether it runs or not, with its anonymous volumes. Success when there is none. */
 struct docker_op *docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 struct docker_op *docker_rename(
     struct docker *docker, const char *container, const char *name, docker_fn *fn, void *arg);
-struct docker_op *docker_update(
-    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg);
 /* -> container */
 struct docker_op *docker_inspect(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* -> list, of all states. filters: see docker_label_filter. */
 struct docker_op *docker_list_containers(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
 
-/* Output of a container. follow: until it ends; else what there is. tail: only the last lines; 0: all. */
+/* The last lines that a container has written up to now. */
 typedef void docker_output_fn(void *arg, enum docker_stream stream, struct str bytes);
-struct docker_op *docker_logs(struct docker *docker, const char *container, bool follow, unsigned tail,
-    docker_output_fn *on_output, docker_fn *fn, void *arg);
+struct docker_op *docker_logs(struct docker *docker, const char *container, unsigned lines, docker_output_fn *on_output,
+    docker_fn *fn, void *arg);
 
 /* --- networks --- */
 

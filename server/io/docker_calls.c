@@ -181,26 +181,6 @@ docker_start(struct docker *docker, const char *container, docker_fn *fn, void *
 }
 
 struct docker_op *
-docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg)
-{
-	static const struct docker_call call = {
-		.what = "stop container", .method = "POST", .also_good = 304, .total_ms = 120000
-	};
-
-	return docker_plain(docker, &call, xasprintf("/containers/%s/stop?t=%u", container, grace_s), fn, arg);
-}
-
-struct docker_op *
-docker_kill(struct docker *docker, const char *container, docker_fn *fn, void *arg)
-{
-	static const struct docker_call call = {
-		.what = "kill container", .method = "POST", .also_good = 409, .total_ms = 30000
-	};
-
-	return docker_plain(docker, &call, xasprintf("/containers/%s/kill", container), fn, arg);
-}
-
-struct docker_op *
 docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
@@ -216,21 +196,6 @@ docker_rename(struct docker *docker, const char *container, const char *name, do
 	static const struct docker_call call = { .what = "rename container", .method = "POST", .total_ms = 30000 };
 
 	return docker_plain(docker, &call, xasprintf("/containers/%s/rename?name=%s", container, name), fn, arg);
-}
-
-struct docker_op *
-docker_update(
-    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg)
-{
-	static const struct docker_call call = {
-		.what = "set a container's limits", .method = "POST", .total_ms = 30000
-	};
-	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
-	size_t len;
-	char *body = docker_update_body(limits, &len);
-
-	docker_op_send(op, docker_path(op, "/containers/%s/update", container), body, len, NULL);
-	return op;
 }
 
 struct docker_op *
@@ -266,9 +231,8 @@ on_wait_head(void *arg, const struct httpc_reply *reply)
 		w->on_registered(w->op.arg);
 }
 
-static struct docker_op *
-wait_for(struct docker *docker, const char *container, const char *condition, docker_open_fn *on_registered,
-    docker_fn *fn, void *arg)
+struct docker_op *
+docker_wait(struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "wait for container", .method = "POST", .decode = decode_exit
@@ -278,21 +242,8 @@ wait_for(struct docker *docker, const char *container, const char *condition, do
 
 	w->on_registered = on_registered;
 	docker_op_send(
-	    &w->op, docker_path(&w->op, "/containers/%s/wait?condition=%s", container, condition), NULL, 0, &handler);
+	    &w->op, docker_path(&w->op, "/containers/%s/wait?condition=next-exit", container), NULL, 0, &handler);
 	return &w->op;
-}
-
-struct docker_op *
-docker_wait(struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
-{
-	return wait_for(docker, container, "next-exit", on_registered, fn, arg);
-}
-
-/* "next-exit" would wait for ever for one that has exited. */
-struct docker_op *
-docker_wait_started(struct docker *docker, const char *container, docker_fn *fn, void *arg)
-{
-	return wait_for(docker, container, "not-running", NULL, fn, arg);
 }
 
 /* --- networks --- */

@@ -1,7 +1,6 @@
 /* The calls whose reply is taken as it comes: lines of JSON (pull, import, events) and frames (logs). */
 #include "server/io/docker_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -241,21 +240,16 @@ docker_events(struct docker *docker, const char *filters, docker_open_fn *on_ope
 /* --- logs --- */
 
 struct docker_op *
-docker_logs(struct docker *docker, const char *container, bool follow, unsigned tail, docker_output_fn *on_output,
-    docker_fn *fn, void *arg)
+docker_logs(
+    struct docker *docker, const char *container, unsigned lines, docker_output_fn *on_output, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "read a container's output", .method = "GET", .total_ms = 60000
 	};
-	static const struct docker_call endless = { .what = "follow a container's output", .method = "GET" };
-	struct follow *f = follow_new(docker, follow ? &endless : &call, fn, arg);
-	char lines[32] = "all";
+	struct follow *f = follow_new(docker, &call, fn, arg);
 
 	f->on_output = on_output;
-	if (tail > 0)
-		snprintf(lines, sizeof(lines), "%u", tail);
-	docker_op_send(&f->op,
-	    docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&follow=%d&tail=%s", container, follow, lines),
+	docker_op_send(&f->op, docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&tail=%u", container, lines),
 	    NULL, 0, &follow_handler);
 	return &f->op;
 }

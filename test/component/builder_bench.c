@@ -501,3 +501,39 @@ bench_run(struct bench_job *j, struct bench *b, const char *image, const char *c
 	bench_job_start(j);
 	bench_job_wait(j);
 }
+
+void
+bench_assert_has(const struct buf *b, const char *text)
+{
+	if (strstr(b->data, text) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", text, b->data);
+}
+
+void
+bench_assert_has_not(const struct buf *b, const char *text)
+{
+	if (strstr(b->data, text) != NULL)
+		fail_msg("\"%s\" is in \"%s\"", text, b->data);
+}
+
+void
+bench_assert_result(const struct bench_job *j, enum builder_state state, const char *reason)
+{
+	if (j->result.state != state || strstr(j->result.reason, reason) == NULL)
+		fail_msg("state %d, reason \"%s\"; output \"%s\", errors \"%.500s\"", j->result.state, j->result.reason,
+		    j->out.len < 1000 ? j->out.data : "...", j->err.data);
+}
+
+const char *
+bench_engine(void)
+{
+	const char *url = getenv("DAVIT_TEST_DOCKER"), *top = getenv("srcdir");
+	char command[600];
+
+	if (url == NULL)
+		return NULL;
+	snprintf(command, sizeof(command), "%s/test/component/builder_images.sh %s", top != NULL ? top : ".", url);
+	if (system(command) != 0)
+		exit(1);
+	return url;
+}

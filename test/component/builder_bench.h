@@ -91,4 +91,12 @@ void bench_network(struct bench *b, bool is_made);
 /* Makes a container and a network with the bench's labels that no builder knows. */
 void bench_leave_behind(struct bench *b);
 
+void bench_assert_has(const struct buf *b, const char *text);
+void bench_assert_has_not(const struct buf *b, const char *text);
+/* reason: a part of it. */
+void bench_assert_result(const struct bench_job *j, enum builder_state state, const char *reason);
+
+/* The URL of the real engine for tests, its images made; NULL: there is none. */
+const char *bench_engine(void);
+
 #endif

@@ -3,15 +3,7 @@
 #include "test/component/builder_bench.h"
 #include "test/unit/unit.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "proto/crypto.h"
-#include "proto/tar.h"
 
 #define COMMANDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
@@ -35,28 +27,6 @@ close_shared(void **state)
 	return 0;
 }
 
-static void
-assert_has(const struct buf *b, const char *text)
-{
-	if (strstr(b->data, text) == NULL)
-		fail_msg("\"%s\" is not in \"%s\"", text, b->data);
-}
-
-static void
-assert_has_not(const struct buf *b, const char *text)
-{
-	if (strstr(b->data, text) != NULL)
-		fail_msg("\"%s\" is in \"%s\"", text, b->data);
-}
-
-static void
-assert_result(const struct bench_job *j, enum builder_state state, const char *reason)
-{
-	if (j->result.state != state || strstr(j->result.reason, reason) == NULL)
-		fail_msg("state %d, reason \"%s\"; output \"%s\", errors \"%.500s\"", j->result.state, j->result.reason,
-		    j->out.len < 1000 ? j->out.data : "...", j->err.data);
-}
-
 /* --- results --- */
 
 static void
@@ -66,13 +36,13 @@ test_pass(void **state)
 
 	(void)state;
 	bench_run(&j, &shared, BENCH_IMAGE, COMMANDS("echo hello", "echo oops >&2"));
-	assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_result(&j, BUILDER_PASSED, "");
 	assert_string_equal(j.result.reason, "");
 	assert_int_equal(j.result.exit_code, 0);
 	assert_int_equal(strncmp(j.result.image_digest, "sha256:", 7), 0);
 	assert_false(j.result.warm);
 	assert_false(j.result.truncated);
-	assert_has(&j.out, "\nhello\n");
+	bench_assert_has(&j.out, "\nhello\n");
 	assert_string_equal(j.err.data, "oops\n");
 	assert_string_equal(j.segments.data, "script begin\nscript 0\n");
 	assert_true(j.is_started);
@@ -86,10 +56,10 @@ test_exit_code(void **state)
 
 	(void)state;
 	bench_run(&j, &shared, BENCH_IMAGE, COMMANDS("echo one", "exit 3", "echo two"));
-	assert_result(&j, BUILDER_FAILED, "exit code 3 in script");
+	bench_assert_result(&j, BUILDER_FAILED, "exit code 3 in script");
 	assert_int_equal(j.result.exit_code, 3);
 	assert_string_equal(j.segments.data, "script begin\nscript 3\n");
-	assert_has_not(&j.out, "\ntwo");
+	bench_assert_has_not(&j.out, "\ntwo");
 	bench_job_fini(&j);
 }
 
@@ -104,11 +74,11 @@ test_segments_end_at_the_first_failure(void **state)
 	bench_job_segment(&j, "third", COMMANDS("echo in-third"));
 	bench_job_start(&j);
 	bench_job_wait(&j);
-	assert_result(&j, BUILDER_FAILED, "exit code 1 in second");
+	bench_assert_result(&j, BUILDER_FAILED, "exit code 1 in second");
 	assert_string_equal(j.segments.data, "script begin\nscript 0\nsecond begin\nsecond 1\n");
-	assert_has(&j.out, "A is <>\n");
-	assert_has(&j.out, "\n/workspace\n");
-	assert_has_not(&j.out, "in-third\n");
+	bench_assert_has(&j.out, "A is <>\n");
+	bench_assert_has(&j.out, "\n/workspace\n");
+	bench_assert_has_not(&j.out, "in-third\n");
 	bench_job_fini(&j);
 }
 
@@ -121,7 +91,7 @@ test_script_killed_from_within(void **state)
 	bench_run(&j, &shared, BENCH_IMAGE, COMMANDS("echo going", "kill -9 -1"));
 	assert_int_equal(j.result.state, BUILDER_FAILED);
 	assert_true(j.result.exit_code > 0);
-	assert_has(&j.out, "going\n");
+	bench_assert_has(&j.out, "going\n");
 	bench_job_fini(&j);
 }
 
@@ -138,10 +108,10 @@ test_20_megabytes_arrive_unchanged(void **state)
 	bench_run(&j, &shared, BENCH_IMAGE,
 	    COMMANDS(
 		"dd if=/dev/urandom of=/data bs=1048576 count=20 2>/dev/null", "sha256sum /data >&2", "cat /data"));
-	assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_result(&j, BUILDER_PASSED, "");
 	assert_true(j.out.len > size);
 	sha256_hex((struct str){ j.out.data + j.out.len - size, size }, digest);
-	assert_has(&j.err, digest);
+	bench_assert_has(&j.err, digest);
 	assert_true(j.raw[BUILDER_STDOUT] > j.out.len); /* markers and the first words */
 	assert_int_equal(j.raw[BUILDER_STDERR], j.err.len);
 	bench_job_fini(&j);
@@ -155,9 +125,9 @@ test_output_without_a_newline_and_false_markers(void **state)
 	(void)state;
 	bench_run(
 	    &j, &shared, BENCH_IMAGE, COMMANDS("printf '\\036\\0360123 end script 0\\n\\036'", "printf 'no newline'"));
-	assert_result(&j, BUILDER_PASSED, "");
-	assert_has(&j.out, "\x1e\x1e"
-			   "0123 end script 0\n\x1e");
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_has(&j.out, "\x1e\x1e"
+				 "0123 end script 0\n\x1e");
 	assert_int_equal(strcmp(j.out.data + j.out.len - 10, "no newline"), 0);
 	assert_string_equal(j.segments.data, "script begin\nscript 0\n");
 	bench_job_fini(&j);
@@ -170,7 +140,7 @@ test_a_flood_of_output_is_cut(void **state)
 
 	(void)state;
 	bench_run(&j, &shared, BENCH_IMAGE, COMMANDS("yes 'and on and on and on and on and on'"));
-	assert_result(&j, BUILDER_FAILED, "more than 33554432 bytes of output");
+	bench_assert_result(&j, BUILDER_FAILED, "more than 33554432 bytes of output");
 	assert_true(j.result.truncated);
 	assert_true(j.out.len <= 32 << 20);
 	assert_true(j.out.len > 31 << 20);
@@ -189,7 +159,7 @@ test_cancel_while_it_runs(void **state)
 	j.cancel_on = "\nsleeping now\n";
 	bench_job_start(&j);
 	bench_job_wait(&j);
-	assert_result(&j, BUILDER_CANCELLED, "cancelled by the test");
+	bench_assert_result(&j, BUILDER_CANCELLED, "cancelled by the test");
 	assert_int_equal(j.result.exit_code, -1);
 	bench_job_fini(&j);
 }
@@ -206,7 +176,7 @@ test_cancel_at_once(void **state)
 	builder_cancel(j.run, "twice");
 	assert_false(j.is_done);
 	bench_job_wait(&j);
-	assert_result(&j, BUILDER_CANCELLED, "never mind");
+	bench_assert_result(&j, BUILDER_CANCELLED, "never mind");
 	assert_false(j.is_started);
 	bench_job_fini(&j);
 }
@@ -228,7 +198,7 @@ test_cancel_at_every_turn(void **state)
 		was_started = j.is_started;
 		builder_cancel(j.run, "now");
 		bench_job_wait(&j);
-		assert_result(&j, BUILDER_CANCELLED, "now");
+		bench_assert_result(&j, BUILDER_CANCELLED, "now");
 		bench_job_fini(&j);
 		turns += turns / 4 + 1;
 	}
@@ -250,7 +220,7 @@ test_nothing_is_sent_before_the_word(void **state)
 	builder_cancel(j.run, "it is not ours any more");
 	builder_go(j.run);
 	bench_job_wait(&j);
-	assert_result(&j, BUILDER_CANCELLED, "not ours any more");
+	bench_assert_result(&j, BUILDER_CANCELLED, "not ours any more");
 	assert_int_equal(j.out.len, 0);
 	bench_job_fini(&j);
 }
@@ -265,7 +235,7 @@ test_timeout(void **state)
 	j.spec.timeout_s = 2;
 	bench_job_start(&j);
 	bench_job_wait(&j);
-	assert_result(&j, BUILDER_TIMED_OUT, "took longer than 2 s, in script");
+	bench_assert_result(&j, BUILDER_TIMED_OUT, "took longer than 2 s, in script");
 	assert_true(j.done_us - j.began_us < 12000000);
 	bench_job_fini(&j);
 }
@@ -279,7 +249,7 @@ test_leftovers_of_setsid_end_with_the_job(void **state)
 	bench_run(&j, &shared, BENCH_IMAGE,
 	    COMMANDS(
 		"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' &", "(setsid sleep 1000 &) ; echo left"));
-	assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_result(&j, BUILDER_PASSED, "");
 	assert_true(j.done_us - j.began_us < 12000000);
 	assert_int_equal(bench_job_containers(&shared), 0);
 	bench_job_fini(&j);
@@ -294,7 +264,7 @@ test_memory_limit(void **state)
 
 	(void)state;
 	bench_run(&j, &shared, BENCH_IMAGE, COMMANDS("tail /dev/zero"));
-	assert_result(&j, BUILDER_FAILED, "the memory limit of 128 MiB was hit");
+	bench_assert_result(&j, BUILDER_FAILED, "the memory limit of 128 MiB was hit");
 	assert_true(j.result.oom);
 	assert_true(j.result.exit_code > 0);
 	bench_job_fini(&j);
@@ -312,7 +282,7 @@ test_fork_bomb_is_contained(void **state)
 	bench_job_start(&j);
 	bench_job_wait(&j);
 	assert_true(j.result.state == BUILDER_TIMED_OUT || j.result.state == BUILDER_FAILED);
-	assert_has(&j.err, "can't fork");
+	bench_assert_has(&j.err, "can't fork");
 	bench_job_fini(&j);
 }
 
@@ -327,497 +297,19 @@ test_isolation_as_seen_from_inside(void **state)
 		"stat -c '%a %u' /davit /tmp", "ls -l /davit", "mount | grep ' /tmp '", "id -u",
 		"cat /proc/1/oom_score_adj", "mount -t tmpfs x /mnt || echo no mount",
 		"ls /var/run/docker.sock || echo no socket"));
-	assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_result(&j, BUILDER_PASSED, "");
 	/* CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID are bits 0, 1, 3, 4, 5, 6, 7 */
-	assert_has(&j.out, "CapEff:\t00000000000000fb\n");
-	assert_has(&j.out, "CapBnd:\t00000000000000fb\n");
-	assert_has(&j.out, "NoNewPrivs:\t1\n");
-	assert_has(&j.out, "Seccomp:\t2\n");
-	assert_has(&j.out, "\n4096\n0\n");
-	assert_has(&j.out, "700 0\n1777 0\n");
-	assert_has(&j.out, "nosuid,nodev");
-	assert_has(&j.out, "no mount\n");
-	assert_has(&j.out, "no socket\n");
-	assert_has(&j.out, "\n500\n");
+	bench_assert_has(&j.out, "CapEff:\t00000000000000fb\n");
+	bench_assert_has(&j.out, "CapBnd:\t00000000000000fb\n");
+	bench_assert_has(&j.out, "NoNewPrivs:\t1\n");
+	bench_assert_has(&j.out, "Seccomp:\t2\n");
+	bench_assert_has(&j.out, "\n4096\n0\n");
+	bench_assert_has(&j.out, "700 0\n1777 0\n");
+	bench_assert_has(&j.out, "nosuid,nodev");
+	bench_assert_has(&j.out, "no mount\n");
+	bench_assert_has(&j.out, "no socket\n");
+	bench_assert_has(&j.out, "\n500\n");
 	bench_job_fini(&j);
-}
-
-/* --- images --- */
-
-static void
-test_missing_image(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_run(&j, &shared, "127.0.0.1:9/davit-test/missing:1", COMMANDS("true"));
-	assert_true(j.result.state == BUILDER_ERROR || j.result.state == BUILDER_FAILED);
-	assert_has(&j.notices, "pulling image 127.0.0.1:9/davit-test/missing:1");
-	assert_non_null(strstr(j.result.reason, "image 127.0.0.1:9/davit-test/missing:1"));
-	assert_false(j.is_started);
-	bench_job_fini(&j);
-}
-
-static void
-test_malformed_image(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_run(&j, &shared, "Not/An Image", COMMANDS("true"));
-	assert_result(&j, BUILDER_FAILED, "image \"Not/An Image\"");
-	bench_job_fini(&j);
-}
-
-static void
-test_image_without_a_shell(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_run(&j, &shared, "davit-test/empty:latest", COMMANDS("true"));
-	assert_result(&j, BUILDER_FAILED, "image davit-test/empty:latest has no /bin/sh");
-	bench_job_fini(&j);
-}
-
-static void
-test_image_without_tar(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_run(&j, &shared, "davit-test/tarless:latest", COMMANDS("echo done without", "cd /workspace", "exit 5"));
-	assert_result(&j, BUILDER_FAILED, "exit code 5 in script");
-	assert_has(&j.out, "\ndone without\n");
-	bench_job_fini(&j);
-}
-
-static void
-test_commands_of_the_nonce_are_refused(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	env_add(&j.env, "not a name", "x");
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_FAILED, "not a name");
-	bench_job_fini(&j);
-}
-
-/* --- what it is given --- */
-
-/* A workspace with a file of a megabyte. */
-static char *
-make_workspace(struct buf *content)
-{
-	char path[] = "/tmp/davit-test-workspace.XXXXXX";
-	int fd = mkstemp(path);
-	struct buf tar;
-
-	assert_true(fd >= 0);
-	for (int i = 0; content->len < 1 << 20; i++)
-		buf_addf(content, "line %d\n", i);
-	buf_init(&tar, 4 << 20);
-	tar_add_dir(&tar, "workspace", 0755, 0);
-	tar_add_file(&tar, "workspace/big file", 0644, 0, buf_str(content));
-	tar_add_file(&tar, "workspace/run", 0755, 0, STR("#!/bin/sh\necho I run\n"));
-	tar_end(&tar);
-	assert_int_equal(write(fd, tar.data, tar.len), tar.len);
-	close(fd);
-	buf_fini(&tar);
-	return strdup(path);
-}
-
-static void
-check_workspace(struct bench *b, const char *image, const char *const *commands)
-{
-	char digest[SHA256_HEX_SIZE];
-	struct bench_job j;
-	struct buf content;
-	char *path;
-
-	buf_init(&content, 2 << 20);
-	path = make_workspace(&content);
-	sha256_hex(buf_str(&content), digest);
-	bench_job_init(&j, b, image, commands);
-	j.job.workspace_tar = path;
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_PASSED, "");
-	assert_has(&j.out, "I run\n");
-	if (strcmp(image, BENCH_IMAGE) == 0)
-		assert_has(&j.out, digest);
-	bench_job_fini(&j);
-	unlink(path);
-	free(path);
-	buf_fini(&content);
-}
-
-static void
-test_workspace(void **state)
-{
-	(void)state;
-	check_workspace(&shared, BENCH_IMAGE, COMMANDS("sha256sum 'big file'", "./run"));
-	check_workspace(&shared, "davit-test/tarless:latest", COMMANDS("test -r 'big file'", "./run"));
-}
-
-static void
-test_missing_workspace(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	j.job.workspace_tar = "/nonexistent/x.tar";
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_ERROR, "/nonexistent/x.tar");
-	bench_job_fini(&j);
-}
-
-static void
-test_broken_workspace(void **state)
-{
-	char path[] = "/tmp/davit-test-workspace.XXXXXX";
-	int fd = mkstemp(path);
-	struct bench_job j;
-
-	(void)state;
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	for (int i = 0; i < 100; i++)
-		assert_int_equal(write(fd, "this is no tar at all\n", 22), 22);
-	close(fd);
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	j.job.workspace_tar = path;
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_ERROR, "the workspace could not be unpacked");
-	unlink(path);
-	bench_job_fini(&j);
-}
-
-/* The script sees them; the engine's description of the container does not. */
-static void
-test_secrets_are_not_in_inspect(void **state)
-{
-	struct bench_job j;
-	char *text;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("echo \"secret has ${#TOKEN} bytes\"", "sleep 1000"));
-	env_add(&j.env, "TOKEN", "s3cr3t-s3cr3t");
-	j.holds = true;
-	bench_job_start(&j);
-	bench_job_wait_started(&j);
-	builder_go(j.run);
-	bench_job_wait_output(&j, "secret has 13 bytes\n");
-	text = bench_inspect(&shared, j.container);
-	assert_non_null(strstr(text, "davit.attempt"));
-	assert_null(strstr(text, "s3cr3t"));
-	assert_null(strstr(text, "TOKEN"));
-	free(text);
-	builder_cancel(j.run, "seen enough");
-	bench_job_wait(&j);
-	bench_job_fini(&j);
-}
-
-/* --- services --- */
-
-static void
-test_service_by_port(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE,
-	    COMMANDS("wget -q -O - http://web:8000/", "echo addr=$WEB_PORT_8000_TCP_ADDR url=$WEB_PORT",
-		"wget -q -O - http://$WEB_PORT_8000_TCP_ADDR:8000/"));
-	bench_job_service(&j, "web", "davit-test/service:latest", 8000, 30);
-	bench_job_service(&j, "other", "davit-test/service:latest", 8000, 30);
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_PASSED, "");
-	assert_has(&j.notices, "starting 2 services");
-	assert_has(&j.out, "it is up\n");
-	assert_has(&j.out, "url=tcp://");
-	bench_job_fini(&j);
-}
-
-static void
-test_service_by_health_check(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("echo it is healthy"));
-	bench_job_service(&j, "db", "davit-test/healthy:latest", 0, 30);
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_PASSED, "");
-	assert_true(j.started_us - j.began_us > 1000000); /* it takes a second to become healthy */
-	bench_job_fini(&j);
-}
-
-static void
-test_service_that_ends(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_service(&j, "db", "davit-test/quitter:latest", 5432, 30);
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_ERROR, "service db: ended with exit code 4");
-	assert_result(&j, BUILDER_ERROR, "cannot open the database");
-	assert_has(&j.notices, "db: cannot open the database");
-	assert_false(j.is_started);
-	bench_job_fini(&j);
-}
-
-static void
-test_service_that_is_never_ready(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_service(&j, "web", "davit-test/service:latest", 9999, 3);
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_ERROR, "service web: port 9999 does not accept connections");
-	bench_job_fini(&j);
-}
-
-static void
-test_cancel_while_services_start(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_service(&j, "web", "davit-test/service:latest", 9999, 100);
-	bench_job_start(&j);
-	bench_job_wait_notice(&j, "starting 1 service");
-	bench_turns(&shared, 30);
-	builder_cancel(j.run, "no patience");
-	bench_job_wait(&j);
-	assert_result(&j, BUILDER_CANCELLED, "no patience");
-	bench_job_fini(&j);
-}
-
-/* --- the network --- */
-
-static int
-listen_anywhere(unsigned *port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	socklen_t len = sizeof(in);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(listen(fd, 5), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-	*port = ntohs(in.sin_port);
-	return fd;
-}
-
-/* A port that is open on all of this machine's addresses cannot be reached from a job or a service. The way to the
- * outside stays: whatever is not blocked goes by the gateway. */
-static void
-test_the_machine_is_out_of_reach(void **state)
-{
-	char command[600];
-	struct bench_job j;
-	unsigned port;
-	int fd = listen_anywhere(&port);
-
-	(void)state;
-	snprintf(command, sizeof(command),
-	    "gateway=$(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'); "
-	    "for a in $gateway $(ip route | sed -n 's/^blackhole \\([^ /]*\\).*/\\1/p'); do "
-	    "nc -w 2 $a %u -e true && echo reached $a || echo blocked $a; done",
-	    port);
-	bench_run(&j, &shared, BENCH_IMAGE,
-	    COMMANDS(command, "ip route get 198.51.100.7", "ip route del blackhole 169.254.169.254 || echo may not",
-		"ip link set eth0 down || echo may not either"));
-	assert_result(&j, BUILDER_PASSED, "");
-	assert_has_not(&j.out, "reached 1");
-	assert_has(&j.out, "blocked 1");
-	assert_has(&j.out, "blocked 169.254.169.254\n");
-	assert_has(&j.out, "198.51.100.7 via ");
-	assert_has(&j.out, "may not\n");
-	assert_has(&j.out, "may not either\n");
-	bench_job_fini(&j);
-	close(fd);
-}
-
-/* A bridge that is made while a job runs gives the machine one more address. */
-static void
-test_new_addresses_are_blocked_for_running_jobs(void **state)
-{
-	struct bench_job j;
-
-	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE,
-	    COMMANDS("ways() { ip route | grep -c ^blackhole || true; }", "n=$(ways); echo counted",
-		"until [ $(ways) -gt $n ]; do usleep 10000; done", "echo one more"));
-	bench_job_start(&j);
-	bench_job_wait_output(&j, "\ncounted\n");
-	bench_network(&shared, true);
-	bench_job_wait(&j);
-	bench_network(&shared, false);
-	assert_result(&j, BUILDER_PASSED, "");
-	bench_job_fini(&j);
-}
-
-static void
-test_jobs_do_not_see_each_other(void **state)
-{
-	struct bench_job one, two;
-	char command[200];
-	struct str address;
-
-	(void)state;
-	bench_job_init(&one, &shared, BENCH_IMAGE, COMMANDS("echo \"address $(hostname -i) here\"", "nc -l -p 7000"));
-	bench_job_start(&one);
-	bench_job_wait_output(&one, " here\n");
-	address = str_of(strstr(one.out.data, "\naddress ") + strlen("\naddress "));
-	address = str_cut(&address, ' ');
-	assert_true(address.len >= strlen("1.2.3.4"));
-	snprintf(command, sizeof(command), "nc -w 2 %.*s 7000 -e true && echo reached || echo unreachable",
-	    (int)address.len, address.p);
-	bench_run(&two, &shared, BENCH_IMAGE, COMMANDS(command));
-	assert_has(&two.out, "\nunreachable\n");
-	builder_cancel(one.run, "done");
-	bench_job_wait(&one);
-	bench_job_fini(&one);
-	bench_job_fini(&two);
-}
-
-/* --- the warm pool --- */
-
-static void
-test_warm_is_as_cold(void **state)
-{
-	struct builder_conf conf = { .warm_images = 1, .warm_per_image = 2 };
-	const char *const *commands =
-	    COMMANDS("pwd", "ls -a /workspace", "echo $HOME-$X", "cat /proc/1/cmdline", "exit 7");
-	struct bench b;
-	struct bench_job cold, warm;
-
-	(void)state;
-	bench_open(&b, url, &conf);
-	bench_wait_up(&b);
-	bench_job_init(&cold, &b, BENCH_IMAGE, commands);
-	env_add(&cold.env, "X", "1 2  3'\"$");
-	bench_job_start(&cold);
-	bench_job_wait(&cold);
-	bench_wait_warm(&b, 2);
-	bench_job_init(&warm, &b, BENCH_IMAGE, commands);
-	env_add(&warm.env, "X", "1 2  3'\"$");
-	bench_job_start(&warm);
-	bench_job_wait(&warm);
-	assert_false(cold.result.warm);
-	assert_true(warm.result.warm);
-	assert_int_equal(cold.result.state, warm.result.state);
-	assert_int_equal(warm.result.exit_code, 7);
-	assert_string_equal(cold.result.image_digest, warm.result.image_digest);
-	assert_int_equal(cold.out.len, warm.out.len);
-	assert_memory_equal(cold.out.data, warm.out.data, cold.out.len);
-	print_message("to the first byte: cold %ld us, warm %ld us (started %ld us); to the end: %ld and %ld us\n",
-	    (long)(cold.output_us - cold.began_us), (long)(warm.output_us - warm.began_us),
-	    (long)(warm.started_us - warm.began_us), (long)(cold.done_us - cold.began_us),
-	    (long)(warm.done_us - warm.began_us));
-	bench_job_fini(&cold);
-	bench_job_fini(&warm);
-	check_workspace(&b, BENCH_IMAGE, COMMANDS("sha256sum 'big file'", "./run"));
-	bench_close(&b);
-}
-
-static void
-test_a_warm_container_is_named_after_its_job(void **state)
-{
-	struct builder_conf conf = { .warm_images = 1, .warm_per_image = 1 };
-	struct bench b;
-	struct bench_job j;
-	char name[80];
-	char *text;
-
-	(void)state;
-	bench_open(&b, url, &conf);
-	bench_wait_up(&b);
-	bench_run(&j, &b, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_fini(&j);
-	bench_wait_warm(&b, 1);
-	bench_job_init(&j, &b, BENCH_IMAGE, COMMANDS("echo named", "sleep 1000"));
-	bench_job_start(&j);
-	bench_job_wait_output(&j, "\nnamed\n");
-	assert_true(b.count == 2);
-	snprintf(name, sizeof(name), "davit-%s-%s-1", b.node, j.id);
-	text = bench_inspect(&b, name);
-	assert_non_null(strstr(text, j.container));
-	free(text);
-	builder_cancel(j.run, "seen enough");
-	bench_job_wait(&j);
-	assert_true(j.result.warm);
-	bench_job_fini(&j);
-	bench_close(&b);
-}
-
-/* Only the images used last are kept warm. */
-static void
-test_the_pool_is_bounded(void **state)
-{
-	struct builder_conf conf = { .warm_images = 1, .warm_per_image = 1 };
-	struct builder_engine_status status;
-	struct bench b;
-	struct bench_job j;
-
-	(void)state;
-	bench_open(&b, url, &conf);
-	bench_wait_up(&b);
-	bench_run(&j, &b, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_fini(&j);
-	bench_wait_warm(&b, 1);
-	bench_run(&j, &b, "davit-test/service:latest", COMMANDS("true"));
-	assert_false(j.result.warm);
-	bench_job_fini(&j);
-	bench_wait_warm(&b, 1);
-	bench_run(&j, &b, "davit-test/service:latest", COMMANDS("true"));
-	assert_true(j.result.warm);
-	bench_job_fini(&j);
-	bench_wait_warm(&b, 1);
-	assert_true(builder_engine_status(b.builder, 0, &status));
-	assert_int_equal(status.warm, 1);
-	assert_true(status.up);
-	assert_string_equal(status.reason, "");
-	bench_close(&b);
-}
-
-/* --- the sweep --- */
-
-static void
-test_what_an_earlier_process_left_is_swept(void **state)
-{
-	struct bench b;
-	struct bench_job j;
-
-	(void)state;
-	bench_prepare(&b, url, NULL);
-	bench_leave_behind(&b);
-	assert_int_equal(bench_leftovers(&b), 2);
-	bench_begin(&b);
-	bench_wait_up(&b);
-	assert_int_equal(bench_leftovers(&b), 0);
-	bench_run(&j, &b, BENCH_IMAGE, COMMANDS("echo fine"));
-	assert_result(&j, BUILDER_PASSED, "");
-	bench_job_fini(&j);
-	bench_close(&b);
 }
 
 int
@@ -840,36 +332,10 @@ main(void)
 		cmocka_unit_test(test_memory_limit),
 		cmocka_unit_test(test_fork_bomb_is_contained),
 		cmocka_unit_test(test_isolation_as_seen_from_inside),
-		cmocka_unit_test(test_missing_image),
-		cmocka_unit_test(test_malformed_image),
-		cmocka_unit_test(test_image_without_a_shell),
-		cmocka_unit_test(test_image_without_tar),
-		cmocka_unit_test(test_commands_of_the_nonce_are_refused),
-		cmocka_unit_test(test_workspace),
-		cmocka_unit_test(test_missing_workspace),
-		cmocka_unit_test(test_broken_workspace),
-		cmocka_unit_test(test_secrets_are_not_in_inspect),
-		cmocka_unit_test(test_service_by_port),
-		cmocka_unit_test(test_service_by_health_check),
-		cmocka_unit_test(test_service_that_ends),
-		cmocka_unit_test(test_service_that_is_never_ready),
-		cmocka_unit_test(test_cancel_while_services_start),
-		cmocka_unit_test(test_the_machine_is_out_of_reach),
-		cmocka_unit_test(test_new_addresses_are_blocked_for_running_jobs),
-		cmocka_unit_test(test_jobs_do_not_see_each_other),
-		cmocka_unit_test(test_warm_is_as_cold),
-		cmocka_unit_test(test_a_warm_container_is_named_after_its_job),
-		cmocka_unit_test(test_the_pool_is_bounded),
-		cmocka_unit_test(test_what_an_earlier_process_left_is_swept),
 	};
-	char command[600];
 
-	url = getenv("DAVIT_TEST_DOCKER");
+	url = bench_engine();
 	if (url == NULL)
 		return 77;
-	snprintf(command, sizeof(command), "%s/test/component/builder_images.sh %s",
-	    getenv("srcdir") != NULL ? getenv("srcdir") : ".", url);
-	if (system(command) != 0)
-		return 1;
 	return cmocka_run_group_tests(tests, open_shared, close_shared);
 }

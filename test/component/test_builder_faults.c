@@ -41,13 +41,6 @@ scene_fini(struct scene *s)
 }
 
 static void
-assert_result(const struct bench_job *j, enum builder_state state, const char *reason)
-{
-	if (j->result.state != state || strstr(j->result.reason, reason) == NULL)
-		fail_msg("state %d, reason \"%s\", output \"%s\"", j->result.state, j->result.reason, j->out.data);
-}
-
-static void
 check_end(enum fake_end end)
 {
 	struct scene s;
@@ -55,7 +48,7 @@ check_end(enum fake_end end)
 	scene_init(&s, NULL);
 	s.fake.end = end;
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	assert_string_equal(s.job.out.data, "output\n");
 	assert_false(s.job.result.truncated);
 	assert_int_equal(s.job.raw[BUILDER_STDOUT], strlen("davit:ready\noutput\n"));
@@ -168,7 +161,7 @@ test_the_first_cause_is_told(void **state)
 		.status = 500,
 		.body = "{\"message\":\"cannot remove\"}" };
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_ERROR, "no more cgroups");
+	bench_assert_result(&s.job, BUILDER_ERROR, "no more cgroups");
 	scene_fini(&s);
 }
 
@@ -187,7 +180,7 @@ test_what_cannot_be_removed_is_no_failure(void **state)
 		.status = 403,
 		.body = "{\"message\":\"in use\"}" };
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	scene_fini(&s);
 }
 
@@ -205,7 +198,7 @@ test_exit_code_without_reason(void **state)
 		.status = 500,
 		.body = "{\"message\":\"no\"}" };
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_FAILED, "exit code 9");
+	bench_assert_result(&s.job, BUILDER_FAILED, "exit code 9");
 	scene_fini(&s);
 }
 
@@ -218,7 +211,7 @@ test_a_creation_sent_twice_is_one(void **state)
 	scene_init(&s, NULL);
 	s.fake.rules[0] = (struct fake_rule){ .method = "POST", .path = "name=davit-", .deed = FAKE_DO_409 };
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	bench_stop(&s.bench);
 	assert_int_equal(fake_engine_containers(&s.fake), 0);
 	scene_fini(&s);
@@ -242,7 +235,7 @@ test_a_name_that_is_taken(void **state)
 		.status = 200,
 		.body = "{\"Id\":\"x\",\"State\":{\"Status\":\"running\"},\"Config\":{\"Labels\":{}}}" };
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_ERROR, "-7.1-1 is taken");
+	bench_assert_result(&s.job, BUILDER_ERROR, "-7.1-1 is taken");
 	scene_fini(&s);
 }
 
@@ -276,7 +269,7 @@ test_a_cut_frame(void **state)
 	s.fake.output = "\1\0\0\0\0\0\0\x64half";
 	s.fake.output_len = 12;
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	assert_string_equal(s.job.out.data, "half");
 	assert_true(s.job.result.truncated);
 	scene_fini(&s);
@@ -292,7 +285,7 @@ test_the_engine_reports_a_broken_stream(void **state)
 	s.fake.output = "\3\0\0\0\0\0\0\4gone";
 	s.fake.output_len = 12;
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_ERROR, "the engine ended the output: gone");
+	bench_assert_result(&s.job, BUILDER_ERROR, "the engine ended the output: gone");
 	scene_fini(&s);
 }
 
@@ -305,7 +298,7 @@ test_the_wait_is_lost(void **state)
 	scene_init(&s, NULL);
 	s.fake.end = FAKE_LOST;
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_ERROR, "the engine went away");
+	bench_assert_result(&s.job, BUILDER_ERROR, "the engine went away");
 	assert_true(s.job.result.truncated);
 	scene_fini(&s);
 }
@@ -319,13 +312,13 @@ test_half_an_end(void **state)
 	scene_init(&one, NULL);
 	one.fake.end = FAKE_EXIT_ONLY;
 	scene_run(&one);
-	assert_result(&one.job, BUILDER_PASSED, "");
+	bench_assert_result(&one.job, BUILDER_PASSED, "");
 	assert_true(one.job.result.truncated);
 	scene_fini(&one);
 	scene_init(&two, NULL);
 	two.fake.end = FAKE_EOF_ONLY;
 	scene_run(&two);
-	assert_result(&two.job, BUILDER_ERROR, "does not say how the container ended");
+	bench_assert_result(&two.job, BUILDER_ERROR, "does not say how the container ended");
 	scene_fini(&two);
 }
 
@@ -350,7 +343,7 @@ test_cancel_while_the_engine_hangs(void **state)
 		bench_turns(&s.bench, 60);
 		builder_cancel(s.job.run, "enough");
 		bench_job_wait(&s.job);
-		assert_result(&s.job, BUILDER_CANCELLED, "enough");
+		bench_assert_result(&s.job, BUILDER_CANCELLED, "enough");
 		scene_fini(&s);
 	}
 }
@@ -366,7 +359,7 @@ test_pull(void **state)
 	scene_init(&s, NULL);
 	s.fake.has_image = false;
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	assert_string_equal(s.job.notices.data, "pulling image fake:1\n");
 	assert_int_equal(s.fake.pulls, 1);
 	scene_fini(&s);
@@ -383,7 +376,7 @@ check_pull(unsigned status, const char *body, enum builder_state state, const ch
 		.method = "POST", .path = "/images/create", .deed = FAKE_STATUS, .status = status, .body = body
 	};
 	scene_run(&s);
-	assert_result(&s.job, state, reason);
+	bench_assert_result(&s.job, state, reason);
 	scene_fini(&s);
 }
 
@@ -420,8 +413,8 @@ test_one_pull_for_all(void **state)
 	bench_job_start(&other);
 	bench_job_wait(&s.job);
 	bench_job_wait(&other);
-	assert_result(&s.job, BUILDER_PASSED, "");
-	assert_result(&other, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&other, BUILDER_PASSED, "");
 	assert_int_equal(s.fake.pulls, 1);
 	bench_job_fini(&other);
 	scene_fini(&s);
@@ -440,7 +433,7 @@ test_alias(void **state)
 	bench_begin(&s.bench);
 	bench_wait_up(&s.bench);
 	bench_run(&s.job, &s.bench, "ci-fake:7", COMMANDS);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	assert_string_equal(s.job.notices.data, "pulling image fake:7 (instead of ci-fake:7)\n");
 	scene_fini(&s);
 }
@@ -542,7 +535,7 @@ test_the_engine_dies_and_comes_back(void **state)
 	(void)state;
 	scene_init(&s, &conf);
 	scene_run(&s);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	bench_wait_warm(&s.bench, 1);
 	bench_job_init(&second, &s.bench, "fake:1", COMMANDS);
 	second.holds = true;
@@ -557,7 +550,7 @@ test_the_engine_dies_and_comes_back(void **state)
 	bench_wait_up(&s.bench);
 	bench_job_fini(&s.job);
 	bench_run(&s.job, &s.bench, "fake:1", COMMANDS);
-	assert_result(&s.job, BUILDER_PASSED, "");
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	scene_fini(&s);
 }
 

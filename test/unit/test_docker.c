@@ -507,10 +507,6 @@ test_small_bodies_and_filters(void **state)
 	    "{\"Name\":\"davit-n-net-0\",\"CheckDuplicate\":true,\"Driver\":\"bridge\",\"EnableIPv6\":false,"
 	    "\"Labels\":{\"davit.node\":\"n\"}}");
 	free(text);
-	text = docker_update_body(&some_limits, NULL);
-	assert_string_equal(
-	    text, "{\"Memory\":67108864,\"MemorySwap\":67108864,\"NanoCpus\":500000000,\"PidsLimit\":64}");
-	free(text);
 }
 
 int
