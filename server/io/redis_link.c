@@ -181,21 +181,22 @@ link_reply(struct redis_link *l, redisReply *reply)
 static void
 link_read_replies(struct redis_link *l)
 {
-	bool closed = false;
+	bool *closed = xcalloc(1, sizeof(*closed)); /* outlives l, should that go */
 	void *reply;
 
-	l->closed = &closed;
-	while (!closed) {
+	l->closed = closed;
+	while (!*closed) {
 		if (redisReaderGetReply(l->reader, &reply) != REDIS_OK) {
 			redis_link_fail(l, err_make(ERR_PROTO, 0, "Redis: %s", l->reader->errstr));
-			return;
+			break;
 		}
 		if (reply == NULL)
 			break;
 		link_reply(l, reply);
 	}
-	if (!closed)
+	if (!*closed)
 		l->closed = NULL;
+	free(closed);
 }
 
 static void
