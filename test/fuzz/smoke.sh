@@ -19,8 +19,12 @@ make -j"$(nproc)" $targets || exit 1
 bad=0
 for target in $targets; do
 	name=$(basename "$target")
+	corpus=$work/corpus/$name
+	mkdir -p "$corpus"
+	# shellcheck disable=SC2046
 	if "./$target" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=2048 -print_final_stats=1 \
-		-artifact_prefix="$work/crashes/$name-" >"$work/$name.log" 2>&1; then
+		-artifact_prefix="$work/crashes/$name-" \
+		"$corpus" $("$top/test/fuzz/seeds.sh" "${name#fuzz_}") >"$work/$name.log" 2>&1; then
 		echo "ok $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/$name.log") runs"
 	else
 		bad=1
