@@ -665,7 +665,7 @@ test_deadlines(void **state)
 	w = dial(&s); /* a head that never ends, though a byte comes now and then */
 	start = loop_mono_ms();
 	wire_puts(w, "GET /echo HTTP/1.1\r\nA: ");
-	while (!wire_is_ended(w) && loop_mono_ms() < start + 5000)
+	for (int i = 0; i < 8000 && !wire_is_ended(w); i++) /* fewer than a head may have */
 		if (!wire_puts(w, "a") || strstr(wire_got(w)->data, "408") != NULL)
 			break;
 	assert_true(wire_expect(w, "HTTP/1.1 408 "));
