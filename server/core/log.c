@@ -55,6 +55,8 @@ print_prefix(char *line, size_t size, enum log_level level)
 
 /* A line is one write, so that lines of other processes on the same pipe do not cut it; control bytes of foreign
  * text cannot forge a second line. */
+static void print_line(enum log_level level, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+
 static void
 print_line(enum log_level level, const char *fmt, va_list ap)
 {
