@@ -12,7 +12,18 @@ import server
 
 IMAGE = "davit-test/debian-build:latest"
 PACKAGES = "gcc,libc6-dev,make,automake,libtool,git"
-SOURCES = "deb-src http://debian.example/debian bookworm main\n"
+
+
+def deb_src():
+    """The sources of the distribution that this machine takes its packages from."""
+    fields = "$(ORIGIN) $(LABEL) $(REPO_URI) $(CODENAME) $(COMPONENT)"
+    lists = subprocess.run(["apt-get", "indextargets", "--format", fields, "Created-By: Packages"],
+                           capture_output=True, text=True, check=True).stdout
+    for line in lists.splitlines():
+        origin, label, uri, codename, component = line.split()
+        if origin == label and origin in ("Debian", "Ubuntu") and "-" not in codename:
+            return f"deb-src {uri} {codename} {component}\n"
+    raise AssertionError("apt knows no Debian or Ubuntu: " + lists)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +43,7 @@ def libyaml(tmp_path):
     """Debian's source package, unpacked."""
     lists = tmp_path / "lists"
     (lists / "partial").mkdir(parents=True)
-    (tmp_path / "sources.list").write_text(SOURCES)
+    (tmp_path / "sources.list").write_text(deb_src())
     options = ["-o", f"Dir::Etc::sourcelist={tmp_path}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null",
                "-o", f"Dir::State::lists={lists}", "-o", "APT::Sandbox::User=root"]
     subprocess.run(["apt-get", *options, "update", "-qq"], check=True, cwd=tmp_path)
