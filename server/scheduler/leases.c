@@ -88,7 +88,7 @@ leases_start(struct leases *l)
 }
 
 static struct lease *
-find(struct leases *l, const char *id)
+find(const struct leases *l, const char *id)
 {
 	struct lease *lease;
 
@@ -96,6 +96,12 @@ find(struct leases *l, const char *id)
 	if (strcmp(lease->id, id) == 0)
 		return lease;
 	return NULL;
+}
+
+bool
+leases_has(const struct leases *l, const char *id)
+{
+	return find(l, id) != NULL;
 }
 
 void

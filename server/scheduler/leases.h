@@ -3,6 +3,7 @@
 #ifndef DAVIT_SCHEDULER_LEASES_H
 #define DAVIT_SCHEDULER_LEASES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/store/store.h"
@@ -19,6 +20,7 @@ struct leases *leases_new(struct loop *loop, struct store *store, int64_t lease_
 void leases_free(struct leases **leases);
 /* Begins to renew; the first renewal is at once. */
 void leases_start(struct leases *leases);
+bool leases_has(const struct leases *leases, const char *id);
 /* id must not be held (asserted); both strings are copied. */
 void leases_hold(struct leases *leases, const char *id, const char *token);
 /* No error when it is not held. */

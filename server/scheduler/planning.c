@@ -190,11 +190,37 @@ enter_end(struct item *item)
 	claim(p);
 }
 
+static struct item *
+find(struct planning *p, const char *id)
+{
+	struct item *item;
+
+	LIST_FOREACH(item, &p->items, link)
+	if (strcmp(item->id, id) == 0)
+		return item;
+	return NULL;
+}
+
+/* A build whose lease ran out while Redis was away may be claimed anew before we are told so: the older planning has
+ * lost. */
+static void
+drop_older(struct planning *p, const struct build *build)
+{
+	char id[24];
+	struct item *older;
+
+	snprintf(id, sizeof(id), "%" PRId64, build->build);
+	older = find(p, id);
+	if (older != NULL)
+		item_free(older);
+}
+
 static void
 item_start(struct planning *p, struct build *build)
 {
 	struct item *item = xcalloc(1, sizeof(*item));
 
+	drop_older(p, build);
 	item->planning = p;
 	item->build = build;
 	snprintf(item->id, sizeof(item->id), "%" PRId64, build->build);
@@ -273,11 +299,8 @@ planning_drain(struct planning *p)
 void
 planning_drop(struct planning *p, const char *id)
 {
-	struct item *item;
+	struct item *item = find(p, id);
 
-	LIST_FOREACH(item, &p->items, link)
-	if (strcmp(item->id, id) == 0) {
+	if (item != NULL)
 		item_step(item, PLANNING_END);
-		return;
-	}
 }

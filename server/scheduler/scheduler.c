@@ -71,7 +71,60 @@ try_later(struct scheduler *s, const char *what, const struct err *err)
 	timer_start(s->tick, RETRY_MS);
 }
 
+/* --- back into the queue --- */
+
+static void
+requeue_free(struct requeue *r)
+{
+	LIST_REMOVE(r, link);
+	store_cancel(&r->op);
+	job_free(&r->job);
+	free(r);
+}
+
+/* A failure needs no retry of its own: the job's lease runs out again, and it comes back as left. */
+static void
+on_requeued(void *arg, const struct err *err)
+{
+	struct requeue *r = arg;
+
+	r->op = NULL;
+	if (err != NULL && err->code != ERR_CONFLICT)
+		log_warn("job %s: not put back yet: %s", r->job->id, err->text);
+	else if (err == NULL)
+		log_info("job %s: put back into the queue", r->job->id);
+	requeue_free(r);
+}
+
+static void
+requeue(struct scheduler *s, struct job **job, int64_t delay_ms, const char *reason)
+{
+	struct requeue *r = xcalloc(1, sizeof(*r));
+
+	r->scheduler = s;
+	r->job = *job;
+	*job = NULL;
+	LIST_INSERT_HEAD(&s->requeues, r, link);
+	r->op = store_job_requeue(s->deps.store, r->job->id, r->job->token, delay_ms, reason, on_requeued, r);
+}
+
+void
+scheduler_requeue(struct scheduler *s, struct job **job, const char *reason)
+{
+	requeue(s, job, 0, reason);
+}
+
 /* --- claims --- */
+
+/* Our older attempt of it lost its lease while Redis was away, and we have not been told so yet: its container has to
+ * go before the job may run again. */
+static void
+give_back(struct scheduler *s, struct job *job, struct build *build)
+{
+	s->deps.on_stop(s->deps.arg, job->id, true);
+	requeue(s, &job, RETRY_MS, "its lease was lost");
+	build_free(&build);
+}
 
 static void
 on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
@@ -83,7 +136,10 @@ on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
 		try_later(s, "claim", err);
 		return;
 	}
-	if (job != NULL) {
+	if (job != NULL && leases_has(s->leases, job->id)) {
+		give_back(s, job, build);
+		claim(s);
+	} else if (job != NULL) {
 		leases_hold(s->leases, job->id, job->token);
 		s->deps.on_claimed(s->deps.arg, job, build);
 		claim(s);
@@ -163,41 +219,6 @@ promote(struct scheduler *s)
 		return;
 	s->promote_again = false;
 	s->promote_op = store_promote(s->deps.store, on_promoted, s);
-}
-
-static void
-requeue_free(struct requeue *r)
-{
-	LIST_REMOVE(r, link);
-	store_cancel(&r->op);
-	job_free(&r->job);
-	free(r);
-}
-
-/* A failure needs no retry of its own: the job's lease runs out again, and it comes back as left. */
-static void
-on_requeued(void *arg, const struct err *err)
-{
-	struct requeue *r = arg;
-
-	r->op = NULL;
-	if (err != NULL && err->code != ERR_CONFLICT)
-		log_warn("job %s: not put back yet: %s", r->job->id, err->text);
-	else if (err == NULL)
-		log_info("job %s: put back into the queue", r->job->id);
-	requeue_free(r);
-}
-
-void
-scheduler_requeue(struct scheduler *s, struct job **job, const char *reason)
-{
-	struct requeue *r = xcalloc(1, sizeof(*r));
-
-	r->scheduler = s;
-	r->job = *job;
-	*job = NULL;
-	LIST_INSERT_HEAD(&s->requeues, r, link);
-	r->op = store_job_requeue(s->deps.store, r->job->id, r->job->token, 0, reason, on_requeued, r);
 }
 
 /* --- start --- */
