@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -222,4 +223,57 @@ def test_raw_http_is_refused_and_the_server_lives(davit):
                 answer += data
             assert answer.split(b" ")[1] in (b"400", b"413", b"414", b"431", b"501", b"505"), (case[:60], answer[:100])
     assert davit.ask("GET", "/healthz", token=False).status == 200
+    davit.stop()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MiB for the state folder."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "davit-test", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_full_disk_ends_the_job_and_refuses_hooks_until_there_is_room(tmp_path, small_disk, repo):
+    davit = server.Davit(tmp_path / "davit")
+    davit.state = str(small_disk)
+    try:
+        davit.start()
+        davit.add_repo(repo)
+        flood = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - head -c 40000000 /dev/zero | tr '\\\\0' x\n"})
+        build = davit.wait_build(forge.deliver(davit, forge.push_payload(flood)).json["build"])
+        assert build["state"] == "error" and "No space left" in reason(build)
+        commit = repo.push({"daocloud.yml": PASSING})
+        answers = [forge.deliver(davit, forge.push_payload(commit, message=f"push {i}")) for i in range(20)]
+        assert {a.status for a in answers} <= {202, 503} and answers[-1].status == 503
+        since = len(davit.log.lines)
+        subprocess.run(["mount", "-o", "remount,size=200m", small_disk], check=True)
+        davit.log.wait(r"Redis is connected$", since=since)
+        for i, answer in enumerate(answers):  # the forge delivers again what was refused
+            if answer.status == 503:
+                answer = forge.deliver(davit, forge.push_payload(commit, message=f"push {i}"))
+                assert answer.status in (200, 202)
+            assert davit.wait_build(answer.json["build"])["state"] == "passed"
+        davit.stop()
+    finally:
+        davit.end()
+
+
+def test_a_job_that_another_node_put_back_is_given_up_and_run_again(davit, repo):
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo started\n  - sleep 3\n"})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.wait_build(number, {"running"})
+    # What a node that took ours for dead does; our daemon has not been told yet.
+    davit.redis("EVAL", f"""
+        redis.call('HSET', 'davit:job:{number}.1', 'state', 'queued', 'token', '')
+        redis.call('ZREM', 'davit:running', '{number}.1')
+        redis.call('HINCRBY', 'davit:repo:app', 'running', -1)
+        redis.call('ZADD', 'davit:queue', 1, '{number}.1')
+        redis.call('PUBLISH', 'davit:wake', 'queue')""", "0")
+    build = davit.wait_build(number)
+    assert build["state"] == "passed", build
+    assert build["jobs"][0]["attempt"] >= 2
     davit.stop()
