@@ -3,6 +3,19 @@
 #include <stdlib.h>
 
 #include "proto/mem.h"
+#include "proto/plan_names.h"
+
+/* clang-format off */
+const char *const plan_when_names[] = {
+	[NOTIFY_NEVER] = "never", [NOTIFY_ALWAYS] = "always", [NOTIFY_CHANGE] = "change",
+};
+const char *const plan_run_on_names[] = {
+	[RUN_ON_SUCCESS] = "success", [RUN_ON_FAILURE] = "failure", [RUN_ALWAYS] = "always",
+};
+const char *const plan_kind_names[] = {
+	[JOB_KIND_SCRIPT] = "script", [JOB_KIND_BUILD] = "build", [JOB_KIND_DEPLOY] = "deploy",
+};
+/* clang-format on */
 
 void
 env_add(struct env *env, const char *name, const char *value)
@@ -30,6 +43,20 @@ strings_free(char **strings, size_t count)
 	free(strings);
 }
 
+void
+strings_add(struct strings *strings, struct str item)
+{
+	strings->items = xrealloc(strings->items, (strings->count + 1) * sizeof(*strings->items));
+	strings->items[strings->count++] = str_dup(item);
+}
+
+void
+strings_fini(struct strings *strings)
+{
+	strings_free(strings->items, strings->count);
+	*strings = (struct strings){ 0 };
+}
+
 static void
 service_spec_fini(struct service_spec *service)
 {
@@ -38,20 +65,97 @@ service_spec_fini(struct service_spec *service)
 	env_fini(&service->env);
 }
 
+static void
+segment_spec_fini(struct segment_spec *segment)
+{
+	free(segment->name);
+	free(segment->image);
+	env_fini(&segment->env);
+	strings_free(segment->commands, segment->command_count);
+}
+
+static void
+secret_spec_fini(struct secret_spec *secret)
+{
+	free(secret->name);
+	free(secret->variable);
+}
+
+static void
+cache_spec_fini(struct cache_spec *cache)
+{
+	free(cache->key);
+	strings_fini(&cache->fallbacks);
+	strings_fini(&cache->paths);
+}
+
+static void
+artifact_spec_fini(struct artifact_spec *artifact)
+{
+	free(artifact->name);
+	strings_fini(&artifact->paths);
+}
+
+/* A compile has no compile of its own: the depth is two. */
+static void
+build_spec_free(struct build_spec *build)
+{
+	if (build == NULL)
+		return;
+	build_spec_free(build->compile);
+	free(build->dockerfile);
+	free(build->context);
+	env_fini(&build->args);
+	free(build->target);
+	strings_fini(&build->tags);
+	strings_fini(&build->labels);
+	strings_fini(&build->extract);
+	free(build);
+}
+
+static void
+deploy_spec_free(struct deploy_spec *deploy)
+{
+	if (deploy == NULL)
+		return;
+	free(deploy->environment);
+	free(deploy->image);
+	free(deploy);
+}
+
+/* Ends each item of a list, then the list. */
+#define FREE_EACH(list, count, fini)                 \
+	do {                                         \
+		for (size_t i = 0; i < (count); i++) \
+			fini(&(list)[i]);            \
+		free(list);                          \
+	} while (0)
+
+static void
+need_spec_fini(struct need_spec *need)
+{
+	free(need->name);
+}
+
 void
 job_spec_fini(struct job_spec *job)
 {
 	free(job->name);
 	free(job->image);
 	env_fini(&job->env);
-	for (size_t i = 0; i < job->service_count; i++)
-		service_spec_fini(&job->services[i]);
-	free(job->services);
-	for (size_t i = 0; i < job->segment_count; i++) {
-		free(job->segments[i].name);
-		strings_free(job->segments[i].commands, job->segments[i].command_count);
-	}
-	free(job->segments);
+	FREE_EACH(job->services, job->service_count, service_spec_fini);
+	FREE_EACH(job->segments, job->segment_count, segment_spec_fini);
+	free(job->skipped);
+	FREE_EACH(job->needs, job->need_count, need_spec_fini);
+	strings_fini(&job->labels);
+	free(job->concurrency.group);
+	FREE_EACH(job->secrets, job->secret_count, secret_spec_fini);
+	FREE_EACH(job->caches, job->cache_count, cache_spec_fini);
+	FREE_EACH(job->artifacts, job->artifact_count, artifact_spec_fini);
+	strings_fini(&job->reports.junit);
+	free(job->reports.coverage);
+	build_spec_free(job->build);
+	deploy_spec_free(job->deploy);
 	*job = (struct job_spec){ 0 };
 }
 

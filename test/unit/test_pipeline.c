@@ -329,7 +329,12 @@ test_damaged_json_is_refused(void **state)
 		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[{\"name\":\"s\",\"commands\":"
 		"[1]}],\"timeout\":0}",
 		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[],\"timeout\":-1}",
-		"{\"name\":\"t\",\"image\":\"a\",\"env\":[],\"services\":[],\"segments\":[]}",
+		"{\"name\":\"t\"}",
+		"{\"name\":\"t\",\"image\":\"a\",\"kind\":\"other\"}",
+		"{\"name\":\"t\",\"image\":\"a\",\"needs\":[{\"job\":1}]}",
+		"{\"name\":\"t\",\"image\":\"a\",\"artifacts\":[{\"on\":\"never\"}]}",
+		"{\"name\":\"t\",\"kind\":\"build\",\"build\":{\"compile\":{\"tags\":1}}}",
+		"{\"name\":\"t\",\"kind\":\"deploy\",\"deploy\":{}}",
 	};
 	static const char *const notifies[] = {
 		"null",
@@ -348,6 +353,42 @@ test_damaged_json_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(notifies) / sizeof(notifies[0]); i++)
 		assert_false(notify_spec_from_json(str_of(notifies[i]), &notify, &err));
 	assert_null(notify.recipients);
+}
+
+/* Every member there is: written, read and written again it is the same text. */
+static void
+test_whole_spec_round_trip(void **state)
+{
+	static const char *const texts[] = {
+		"{\"name\":\"test (go=1.22)\",\"image\":\"a\",\"env\":[\"A=b=c\"],\"services\":[{\"name\":\"db\","
+		"\"image\":\"p:1\",\"env\":[],\"ready_port\":5,\"ready_timeout\":6}],\"segments\":[{\"name\":\"s\","
+		"\"image\":\"other\",\"env\":[\"X=\"],\"commands\":[\"true\"],\"always\":true}],\"timeout\":9,"
+		"\"skipped\":\"because\",\"needs\":[{\"job\":1,\"name\":\"lint\",\"files\":true}],"
+		"\"run_on\":\"always\",\"allow_failure\":true,\"retry_max\":2,\"retry_on\":5,\"memory\":4294967296,"
+		"\"nano_cpus\":500000000,\"labels\":[\"arch=amd64\"],\"group\":\"g\",\"group_cancel\":true,"
+		"\"secrets\":[{\"name\":\"N\",\"variable\":\"V\"}],\"caches\":[{\"key\":\"k\",\"fallbacks\":[\"f\"],"
+		"\"paths\":[\"/p\"]}],\"artifacts\":[{\"name\":\"n\",\"paths\":[\"bin/\"],\"expire\":7,"
+		"\"on\":\"failure\"}],\"junit\":[\"*.xml\"],\"coverage\":\"c.xml\",\"hold\":300}",
+		"{\"name\":\"image\",\"kind\":\"build\",\"env\":[],\"timeout\":0,\"build\":{\"dockerfile\":\"D\","
+		"\"context\":\"\",\"args\":[\"A=1\"],\"target\":\"t\",\"tags\":[\"r/a:1\"],\"labels\":[\"l=1\"],"
+		"\"push\":true,\"no_cache\":true,\"extract\":[\"/bin/"
+		"a\"],\"compile\":{\"dockerfile\":\"C\",\"args\":[]}}}",
+		"{\"name\":\"live\",\"kind\":\"deploy\",\"env\":[],\"timeout\":0,\"deploy\":{\"environment\":\"e\","
+		"\"image\":\"i\",\"approve\":true}}",
+	};
+	struct job_spec job;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char *text;
+
+		assert_true(job_spec_from_json(str_of(texts[i]), &job, &err));
+		text = job_spec_to_json(&job);
+		assert_string_equal(text, texts[i]);
+		free(text);
+		job_spec_fini(&job);
+	}
 }
 
 /* The text between "```yaml" and "```" behind *at; NULL when there is none. free() it. */
@@ -455,6 +496,7 @@ main(void)
 		cmocka_unit_test(test_bad_notify),
 		cmocka_unit_test(test_aliases_cannot_blow_a_plan_up),
 		cmocka_unit_test(test_damaged_json_is_refused),
+		cmocka_unit_test(test_whole_spec_round_trip),
 		cmocka_unit_test(test_the_manuals_examples_are_right),
 		cmocka_unit_test(test_corpus_ends_in_a_plan_or_a_message),
 	};
