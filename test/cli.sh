@@ -31,7 +31,7 @@ expect() {
 expect 1 '' 'davit: daocloud.yml: No such file or directory' lint
 printf 'image: busybox\nscript: make\n' >davit.yml
 expect 0 '1 job, 0 warnings' '' lint
-expect 0 '{"jobs":[{"name":"test","image":"busybox","env":[],"services":[],"segments":[{"name":"script","commands":["make"]}]' \
+expect 0 '{"jobs":[{"name":"test","image":"busybox","env":[],"segments":[{"name":"script","commands":["make"]}]' \
 	'' plan
 printf 'image: busybox\nservice: [mysql]\nscript: make\n' >daocloud.yml
 expect 1 '' 'daocloud.yml:2:1: unknown key "service"; did you mean "services"?' lint
