@@ -52,7 +52,7 @@ file_plan(const char *path)
 		    access("daocloud.yml", F_OK) != 0 && access("davit.yml", F_OK) == 0 ? "davit.yml" : "daocloud.yml";
 	if (!read_file(path, &text, &len))
 		return NULL;
-	if (!pipeline_parse((struct str){ text, len }, path, &plan, &err))
+	if (!pipeline_parse((struct str){ text, len }, path, NULL, &plan, &err))
 		fprintf(stderr, "%s\n", err.text);
 	for (size_t i = 0; plan != NULL && i < plan->warning_count; i++)
 		fprintf(stderr, "warning: %s\n", plan->warnings[i]);

@@ -538,29 +538,24 @@ read_file(struct pipeline *p, const struct yml_node *root)
 }
 
 bool
-pipeline_from_yml(const struct yml *doc, struct plan **ret, struct err *err)
+pipeline_parse(
+    struct str text, const char *file, const struct pipeline_context *context, struct plan **ret, struct err *err)
 {
-	struct plan *plan = xcalloc(1, sizeof(*plan));
-	struct pipeline p = { .doc = doc, .plan = plan, .err = err };
-
-	plan->notify = (struct notify_spec){ .on_success = NOTIFY_CHANGE, .on_failure = NOTIFY_ALWAYS };
-	if (!read_file(&p, yml_root(doc))) {
-		plan_free(&plan);
-		return false;
-	}
-	*ret = plan;
-	return true;
-}
-
-bool
-pipeline_parse(struct str text, const char *file, struct plan **ret, struct err *err)
-{
+	static const struct pipeline_context unknown = { 0 };
+	struct pipeline p = { .context = context != NULL ? context : &unknown, .err = err };
 	struct yml *doc;
 	bool ok;
 
 	if (!yml_parse(text, file, &doc, err))
 		return false;
-	ok = pipeline_from_yml(doc, ret, err);
+	p.doc = doc;
+	p.plan = xcalloc(1, sizeof(*p.plan));
+	p.plan->notify = (struct notify_spec){ .on_success = NOTIFY_CHANGE, .on_failure = NOTIFY_ALWAYS };
+	ok = read_file(&p, yml_root(doc));
 	yml_free(&doc);
+	if (ok)
+		*ret = p.plan;
+	else
+		plan_free(&p.plan);
 	return ok;
 }

@@ -2,19 +2,64 @@
  * image, services, env, install, before_script, script), or the same below test:.
  *
  * Every error and warning begins with "FILE:LINE:COLUMN: " and says what to write instead; an unknown key is an error
- * that names the nearest known one. Pure: equal bytes give equal plans. */
+ * that names the nearest known one. Pure: equal bytes and an equal context give equal plans.
+ *
+ * Whoever has a change does three steps: pipeline_includes names the texts that the file includes, the caller reads
+ * them into the items, and pipeline_parse makes the plan. When plan.wants_paths is set afterwards, a condition asks for
+ * the changed files: the caller finds them out and parses again. */
 #ifndef DAVIT_PROTO_PIPELINE_H
 #define DAVIT_PROTO_PIPELINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proto/err.h"
 #include "proto/plan.h"
 #include "proto/str.h"
 #include "proto/yaml.h"
 
-/* file is the name used in messages. Free with plan_free. */
-bool pipeline_parse(struct str text, const char *file, struct plan **ret, struct err *err);
-bool pipeline_from_yml(const struct yml *doc, struct plan **ret, struct err *err);
+enum { PIPELINE_INCLUDE_MAX = 16 };
+
+/* A text that the file names below include:. */
+struct pipeline_include {
+	char *name;       /* a path below the repository's root, or a template's name */
+	bool is_template; /* of the server's folder, not of the repository */
+	char *text;       /* filled by the caller; NULL: there is none, an error where it is named */
+	size_t len;
+};
+
+struct pipeline_includes {
+	struct pipeline_include *items;
+	size_t count;
+};
+
+/* What is planned for. Nothing is owned. event NULL: nothing is known but what is set, and conditions on the rest hold.
+ * With an event, a branch or tag that is NULL is one that the change does not have, and no pattern fits it. */
+struct pipeline_context {
+	const char *event; /* push, tag, pull_request, cron, manual, api, deploy */
+	const char *repo;
+	const char *ref;    /* refs/heads/main */
+	const char *branch; /* of a pull request: the target */
+	const char *tag;
+	const char *commit;
+	const char *message;
+	const char *author;
+	const char *status;      /* of the build before on the branch: passed, failed ...; NULL: not known, or none */
+	const char *environment; /* of a deploy event */
+	int64_t pull_number;     /* 0: none */
+	bool fork;
+	const struct strings *paths;              /* changed files; NULL: not known, and conditions on them hold */
+	const struct env *parameters;             /* of a manual run; NULL: the defaults */
+	const struct pipeline_includes *includes; /* with their texts; NULL: none was read */
+};
+
+/* The texts that the file includes, in their order, without text; free with pipeline_includes_fini. *ret is filled on
+ * success only. */
+bool pipeline_includes(struct str text, const char *file, struct pipeline_includes *ret, struct err *err);
+void pipeline_includes_fini(struct pipeline_includes *includes);
+
+/* file is the name used in messages; context NULL: nothing is known. Free with plan_free. */
+bool pipeline_parse(
+    struct str text, const char *file, const struct pipeline_context *context, struct plan **ret, struct err *err);
 
 #endif

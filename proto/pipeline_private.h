@@ -6,7 +6,8 @@
 
 struct pipeline {
 	const struct yml *doc;
-	struct plan *plan; /* being made */
+	const struct pipeline_context *context; /* never NULL */
+	struct plan *plan;                      /* being made */
 	struct err *err;
 	size_t bytes; /* of text taken over: aliases let a small file name the same text many times */
 };
@@ -25,6 +26,9 @@ bool pipeline_read_image(struct pipeline *p, const struct yml_node *node, const 
  * taken literally, since no shell reads them. */
 enum pipeline_env { PIPELINE_ENV_JOB, PIPELINE_ENV_SERVICE };
 bool pipeline_read_env(struct pipeline *p, const struct yml_node *node, enum pipeline_env whose, struct env *env);
+
+/* The items are added to *includes, which the caller ends in any case. */
+bool pipeline_read_includes(struct pipeline *p, const struct yml_node *node, struct pipeline_includes *includes);
 
 bool pipeline_read_services(struct pipeline *p, const struct yml_node *node, struct job_spec *job);
 

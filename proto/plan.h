@@ -176,6 +176,7 @@ struct plan {
 	struct notify_spec notify;
 	char **warnings; /* "daocloud.yml:3:1: ..." */
 	size_t warning_count;
+	bool wants_paths; /* a condition asked for the changed files, which were not known */
 };
 
 void env_add(struct env *env, const char *name, const char *value);

@@ -171,7 +171,7 @@ take_file(struct planner_op *op, const char *name, struct str text)
 {
 	struct err err;
 
-	if (pipeline_parse(text, name, &op->result.plan, &err))
+	if (pipeline_parse(text, name, NULL, &op->result.plan, &err))
 		planner_step(op, PLANNER_DONE);
 	else
 		planner_fail(op, BUILD_FAILED, err.text);

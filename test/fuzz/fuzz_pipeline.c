@@ -50,7 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned line, column;
 	struct plan *plan = NULL;
 
-	if (pipeline_parse((struct str){ (const char *)data, size }, "f", &plan, &err)) {
+	if (pipeline_parse((struct str){ (const char *)data, size }, "f", NULL, &plan, &err)) {
 		must(plan->job_count == 1 && plan->warning_count <= 100);
 		check_job(&plan->jobs[0]);
 		for (size_t i = 0; i < plan->warning_count; i++)

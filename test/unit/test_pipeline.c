@@ -39,7 +39,7 @@ plan_of(const char *text)
 	struct plan *plan = NULL;
 	struct err err = ERR_OK;
 
-	if (!pipeline_parse(str_of(text), "daocloud.yml", &plan, &err))
+	if (!pipeline_parse(str_of(text), "daocloud.yml", NULL, &plan, &err))
 		fail_msg("%s", err.text);
 	return plan;
 }
@@ -50,7 +50,7 @@ refuse(const char *text, const char *message)
 	struct plan *plan = NULL;
 	struct err err = ERR_OK;
 
-	assert_false(pipeline_parse(str_of(text), "daocloud.yml", &plan, &err));
+	assert_false(pipeline_parse(str_of(text), "daocloud.yml", NULL, &plan, &err));
 	assert_null(plan);
 	assert_int_equal(err.code, ERR_INPUT);
 	if (strncmp(err.text, "daocloud.yml:", 13) != 0 || strcmp(err.text + 13, message) != 0)
@@ -464,7 +464,7 @@ test_corpus_ends_in_a_plan_or_a_message(void **state)
 		size_t len;
 
 		text = stat(path, &st) == 0 && S_ISREG(st.st_mode) ? slurp(path, &len) : NULL;
-		if (text != NULL && pipeline_parse((struct str){ text, len }, "daocloud.yml", &plan, &err)) {
+		if (text != NULL && pipeline_parse((struct str){ text, len }, "daocloud.yml", NULL, &plan, &err)) {
 			check_round_trip(plan);
 			plans++;
 			warned += plan->warning_count > 0;

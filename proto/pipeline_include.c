@@ -1,0 +1,114 @@
+/* include: the names of further texts: PATH, {file: PATH}, {template: NAME}, or a list of them. */
+#include "proto/pipeline_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+
+/* A file's path below the repository's root: no way out of it, nothing that git would read as an option. */
+static bool
+is_path(const char *path)
+{
+	struct str rest = str_of(path);
+
+	if (path[0] == '\0' || path[0] == '/' || path[0] == '-' || strlen(path) > 255 ||
+	    strpbrk(path, "\\:\n\r\t") != NULL)
+		return false;
+	while (rest.len > 0) {
+		struct str part = str_cut(&rest, '/');
+
+		if (part.len == 0 || str_is(part, ".") || str_is(part, ".."))
+			return false;
+	}
+	return path[strlen(path) - 1] != '/';
+}
+
+/* A template's name is a file's name without its folder: letters, digits, and - _ . within. */
+static bool
+is_template_name(const char *name)
+{
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len <= 64 && name[len] == '\0' && name[0] != '.' && name[0] != '-';
+}
+
+static bool
+add(struct pipeline *p, const struct yml_node *node, bool is_template, struct pipeline_includes *includes)
+{
+	const char *name = yml_text(node);
+
+	if (is_template && !is_template_name(name))
+		return pipeline_wants(p, node, "template", "the name of one of the server's templates, such as golang");
+	if (!is_template && !is_path(name))
+		return pipeline_wants(p, node, "include", "a path below the repository's root, such as ci/common.yml");
+	for (size_t i = 0; i < includes->count; i++)
+		if (includes->items[i].is_template == is_template && strcmp(includes->items[i].name, name) == 0)
+			return yml_err(p->doc, node, p->err, "\"%.60s\" is included twice", name);
+	if (includes->count == PIPELINE_INCLUDE_MAX)
+		return yml_err(p->doc, node, p->err, "more than %d includes", PIPELINE_INCLUDE_MAX);
+	includes->items = xrealloc(includes->items, (includes->count + 1) * sizeof(*includes->items));
+	includes->items[includes->count++] =
+	    (struct pipeline_include){ .name = xstrdup(name), .is_template = is_template };
+	return true;
+}
+
+static bool
+read_item(struct pipeline *p, const struct yml_node *node, struct pipeline_includes *includes)
+{
+	const char *key = yml_text(yml_key_at(node, 0));
+	bool is_template = strcmp(key, "template") == 0;
+
+	if (yml_type(node) == YML_NULL)
+		return true;
+	if (yml_type(node) == YML_SCALAR)
+		return add(p, node, false, includes);
+	if (yml_type(node) != YML_MAPPING || yml_count(node) != 1)
+		return pipeline_wants(p, node, "include", "a path, {file: PATH} or {template: NAME}");
+	if (!is_template && strcmp(key, "file") != 0)
+		return yml_err(
+		    p->doc, yml_key_at(node, 0), p->err, "unknown key \"%.60s\"; include has file and template", key);
+	return add(p, yml_at(node, 0), is_template, includes);
+}
+
+bool
+pipeline_read_includes(struct pipeline *p, const struct yml_node *node, struct pipeline_includes *includes)
+{
+	if (yml_type(node) != YML_SEQUENCE)
+		return read_item(p, node, includes);
+	for (size_t i = 0; i < yml_count(node); i++)
+		if (!read_item(p, yml_at(node, i), includes))
+			return false;
+	return true;
+}
+
+void
+pipeline_includes_fini(struct pipeline_includes *includes)
+{
+	for (size_t i = 0; i < includes->count; i++) {
+		free(includes->items[i].name);
+		free(includes->items[i].text);
+	}
+	free(includes->items);
+	*includes = (struct pipeline_includes){ 0 };
+}
+
+bool
+pipeline_includes(struct str text, const char *file, struct pipeline_includes *ret, struct err *err)
+{
+	struct pipeline_includes includes = { 0 };
+	struct pipeline p = { .err = err };
+	struct yml *doc;
+	bool ok;
+
+	if (!yml_parse(text, file, &doc, err))
+		return false;
+	p.doc = doc;
+	ok = pipeline_read_includes(&p, yml_get(yml_root(doc), "include"), &includes);
+	yml_free(&doc);
+	if (ok)
+		*ret = includes;
+	else
+		pipeline_includes_fini(&includes);
+	return ok;
+}
