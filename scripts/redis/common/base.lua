@@ -1,0 +1,28 @@
+-- These files stand in front of every script. User data comes in ARGV only; ids are checked before they become part of a key.
+-- Every script may be run twice with the same arguments: the second time changes nothing.
+local call = redis.call
+
+local MAX_PLANNING_ATTEMPTS = 3
+local CLASS = 1e15 -- a score in davit:queue is priority * CLASS + tag
+local COST = 1000 -- what one job adds to the tag of a repository of weight 1
+local CLAIM_MEMORY_MS = 60000
+local PREVIOUS_MAX = 50
+local DEAD_MAX = 1000
+
+-- Of the final states the worst of a build's jobs becomes the build's.
+local RANK = { passed = 1, cancelled = 2, failed = 3, timed_out = 4, error = 5 }
+
+local function now_ms()
+	local t = call('TIME')
+	return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function wake(line)
+	call('PUBLISH', 'davit:wake', line)
+end
+
+-- A process that was replaced by a newer one of the same name must not claim.
+local function node_is_stale(node, epoch)
+	return call('HGET', 'davit:node:' .. node, 'epoch') ~= epoch
+end
+

@@ -1,0 +1,81 @@
+-- A build's state was changed: tell the daemons, and those who asked to be told.
+local function build_changed(n, state, now)
+	local repo, notify = unpack(call('HMGET', 'davit:build:' .. n, 'repo', 'notify'))
+	local statuses, emails = unpack(call('HMGET', 'davit:repo:' .. repo, 'statuses', 'emails'))
+	local mail = RANK[state] and ((notify or '') ~= '' or (emails or '') ~= '')
+
+	wake('build ' .. n .. ' ' .. state)
+	if statuses == '1' or mail then
+		outbox_event(n, state, now)
+	end
+end
+
+-- The final state of the build before this one on the same ref; a cancelled one says nothing.
+local function build_previous(n, repo, ref)
+	local older = call('ZREVRANGEBYSCORE', 'davit:repo:' .. repo .. ':builds', '(' .. n, '-inf', 'LIMIT', 0, PREVIOUS_MAX)
+
+	for _, other in ipairs(older) do
+		local other_ref, state = unpack(call('HMGET', 'davit:build:' .. other, 'ref', 'state'))
+		if other_ref == ref and RANK[state] and state ~= 'cancelled' then
+			return state
+		end
+	end
+	return ''
+end
+
+local function build_end(n, state, reason, now)
+	local key = 'davit:build:' .. n
+	local repo, ref = unpack(call('HMGET', key, 'repo', 'ref'))
+
+	call('HSET', key, 'state', state, 'reason', reason, 'finished_ms', now, 'previous', build_previous(n, repo, ref))
+	call('ZREM', 'davit:planning', n)
+	call('ZREM', 'davit:running', n)
+	call('HINCRBY', 'davit:repo:' .. repo, 'open', -1)
+	build_changed(n, state, now)
+end
+
+-- The worst state among its jobs, with the reason of the first job that has it.
+local function build_verdict(n)
+	local state, reason = 'passed', ''
+
+	for k = 1, tonumber(call('HGET', 'davit:build:' .. n, 'jobs')) do
+		local name, job_state, job_reason = unpack(call('HMGET', 'davit:job:' .. n .. '.' .. k, 'name', 'state', 'reason'))
+		if RANK[job_state] > RANK[state] then
+			state, reason = job_state, job_reason == '' and '' or name .. ': ' .. job_reason
+		end
+	end
+	return state, reason
+end
+
+-- Accepts a build: fields is a list of names and values for its hash.
+local function build_add(n, repo, change, now, fields)
+	call('HSET', 'davit:build:' .. n, 'build', n, 'repo', repo, 'change', change, 'state', 'planning', 'created_ms', now,
+		'attempt', 0, unpack(fields))
+	call('ZADD', 'davit:builds', n, n)
+	call('ZADD', 'davit:repo:' .. repo .. ':builds', n, n)
+	call('ZADD', 'davit:planning', n, n)
+	call('HINCRBY', 'davit:repo:' .. repo, 'open', 1)
+	wake('planning')
+	wake('build ' .. n .. ' planning')
+	if call('HGET', 'davit:repo:' .. repo, 'statuses') == '1' then
+		outbox_event(n, 'planning', now)
+	end
+end
+
+-- Whoever planned it is gone.
+local function planning_lost(n, now)
+	local key = 'davit:build:' .. n
+
+	call('ZREM', 'davit:running', n)
+	if call('HGET', key, 'state') ~= 'planning' then
+		return
+	end
+	call('HDEL', key, 'token', 'node')
+	if tonumber(call('HGET', key, 'attempt')) >= MAX_PLANNING_ATTEMPTS then
+		build_end(n, 'error', 'planning was begun ' .. MAX_PLANNING_ATTEMPTS .. ' times and never came to an end', now)
+	else
+		call('ZADD', 'davit:planning', n, n)
+		wake('planning')
+	end
+end
+
