@@ -1,0 +1,23 @@
+/* Conditions of a pipeline: a list of patterns, and a value that they hold for or not. A pattern is a glob
+ * (proto/glob.h) or a regular expression (proto/regex.h): it fits when one of both readings does, as "v1*" and "^v1.*$"
+ * are written side by side. With ! before it, what it fits is left out.
+ *
+ * A list holds for what one of its patterns without ! fits (or there is none such) and none with ! does. */
+#ifndef DAVIT_PROTO_CONDITION_H
+#define DAVIT_PROTO_CONDITION_H
+
+#include <stdbool.h>
+
+#include "proto/err.h"
+#include "proto/plan.h"
+
+/* Whether the text can be a pattern: as one of both readings, and not empty. */
+bool condition_check(const char *pattern, struct err *err);
+/* value NULL: there is none, and no pattern fits it. */
+bool condition_holds(const struct strings *patterns, const char *value);
+/* Whether the list holds for at least one of the paths. */
+bool condition_holds_for_path(const struct strings *patterns, const struct strings *paths);
+/* What the answer above costs, in steps of the automata, so that who asks can refuse. */
+uint64_t condition_path_cost(const struct strings *patterns, const struct strings *paths);
+
+#endif
