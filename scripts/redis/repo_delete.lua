@@ -10,6 +10,11 @@ elseif open ~= '0' then
 end
 call('DEL', key)
 call('ZREM', 'davit:repos', id)
+-- Whoever takes the id next must not have them.
+for _, secret in ipairs(secret_ids('repo:' .. id .. ':')) do
+	call('DEL', 'davit:secret:' .. secret)
+	call('ZREM', 'davit:secrets', secret)
+end
 if call('EXISTS', key .. ':builds') == 1 then
 	call('SADD', 'davit:repos:gone', id)
 end

@@ -12,12 +12,6 @@
 
 /* --- a change becomes a build --- */
 
-static void
-args_copy(struct args *args, struct str text)
-{
-	args_str(args, (struct str){ arena_str(&args->arena, text), text.len });
-}
-
 /* A delivery's id becomes part of a key: one that does not look like an id is replaced by its digest. */
 static void
 args_delivery(struct args *args, struct str delivery)

@@ -97,6 +97,18 @@ static const struct field change_fields[] = {
 	{ "pull_number",  FIELD_INT,   offsetof(struct change, pull_number) },
 };
 
+/* The last two are kept by the scripts. */
+static const struct field secret_fields[] = {
+	{ "scope",      FIELD_TEXT, offsetof(struct secret, scope) },
+	{ "owner",      FIELD_TEXT, offsetof(struct secret, owner) },
+	{ "name",       FIELD_TEXT, offsetof(struct secret, name) },
+	{ "value",      FIELD_TEXT, offsetof(struct secret, value) },
+	{ "events",     FIELD_TEXT, offsetof(struct secret, events) },
+	{ "branches",   FIELD_TEXT, offsetof(struct secret, branches) },
+	{ "created_ms", FIELD_INT,  offsetof(struct secret, created_ms) },
+	{ "changed_ms", FIELD_INT,  offsetof(struct secret, changed_ms) },
+};
+
 static const struct field notice_fields[] = {
 	{ "notice",     FIELD_TEXT, offsetof(struct notice, notice) },
 	{ "target",     FIELD_TEXT, offsetof(struct notice, target) },
@@ -116,6 +128,7 @@ const struct record job_record = { job_fields, COUNT(job_fields) };
 const struct record build_record = { build_fields, COUNT(build_fields) };
 const struct record change_record = { change_fields, COUNT(change_fields) };
 const struct record notice_record = { notice_fields, COUNT(notice_fields) };
+const struct record secret_record = { secret_fields, COUNT(secret_fields) };
 
 /* --- writing --- */
 
@@ -133,6 +146,12 @@ void
 args_text(struct args *args, const char *text)
 {
 	args_str(args, str_of(text));
+}
+
+void
+args_copy(struct args *args, struct str s)
+{
+	args_str(args, (struct str){ arena_str(&args->arena, s), s.len });
 }
 
 static struct str

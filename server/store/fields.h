@@ -30,6 +30,7 @@ extern const struct record repo_settings_record;
 extern const struct record job_record;
 extern const struct record build_record;
 extern const struct record notice_record;
+extern const struct record secret_record;
 /* Its texts are NULL when there is none, unlike the others'. */
 extern const struct record change_record;
 
@@ -42,6 +43,8 @@ struct args {
 
 void args_str(struct args *args, struct str s);
 void args_text(struct args *args, const char *text); /* NULL: "" */
+/* A copy of it, which lives as long as args. */
+void args_copy(struct args *args, struct str s);
 void args_int(struct args *args, int64_t n);
 /* Replaces an argument: a count that is known afterwards. */
 void args_set_int(struct args *args, size_t i, int64_t n);

@@ -51,6 +51,7 @@ struct store_op {
 	char nonce[NONCE_HEX_SIZE];
 	struct repo *repo;    /* from the cache; owned */
 	uint64_t cache_epoch; /* when it was asked */
+	size_t each;          /* of a search for secrets: places for one name */
 	union {
 		store_done_fn *done;
 		store_repo_fn *repo;
@@ -67,6 +68,7 @@ struct store_op {
 		store_prune_fn *prune;
 		store_notice_fn *notice;
 		store_stats_fn *stats;
+		store_secrets_fn *secrets;
 	} fn;
 	void *arg;
 };
@@ -89,6 +91,11 @@ void answer_done(const struct store_op *op, const struct redis_reply *reply, con
 
 /* Node, epoch, nonce and lease, as every claim begins. */
 void op_claim_args(struct store_op *op, struct nonces *lost, struct args *args);
+
+/* Sealed for its place ("davit:repo:app token"), so that it cannot be moved to another. NULL and "" stay "". */
+char *store_seal(const struct store *store, const char *place, const char *clear);
+/* In place. While keys are changed, what the older one sealed opens too; *is_old (may be NULL) says so. */
+bool store_unseal(const struct store *store, const char *place, char **secret, bool *is_old, struct err *err);
 
 /* Forgets what is known of a repository; NULL: of all. */
 void cache_drop(struct store *store, const char *id);

@@ -211,3 +211,19 @@ job_list_fini(struct job_list *list)
 	free(list->items);
 	*list = (struct job_list){ 0 };
 }
+
+void
+secret_fini(struct secret *secret)
+{
+	crypto_wipe_free(&secret->value);
+	record_fini(&secret_record, secret);
+}
+
+void
+secret_list_fini(struct secret_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		secret_fini(&list->items[i]);
+	free(list->items);
+	*list = (struct secret_list){ 0 };
+}

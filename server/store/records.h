@@ -106,6 +106,18 @@ struct build {
 
 /* Something to tell somebody. Targets: "build:17" is the event "build 17 has a new state", which notify/ turns into
  * notices for real targets by store_outbox_fanout. */
+/* See proto/secret.h. */
+struct secret {
+	char *scope; /* "repo", "org", "environment" */
+	char *owner; /* a repository's id, an organisation, an environment */
+	char *name;
+	char *value;        /* in clear here, sealed in Redis; "" in lists */
+	char *events;       /* that may use it, separated by commas; "": all */
+	char *branches;     /* patterns, likewise */
+	int64_t created_ms; /* kept by the store, as is the other */
+	int64_t changed_ms;
+};
+
 struct notice {
 	char *notice; /* its id */
 	char *target; /* order is kept within a target */
@@ -134,6 +146,8 @@ void repo_free(struct repo **repo);
 void job_free(struct job **job);
 void build_free(struct build **build);
 void notice_free(struct notice **notice);
+/* Wipes the value. */
+void secret_fini(struct secret *secret);
 
 /* What callbacks get as lists is handed over too. */
 struct repo_list {
@@ -151,8 +165,14 @@ struct job_list {
 	size_t count;
 };
 
+struct secret_list {
+	struct secret *items;
+	size_t count;
+};
+
 void repo_list_fini(struct repo_list *list);
 void build_list_fini(struct build_list *list);
 void job_list_fini(struct job_list *list);
+void secret_list_fini(struct secret_list *list);
 
 #endif

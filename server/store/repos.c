@@ -8,13 +8,11 @@
 
 /* --- secrets --- */
 
-/* Sealed for its place, so that one repository's token cannot be moved to another. */
 static char *
 seal(struct store *store, const char *id, const char *field, const char *secret)
 {
 	char *place = xasprintf("davit:repo:%s %s", id, field);
-	char *sealed =
-	    secret == NULL || *secret == '\0' ? xstrdup("") : crypto_seal(store->conf.seal_key, place, str_of(secret));
+	char *sealed = store_seal(store, place, secret);
 
 	free(place);
 	return sealed;
@@ -23,21 +21,13 @@ seal(struct store *store, const char *id, const char *field, const char *secret)
 static bool
 unseal(struct store *store, const char *id, const char *field, char **secret, struct err *err)
 {
-	char *place, *clear = NULL;
-	bool ok;
+	char *place = xasprintf("davit:repo:%s %s", id, field);
+	bool ok = store_unseal(store, place, secret, NULL, err);
 
-	if (**secret == '\0')
-		return true;
-	place = xasprintf("davit:repo:%s %s", id, field);
-	ok = crypto_unseal(store->conf.seal_key, place, str_of(*secret), &clear, NULL, err);
 	free(place);
-	if (!ok) {
+	if (!ok)
 		*err = err_prefix(*err, "repository %s: %s", id, field);
-		return false;
-	}
-	free(*secret);
-	*secret = clear;
-	return true;
+	return ok;
 }
 
 /* --- cache --- */

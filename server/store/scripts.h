@@ -30,7 +30,13 @@ extern const struct redis_script script_repo_list;
 extern const struct redis_script script_repo_put;
 extern const struct redis_script script_requeue;
 extern const struct redis_script script_rerun;
+extern const struct redis_script script_reseal;
 extern const struct redis_script script_running;
+extern const struct redis_script script_sealed;
+extern const struct redis_script script_secret_delete;
+extern const struct redis_script script_secret_get;
+extern const struct redis_script script_secret_list;
+extern const struct redis_script script_secret_put;
 extern const struct redis_script script_started;
 extern const struct redis_script script_stats;
 

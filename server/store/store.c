@@ -73,6 +73,7 @@ store_free(struct store **store)
 	redis_unwatch(&s->watch);
 	cache_drop(s, NULL);
 	explicit_bzero(s->conf.seal_key, sizeof(s->conf.seal_key));
+	explicit_bzero(s->conf.old_seal_key, sizeof(s->conf.old_seal_key));
 	free((char *)s->conf.node);
 	free(s);
 }

@@ -13,6 +13,7 @@
 #include "proto/crypto.h"
 #include "proto/err.h"
 #include "proto/plan.h"
+#include "proto/secret.h"
 #include "proto/str.h"
 #include "server/store/records.h"
 
@@ -24,10 +25,12 @@ struct store_op;
 #define STORE_LIST_MAX 100
 
 struct store_conf {
-	const char *node;                      /* this daemon's name, as a repository's id */
-	unsigned char seal_key[SEAL_KEY_SIZE]; /* seals secrets and tokens (AES-256-GCM) */
-	int64_t lease_ms;                      /* of claims; 0: 30,000. Renew at a third of it */
-	int64_t max_planning;                  /* builds accepted and not planned; 0: 10,000 */
+	const char *node;                          /* this daemon's name, as a repository's id */
+	unsigned char seal_key[SEAL_KEY_SIZE];     /* seals secrets and tokens (AES-256-GCM) */
+	unsigned char old_seal_key[SEAL_KEY_SIZE]; /* with has_old_seal_key: opens what is not sealed anew yet */
+	bool has_old_seal_key;
+	int64_t lease_ms;     /* of claims; 0: 30,000. Renew at a third of it */
+	int64_t max_planning; /* builds accepted and not planned; 0: 10,000 */
 };
 
 /* redis must outlive the store; conf is copied. */
@@ -65,6 +68,42 @@ typedef void store_repos_fn(void *arg, struct repo_list repos, const struct err 
 struct store_op *store_repo_list(struct store *store, store_repos_fn *fn, void *arg);
 /* Its builds stay until store_prune takes them. ERR_NOT_FOUND; ERR_CONFLICT while a build of it is not finished. */
 struct store_op *store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *arg);
+
+/* --- secrets (proto/secret.h) --- */
+
+#define STORE_SECRETS_MAX 200 /* of one owner */
+
+/* Adds or replaces it, with its rules; times are the store's. ERR_INPUT; ERR_NOT_FOUND when its repository is not
+ * there; ERR_LIMIT. */
+struct store_op *store_secret_put(struct store *store, const struct secret *secret, store_done_fn *fn, void *arg);
+/* Without values. Of one owner, or with owner NULL of all, sorted by scope, owner and name. */
+typedef void store_secrets_fn(void *arg, struct secret_list secrets, const struct err *err);
+struct store_op *store_secret_list(
+    struct store *store, enum secret_scope scope, const char *owner, store_secrets_fn *fn, void *arg);
+/* ERR_NOT_FOUND. */
+struct store_op *store_secret_delete(
+    struct store *store, enum secret_scope scope, const char *owner, const char *name, store_done_fn *fn, void *arg);
+
+/* Who looks for secrets: NULL for a scope that there is not. */
+struct store_secret_owners {
+	const char *owner[SECRET_SCOPES];
+};
+
+/* For each name the secret that stands nearest, in clear; one without a name where there is none. ERR_AUTH when a value
+ * does not open. */
+struct store_op *store_secret_find(struct store *store, const struct store_secret_owners *owners,
+    const char *const *names, size_t count, store_secrets_fn *fn, void *arg);
+
+/* From now on this key seals; old (NULL: none) still opens what it has sealed. */
+void store_set_seal_keys(struct store *store, const unsigned char *key, const unsigned char *old);
+
+/* Seals anew all that the old key has sealed. Done when nothing is left of it; on an error some is, and it may be asked
+ * again. */
+struct store_reseal;
+typedef void store_resealed_fn(void *arg, unsigned count, const struct err *err);
+struct store_reseal *store_reseal_start(struct store *store, store_resealed_fn *fn, void *arg);
+/* Accepts NULL inside. */
+void store_reseal_cancel(struct store_reseal **reseal);
 
 /* --- a change becomes a build --- */
 

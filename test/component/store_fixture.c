@@ -161,6 +161,24 @@ on_stats(void *arg, const struct store_stats *figures, const struct err *err)
 }
 
 static void
+on_secrets(void *arg, struct secret_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.secrets = list;
+	arrived(f, err);
+}
+
+static void
+on_resealed(void *arg, unsigned count, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.number = count;
+	arrived(f, err);
+}
+
+static void
 on_wake(void *arg, const char *line)
 {
 	struct store_fixture *f = arg;
@@ -184,6 +202,7 @@ got_clear(struct store_fixture *f)
 	repo_list_fini(&f->got.repos);
 	build_list_fini(&f->got.builds);
 	job_list_fini(&f->got.jobs);
+	secret_list_fini(&f->got.secrets);
 	f->got = (struct got){ 0 };
 }
 
@@ -495,6 +514,39 @@ enum err_code
 stats(struct store_fixture *f)
 {
 	return CALL(f, store_stats(f->store, on_stats, f));
+}
+
+enum err_code
+secret_put(struct store_fixture *f, const struct secret *secret)
+{
+	return CALL(f, store_secret_put(f->store, secret, on_done, f));
+}
+
+enum err_code
+secret_list(struct store_fixture *f, enum secret_scope scope, const char *owner)
+{
+	return CALL(f, store_secret_list(f->store, scope, owner, on_secrets, f));
+}
+
+enum err_code
+secret_delete(struct store_fixture *f, enum secret_scope scope, const char *owner, const char *name)
+{
+	return CALL(f, store_secret_delete(f->store, scope, owner, name, on_done, f));
+}
+
+enum err_code
+secret_find(struct store_fixture *f, const struct store_secret_owners *owners, const char *const *names, size_t count)
+{
+	return CALL(f, store_secret_find(f->store, owners, names, count, on_secrets, f));
+}
+
+enum err_code
+reseal(struct store_fixture *f)
+{
+	got_clear(f);
+	store_reseal_start(f->store, on_resealed, f);
+	loop_run(f->loop);
+	return f->got.err.code;
 }
 
 int64_t

@@ -16,6 +16,7 @@ struct got {
 	struct repo_list repos;
 	struct build_list builds;
 	struct job_list jobs;
+	struct secret_list secrets;
 	int64_t number; /* also next_ms */
 	enum store_lease_state states[STORE_LIST_MAX];
 	struct store_pruned pruned[STORE_LIST_MAX];
@@ -81,6 +82,13 @@ enum err_code repo_list(struct store_fixture *f);
 enum err_code repo_delete(struct store_fixture *f, const char *id);
 enum err_code node_register(struct store_fixture *f);
 enum err_code stats(struct store_fixture *f);
+enum err_code secret_put(struct store_fixture *f, const struct secret *secret);
+enum err_code secret_list(struct store_fixture *f, enum secret_scope scope, const char *owner);
+enum err_code secret_delete(struct store_fixture *f, enum secret_scope scope, const char *owner, const char *name);
+enum err_code secret_find(
+    struct store_fixture *f, const struct store_secret_owners *owners, const char *const *names, size_t count);
+/* How many values, in number. */
+enum err_code reseal(struct store_fixture *f);
 
 /* Submit, claim and plan in one: a build with count jobs in the queue. */
 int64_t queued_build(struct store_fixture *f, const char *repo, size_t count);

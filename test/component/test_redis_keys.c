@@ -51,6 +51,9 @@ placeholder(const char *name)
 		{ "<nonce>", "[0-9a-f]{32}" },
 		{ "<notice>", "[0-9.]+" },
 		{ "<target>", ".+" },
+		{ "<scope>", "(repo|org|environment)" },
+		{ "<owner>", "[A-Za-z0-9._-]+" },
+		{ "<name>", "[A-Za-z0-9_]+" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -240,9 +243,22 @@ run_build(void)
 }
 
 static void
+keep_secrets(void)
+{
+	const struct secret secret = { .scope = (char[]){ "repo" },
+		.owner = (char[]){ "gone" },
+		.name = (char[]){ "NPM_TOKEN" },
+		.value = (char[]){ "value" } };
+
+	assert_int_equal(secret_put(&f, &secret), ERR_NONE);
+	look();
+}
+
+static void
 delete_repository(void)
 {
 	assert_int_equal(put_repo(&f, "gone", 0, false), ERR_NONE);
+	keep_secrets();
 	assert_int_equal(build_cancel(&f, submit(&f, "gone", NULL, NULL)), ERR_NONE);
 	assert_int_equal(repo_delete(&f, "gone"), ERR_NONE);
 	look();
