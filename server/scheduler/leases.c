@@ -38,6 +38,7 @@ leases_new(struct loop *loop, struct store *store, int64_t lease_ms, leases_fn *
 {
 	struct leases *l = xcalloc(1, sizeof(*l));
 
+	assert(lease_ms > 0);
 	*l = (struct leases){ .store = store, .period_ms = lease_ms / 3, .fn = fn, .arg = arg };
 	TAILQ_INIT(&l->held);
 	l->timer = timer_new(loop, on_period, l);

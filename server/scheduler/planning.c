@@ -40,6 +40,7 @@ struct planning {
 	unsigned count;
 	LIST_HEAD(, item) items;
 	struct store_op *claim_op;
+	struct timer *claim_retry;
 	bool claim_again;
 	bool draining;
 };
@@ -237,13 +238,20 @@ on_claim(void *arg, struct build *build, const struct err *err)
 	struct planning *p = arg;
 
 	p->claim_op = NULL;
-	if (err != NULL) /* the scheduler's tick, or Redis coming up, wakes us again */
+	if (err != NULL) {
 		log_debug("planning: claim: %s", err->text);
-	else if (build != NULL) {
+		timer_start(p->claim_retry, RETRY_MS);
+	} else if (build != NULL) {
 		item_start(p, build);
 		claim(p);
 	} else if (p->claim_again)
 		claim(p);
+}
+
+static void
+on_claim_retry(void *arg)
+{
+	claim(arg);
 }
 
 static void
@@ -267,6 +275,7 @@ planning_new(struct loop *loop, struct store *store, struct planner *planner, st
 	assert(max > 0);
 	*p = (struct planning){ .loop = loop, .store = store, .planner = planner, .leases = leases, .max = max };
 	LIST_INIT(&p->items);
+	p->claim_retry = timer_new(loop, on_claim_retry, p);
 	return p;
 }
 
@@ -279,6 +288,7 @@ planning_free(struct planning **planning)
 		return;
 	*planning = NULL;
 	store_cancel(&p->claim_op);
+	timer_free(&p->claim_retry);
 	while (!LIST_EMPTY(&p->items))
 		item_free(LIST_FIRST(&p->items));
 	free(p);

@@ -17,7 +17,6 @@
 /* A left job on its way back into the queue. */
 struct requeue {
 	LIST_ENTRY(requeue) link;
-	struct scheduler *scheduler;
 	struct store_op *op;
 	struct job *job;
 };
@@ -26,7 +25,8 @@ struct scheduler {
 	struct scheduler_deps deps;
 	struct leases *leases;
 	struct planning *planning;
-	struct timer *tick;        /* when something is due, or is to be tried again */
+	struct timer *tick;        /* when something is due */
+	struct timer *retry;       /* what Redis did not take */
 	struct store_op *start_op; /* registration, then what an earlier process left */
 	struct store_op *claim_op;
 	struct store_op *promote_op;
@@ -60,7 +60,7 @@ on_tick(void *arg)
 		start(s);
 }
 
-/* One path for what Redis did not take now: the tick tries everything again. */
+/* One path for what Redis did not take now: everything is tried again. */
 static void
 try_later(struct scheduler *s, const char *what, const struct err *err)
 {
@@ -68,7 +68,7 @@ try_later(struct scheduler *s, const char *what, const struct err *err)
 		log_debug("scheduler: %s: %s", what, err->text);
 	else
 		log_warn("scheduler: %s: %s", what, err->text);
-	timer_start(s->tick, RETRY_MS);
+	timer_start(s->retry, RETRY_MS);
 }
 
 /* --- back into the queue --- */
@@ -101,7 +101,6 @@ requeue(struct scheduler *s, struct job **job, int64_t delay_ms, const char *rea
 {
 	struct requeue *r = xcalloc(1, sizeof(*r));
 
-	r->scheduler = s;
 	r->job = *job;
 	*job = NULL;
 	LIST_INSERT_HEAD(&s->requeues, r, link);
@@ -279,6 +278,7 @@ scheduler_new(const struct scheduler_deps *deps)
 	s->deps = *deps;
 	LIST_INIT(&s->requeues);
 	s->tick = timer_new(deps->loop, on_tick, s);
+	s->retry = timer_new(deps->loop, on_tick, s);
 	s->leases = leases_new(deps->loop, deps->store, deps->lease_ms, on_lease, s);
 	s->planning = planning_new(deps->loop, deps->store, deps->planner, s->leases, deps->planning_max);
 	return s;
@@ -300,6 +300,7 @@ scheduler_free(struct scheduler **scheduler)
 	planning_free(&s->planning);
 	leases_free(&s->leases);
 	timer_free(&s->tick);
+	timer_free(&s->retry);
 	free(s);
 }
 
