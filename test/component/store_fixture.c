@@ -233,22 +233,36 @@ take_notice(struct store_fixture *f)
 	return notice;
 }
 
-/* CALL(f, store_x(f->store, ..., on_y, f)) */
-#define CALL(f, call) (got_clear(f), (f)->op = (call), loop_run((f)->loop), (f)->got.err.code)
+/* Others in the loop may stop it, too. */
+static enum err_code
+await_answer(struct store_fixture *f)
+{
+	while (f->op != NULL)
+		loop_run(f->loop);
+	return f->got.err.code;
+}
 
-void
-await_word(struct store_fixture *f, const char *line)
+/* CALL(f, store_x(f->store, ..., on_y, f)) */
+#define CALL(f, call) (got_clear(f), (f)->op = (call), await_answer(f))
+
+static bool
+was_heard(const struct store_fixture *f, const char *line)
 {
 	char needle[128];
 
 	snprintf(needle, sizeof(needle), "%s\n", line);
 	if (strncmp(f->words, needle, strlen(needle)) == 0)
-		return;
+		return true;
 	snprintf(needle, sizeof(needle), "\n%s\n", line);
-	if (strstr(f->words, needle) != NULL)
-		return;
+	return strstr(f->words, needle) != NULL;
+}
+
+void
+await_word(struct store_fixture *f, const char *line)
+{
 	f->awaited = line;
-	loop_run(f->loop);
+	while (!was_heard(f, line))
+		loop_run(f->loop);
 	f->awaited = NULL;
 }
 
