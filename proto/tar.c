@@ -1,31 +1,8 @@
-#include "proto/tar.h"
+#include "proto/tar_header.h"
 
 #include <assert.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
-
-/* Numbers are octal digits with a NUL behind them. */
-struct header {
-	char name[100];
-	char mode[8];
-	char uid[8];
-	char gid[8];
-	char size[12];
-	char mtime[12];
-	char checksum[8];
-	char type;
-	char link[100];
-	char magic[6];
-	char version[2];
-	char user[32];
-	char group[32];
-	char major[8];
-	char minor[8];
-	char prefix[155];
-	char padding[12];
-};
-
-_Static_assert(sizeof(struct header) == TAR_BLOCK, "a ustar header is one block");
 
 static void
 octal(char *to, size_t size, uint64_t n)
@@ -36,51 +13,102 @@ octal(char *to, size_t size, uint64_t n)
 	assert(n == 0);
 }
 
-/* The sum of all bytes, its own field counted as blanks: six digits, NUL, blank. */
-static void
-add_checksum(struct header *h)
+unsigned
+tar_checksum(const struct tar_header *header)
 {
-	const unsigned char *bytes = (const unsigned char *)h;
+	const unsigned char *bytes = (const unsigned char *)header;
+	const size_t from = offsetof(struct tar_header, checksum), to = from + sizeof(header->checksum);
 	unsigned sum = 0;
 
-	memset(h->checksum, ' ', sizeof(h->checksum));
-	for (size_t i = 0; i < sizeof(*h); i++)
-		sum += bytes[i];
-	octal(h->checksum, sizeof(h->checksum) - 1, sum);
+	for (size_t i = 0; i < sizeof(*header); i++)
+		sum += i >= from && i < to ? ' ' : bytes[i];
+	return sum;
 }
 
-static bool
-add_header(struct buf *b, const char *name, char type, unsigned mode, int64_t mtime, size_t size)
+/* What octal digits cannot say is written as GNU does: a first byte of 0x80, then the number, big-endian. */
+static void
+number(char *to, size_t size, uint64_t n)
 {
-	struct header h = { .type = type, .magic = "ustar", .version = { '0', '0' }, .user = "root", .group = "root" };
+	if (n >> (3 * (size - 1)) == 0) {
+		octal(to, size, n);
+		return;
+	}
+	for (size_t i = size; i-- > 1; n >>= 8)
+		to[i] = (char)(n & 0xff);
+	to[0] = (char)0x80;
+	assert(n == 0);
+}
 
-	assert(strlen(name) <= sizeof(h.name) && name[0] != '/' && mtime >= 0);
-	memcpy(h.name, name, strlen(name));
-	octal(h.mode, sizeof(h.mode), mode);
-	octal(h.uid, sizeof(h.uid), 0);
-	octal(h.gid, sizeof(h.gid), 0);
-	octal(h.size, sizeof(h.size), size);
-	octal(h.mtime, sizeof(h.mtime), (uint64_t)mtime);
+/* name and link: cut to what the fields hold. */
+static bool
+add_header(struct buf *b, char type, const struct tar_entry *entry)
+{
+	struct tar_header h = {
+		.type = type, .magic = "ustar", .version = { '0', '0' }, .user = "root", .group = "root"
+	};
+
+	assert(entry->name[0] != '/' && entry->mtime >= 0);
+	memcpy(h.name, entry->name, strnlen(entry->name, sizeof(h.name)));
+	memcpy(h.link, entry->link, strnlen(entry->link, sizeof(h.link)));
+	octal(h.mode, sizeof(h.mode), entry->mode & 07777);
+	number(h.uid, sizeof(h.uid), entry->uid & 0xffffffff);
+	number(h.gid, sizeof(h.gid), entry->gid & 0xffffffff);
+	number(h.size, sizeof(h.size), entry->size);
+	number(h.mtime, sizeof(h.mtime), (uint64_t)entry->mtime);
 	octal(h.major, sizeof(h.major), 0);
 	octal(h.minor, sizeof(h.minor), 0);
-	add_checksum(&h);
+	octal(h.checksum, sizeof(h.checksum) - 1, tar_checksum(&h)); /* six digits, NUL, blank */
+	h.checksum[sizeof(h.checksum) - 1] = ' ';
 	return buf_add(b, &h, sizeof(h));
 }
 
 bool
 tar_add_dir(struct buf *b, const char *name, unsigned mode, int64_t mtime)
 {
-	return add_header(b, name, '5', mode, mtime, 0);
+	struct tar_entry entry = { .kind = TAR_DIR, .name = name, .link = "", .mode = mode, .mtime = mtime };
+
+	return tar_add_entry(b, &entry);
 }
 
 bool
 tar_add_file(struct buf *b, const char *name, unsigned mode, int64_t mtime, struct str content)
 {
-	static const char zeros[TAR_BLOCK];
-	size_t rest = content.len % TAR_BLOCK;
+	struct tar_entry entry = {
+		.kind = TAR_FILE, .name = name, .link = "", .size = content.len, .mode = mode, .mtime = mtime
+	};
 
-	return add_header(b, name, '0', mode, mtime, content.len) && buf_addstr(b, content) &&
-	       buf_add(b, zeros, rest != 0 ? TAR_BLOCK - rest : 0);
+	return tar_add_entry(b, &entry) && buf_addstr(b, content) && tar_add_padding(b, content.len);
+}
+
+/* A text that its field is too small for goes in front, as a member of its own. */
+static bool
+add_long(struct buf *b, char type, const char *text, size_t field)
+{
+	size_t len = strlen(text);
+	struct tar_entry entry = { .name = "././@LongLink", .link = "", .size = len + 1 };
+
+	return len <= field ||
+	       (add_header(b, type, &entry) && buf_add(b, text, len + 1) && tar_add_padding(b, len + 1));
+}
+
+bool
+tar_add_entry(struct buf *b, const struct tar_entry *entry)
+{
+	static const char types[] = { [TAR_FILE] = '0', [TAR_DIR] = '5', [TAR_SYMLINK] = '2', [TAR_HARDLINK] = '1' };
+	const struct tar_header *h = NULL;
+
+	assert(entry->kind != TAR_OTHER);
+	return add_long(b, 'K', entry->link, sizeof(h->link)) && add_long(b, 'L', entry->name, sizeof(h->name)) &&
+	       add_header(b, types[entry->kind], entry);
+}
+
+bool
+tar_add_padding(struct buf *b, uint64_t size)
+{
+	static const char zeros[TAR_BLOCK];
+	size_t rest = size % TAR_BLOCK;
+
+	return buf_add(b, zeros, rest != 0 ? TAR_BLOCK - rest : 0);
 }
 
 bool
@@ -89,4 +117,21 @@ tar_end(struct buf *b)
 	static const char zeros[2 * TAR_BLOCK];
 
 	return buf_add(b, zeros, sizeof(zeros));
+}
+
+bool
+tar_name_is_safe(struct str name)
+{
+	struct str rest = name;
+
+	if (name.len == 0 || name.len > TAR_NAME_MAX || memchr(name.p, '\0', name.len) != NULL ||
+	    name.p[name.len - 1] == '/')
+		return false;
+	while (rest.len > 0) {
+		struct str part = str_cut(&rest, '/');
+
+		if (part.len == 0 || str_is(part, ".") || str_is(part, ".."))
+			return false;
+	}
+	return true;
 }
