@@ -43,6 +43,8 @@ forbid cli 'server/(store|hook|scheduler|builder|mirror|notify|controller)/|serv
 
 home 'evhtp' server/controller/
 home 'hiredis' server/io/redis
+home 'expat' proto/xml
+home 'zstd' server/store/pack
 home 'yajl' proto/json
 home 'yaml\.h' proto/yaml
 home 'openssl' server/io/stream proto/crypto
