@@ -45,6 +45,38 @@ sha256_hex(struct str bytes, char ret[SHA256_HEX_SIZE])
 	hex_encode(digest, sizeof(digest), ret);
 }
 
+struct sha256 *
+sha256_new(void)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	must(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1, "begin a digest");
+	return (struct sha256 *)ctx;
+}
+
+void
+sha256_add(struct sha256 *hash, struct str bytes)
+{
+	must(EVP_DigestUpdate((EVP_MD_CTX *)hash, bytes.p, bytes.len) == 1, "make a digest");
+}
+
+void
+sha256_finish(struct sha256 **hash, char ret[SHA256_HEX_SIZE])
+{
+	unsigned char digest[SHA256_SIZE];
+
+	must(EVP_DigestFinal_ex((EVP_MD_CTX *)*hash, digest, NULL) == 1, "end a digest");
+	hex_encode(digest, sizeof(digest), ret);
+	sha256_free(hash);
+}
+
+void
+sha256_free(struct sha256 **hash)
+{
+	EVP_MD_CTX_free((EVP_MD_CTX *)*hash);
+	*hash = NULL;
+}
+
 void
 hmac_sha256(struct str key, const struct str *parts, size_t count, unsigned char ret[SHA256_SIZE])
 {

@@ -17,6 +17,12 @@
 void sha256(struct str bytes, unsigned char ret[SHA256_SIZE]);
 /* The same as 64 lower-case digits. */
 void sha256_hex(struct str bytes, char ret[SHA256_HEX_SIZE]);
+/* The same of bytes that come in pieces. _finish ends it, _free gives it up; both set it to NULL. */
+struct sha256;
+struct sha256 *sha256_new(void);
+void sha256_add(struct sha256 *hash, struct str bytes);
+void sha256_finish(struct sha256 **hash, char ret[SHA256_HEX_SIZE]);
+void sha256_free(struct sha256 **hash);
 /* RFC 2104 over the parts as if they were one text. */
 void hmac_sha256(struct str key, const struct str *parts, size_t count, unsigned char ret[SHA256_SIZE]);
 

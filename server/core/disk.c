@@ -122,6 +122,7 @@ op_end(struct disk_op *op)
 	}
 	if (work->kind == DISK_OPEN)
 		op->work.fd = -1; /* the callback's now */
+	op->work.call = NULL;     /* likewise */
 	op_free(op);
 	if (work->kind == DISK_OPEN)
 		ended.fn.open(ended.arg, fd, &work->st, err);
@@ -349,6 +350,18 @@ disk_unlink(struct disk *disk, const char *path, disk_done_fn *fn, void *arg)
 	return start(disk, DISK_UNLINK, path, NULL, 0, fn, arg);
 }
 
+void
+disk_unlink_later(struct disk *disk, const char *path)
+{
+	struct disk_op *op;
+
+	if (disk->stopping) /* the loop's thread alone sets it */
+		return;
+	op = op_new(disk, DISK_UNLINK, path, NULL, NULL);
+	op->cancelled = true; /* its callback, that is */
+	submit(op);
+}
+
 struct disk_op *
 disk_remove_tree(struct disk *disk, const char *path, disk_done_fn *fn, void *arg)
 {
@@ -382,5 +395,17 @@ disk_space(struct disk *disk, const char *path, disk_space_fn *fn, void *arg)
 	struct disk_op *op = op_new(disk, DISK_SPACE, path, NULL, arg);
 
 	op->fn.space = fn;
+	return submit(op);
+}
+
+struct disk_op *
+disk_call(struct disk *disk, disk_run_fn *run, disk_release_fn *release, void *work, disk_done_fn *fn, void *arg)
+{
+	struct disk_op *op = op_new(disk, DISK_CALL, NULL, NULL, arg);
+
+	op->work.run = run;
+	op->work.release = release;
+	op->work.call = work;
+	op->fn.done = fn;
 	return submit(op);
 }

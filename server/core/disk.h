@@ -35,6 +35,8 @@ struct disk_op *disk_datasync(struct disk *disk, int fd, disk_done_fn *fn, void 
 struct disk_op *disk_sync_dir(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
 struct disk_op *disk_rename(struct disk *disk, const char *from, const char *to, disk_done_fn *fn, void *arg);
 struct disk_op *disk_unlink(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
+/* Nobody waits for it, and nobody hears whether it worked. What waits when the disk is freed is not carried out. */
+void disk_unlink_later(struct disk *disk, const char *path);
 /* A file or a whole tree, without following a symbolic link; no error when it does not exist. */
 struct disk_op *disk_remove_tree(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
 /* With all parents; no error when it exists as a directory. */
@@ -46,6 +48,14 @@ struct disk_op *disk_copy(
 /* Opens for reading (O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); the descriptor is the callback's, -1 on error. */
 typedef void disk_open_fn(void *arg, int fd, const struct stat *st, const struct err *err);
 struct disk_op *disk_open(struct disk *disk, const char *path, disk_open_fn *fn, void *arg);
+
+/* Work of the caller's own, in slices of at most some milliseconds each: run gets work in a thread, and touches nothing
+ * else. Until fn is called work is the disk's; after disk_cancel it stays so, and release gets it from the loop's
+ * thread when nothing uses it any more. */
+typedef void disk_run_fn(void *work, struct err *err);
+typedef void disk_release_fn(void *work);
+struct disk_op *disk_call(
+    struct disk *disk, disk_run_fn *run, disk_release_fn *release, void *work, disk_done_fn *fn, void *arg);
 
 /* Of the file system that path lies on: what an unprivileged process may still use, and all there is. */
 typedef void disk_space_fn(void *arg, uint64_t free_bytes, uint64_t total_bytes, const struct err *err);

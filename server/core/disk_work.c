@@ -329,6 +329,9 @@ disk_work_run(struct disk_work *work)
 	case DISK_SPACE:
 		check(work, measure_space(work));
 		break;
+	case DISK_CALL:
+		work->run(work->call, &work->err);
+		break;
 	}
 	if (work->err.code != ERR_NONE && work->fd >= 0) {
 		close(work->fd);
@@ -341,6 +344,8 @@ disk_work_fini(struct disk_work *work)
 {
 	if (work->fd >= 0)
 		close(work->fd);
+	if (work->call != NULL)
+		work->release(work->call);
 	free(work->path);
 	free(work->to);
 }

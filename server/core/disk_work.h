@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "proto/err.h"
+#include "server/core/disk.h"
 
 enum disk_kind {
 	DISK_SYNC,
@@ -19,6 +20,7 @@ enum disk_kind {
 	DISK_COPY,
 	DISK_OPEN,
 	DISK_SPACE,
+	DISK_CALL,
 };
 
 struct disk_work {
@@ -30,6 +32,9 @@ struct disk_work {
 	struct stat st;
 	uint64_t free_bytes;
 	uint64_t total_bytes;
+	disk_run_fn *run; /* of DISK_CALL */
+	disk_release_fn *release;
+	void *call;     /* what run gets; NULL: its owner has it back */
 	struct err err; /* ERR_NONE before and after success */
 };
 
