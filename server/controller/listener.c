@@ -24,6 +24,7 @@
 #define BACKLOG 1024
 #define PAUSE_MS 100         /* after EMFILE */
 #define DESCRIPTORS_KEPT 128 /* for Redis, engines, files, children */
+#define COMPLAIN_MS 10000    /* clients decide how often there is no room, not how long the log is */
 
 /* For the client that is accepted when there is no descriptor left for it. */
 static const char no_room[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
@@ -41,6 +42,7 @@ struct listener {
 	unsigned port;
 	uint64_t accepted;
 	uint64_t pauses;
+	int64_t complained_ms; /* 0: not yet */
 };
 
 union address {
@@ -191,6 +193,18 @@ update_accepting(struct listener *l)
 		evconnlistener_disable(server);
 }
 
+static void
+complain(struct listener *l, const char *why)
+{
+	int64_t now = loop_mono_ms();
+
+	l->pauses++;
+	if (l->complained_ms != 0 && now - l->complained_ms < COMPLAIN_MS)
+		return;
+	l->complained_ms = now;
+	log_warn("listener %s: accepting rests at %u connections: %s", l->address, l->gates.count, why);
+}
+
 static evhtp_res
 on_accept(evhtp_connection_t *connection, void *arg)
 {
@@ -199,8 +213,7 @@ on_accept(evhtp_connection_t *connection, void *arg)
 	l->accepted++;
 	gate_new(&l->gates, connection);
 	if (l->gates.count >= l->connections_max) {
-		l->pauses++;
-		log_warn("listener %s: %u connections, accepting rests", l->address, l->gates.count);
+		complain(l, "these are all that there is room for");
 		update_accepting(l);
 	}
 	return EVHTP_RES_OK;
@@ -232,10 +245,9 @@ static void
 on_accept_error(struct evconnlistener *server, void *arg)
 {
 	struct listener *l = ((struct evhtp *)arg)->arg; /* libevent gives what libevhtp gave it */
-	int fd, cause = errno;
+	int fd;
 
-	l->pauses++;
-	log_warn("listener %s: accept: %s; rests for %d ms", l->address, strerror(cause), PAUSE_MS);
+	complain(l, strerror(errno));
 	if (l->spare >= 0) {
 		close(l->spare);
 		fd = accept4(evconnlistener_get_fd(server), NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -260,14 +272,18 @@ on_message(evhtp_request_t *message, void *arg)
 /* --- life --- */
 
 static unsigned
-default_connections_max(void)
+default_connections_max(unsigned listeners)
 {
 	struct rlimit limit;
+	unsigned all;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > 1u << 20)
-		return 1u << 16;
-	return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT
-						     : (unsigned)limit.rlim_cur / 2;
+		all = 1u << 16;
+	else if (limit.rlim_cur > 2 * DESCRIPTORS_KEPT)
+		all = (unsigned)limit.rlim_cur - DESCRIPTORS_KEPT;
+	else
+		all = (unsigned)limit.rlim_cur / 2;
+	return all > listeners ? all / listeners : 1;
 }
 
 static int64_t
@@ -336,7 +352,9 @@ listener_new(struct loop *loop, const struct listener_conf *conf, struct err *er
 	signal(SIGPIPE, SIG_IGN);
 	l = xcalloc(1, sizeof(*l));
 	l->loop = loop;
-	l->connections_max = conf->connections_max != 0 ? conf->connections_max : default_connections_max();
+	l->connections_max = conf->connections_max != 0
+				 ? conf->connections_max
+				 : default_connections_max(conf->listeners != 0 ? conf->listeners : 1);
 	l->spare = open_spare();
 	l->pause = timer_new(loop, on_pause_over, l);
 	learn_address(l, conf->address, fd);

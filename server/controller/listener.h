@@ -12,8 +12,9 @@ struct listener_conf {
 	/* "127.0.0.1:8080", "[::]:8080" (IPv6 alone), "*:8080" (both), port 0 for any free one, or "unix:/path" (mode
 	 * 0660; a socket that nobody serves any more is replaced). */
 	const char *address;
-	/* Accepting pauses at so many; 0: what the limit of file descriptors allows, less 128 for the rest of us. */
+	/* Accepting pauses at so many; 0: what the limit of file descriptors allows, less 128 for the rest of us, */
 	unsigned connections_max;
+	unsigned listeners; /* shared by so many; 0: one */
 	struct gate_conf gate;
 };
 
