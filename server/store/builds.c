@@ -99,6 +99,7 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	args_set_int(&args, length - 1, (int64_t)(args.count - length));
 	args_summary(&args, change);
 	op_send(op, &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
+	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;
 }
 
@@ -168,6 +169,7 @@ store_planned(
 		args_int(&args, DEFAULT_PRIORITY);
 	}
 	op_send(op, &script_planned, &args, STORE_TIMEOUT_MS);
+	store_expect(store, STORE_EXPECT_QUEUE);
 	return op;
 }
 
@@ -283,6 +285,7 @@ store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void 
 	args_int(&args, build);
 	args_int(&args, store->conf.max_planning);
 	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
+	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;
 }
 

@@ -16,6 +16,9 @@
 #define STORE_NONCES 16
 #define NONCE_HEX_SIZE 33
 
+/* What a command that was just sent is going to bring about. */
+enum store_expectation { STORE_EXPECT_PLANNING, STORE_EXPECT_QUEUE, STORE_EXPECTATIONS };
+
 /* Nonces of claims whose answers were lost: the next claims ask with them again. */
 struct nonces {
 	char text[STORE_NONCES][NONCE_HEX_SIZE];
@@ -35,6 +38,7 @@ struct store {
 	size_t ops;
 	store_wake_fn *wake;
 	void *wake_arg;
+	struct deferred *expected[STORE_EXPECTATIONS]; /* lines that are told before Redis says them */
 };
 
 /* Called once; op is a copy on the stack, the operation itself is gone. */
@@ -91,6 +95,10 @@ void answer_done(const struct store_op *op, const struct redis_reply *reply, con
 
 /* Node, epoch, nonce and lease, as every claim begins. */
 void op_claim_args(struct store_op *op, struct nonces *lost, struct args *args);
+
+/* Wakes those who claim on the loop's next turn: their claim follows the command in one pipeline, and Redis writes both
+ * to disk at once. When nothing came of the command, the claim finds none. */
+void store_expect(struct store *store, enum store_expectation expectation);
 
 /* Sealed for its place ("davit:repo:app token"), so that it cannot be moved to another. NULL and "" stay "". */
 char *store_seal(const struct store *store, const char *place, const char *clear);

@@ -6,6 +6,7 @@
 
 #include "proto/mem.h"
 #include "server/core/log.h"
+#include "server/core/loop.h"
 #include "server/store/op.h"
 
 #define LEASE_DEFAULT_MS 30000
@@ -16,6 +17,36 @@ store_wake(struct store *store, const char *line)
 {
 	if (store->wake != NULL)
 		store->wake(store->wake_arg, line);
+}
+
+static void
+on_expected_planning(void *arg)
+{
+	struct store *store = arg;
+
+	store->expected[STORE_EXPECT_PLANNING] = NULL;
+	store_wake(store, "planning");
+}
+
+static void
+on_expected_queue(void *arg)
+{
+	struct store *store = arg;
+
+	store->expected[STORE_EXPECT_QUEUE] = NULL;
+	store_wake(store, "queue");
+}
+
+void
+store_expect(struct store *store, enum store_expectation expectation)
+{
+	static loop_fn *const calls[STORE_EXPECTATIONS] = {
+		[STORE_EXPECT_PLANNING] = on_expected_planning,
+		[STORE_EXPECT_QUEUE] = on_expected_queue,
+	};
+
+	if (store->expected[expectation] == NULL)
+		store->expected[expectation] = deferred_call(store->loop, calls[expectation], store);
 }
 
 static void
@@ -69,6 +100,8 @@ store_free(struct store **store)
 		return;
 	*store = NULL;
 	assert(s->ops == 0);
+	for (size_t i = 0; i < STORE_EXPECTATIONS; i++)
+		deferred_cancel(&s->expected[i]);
 	redis_unsubscribe(s->redis);
 	redis_unwatch(&s->watch);
 	cache_drop(s, NULL);

@@ -50,7 +50,9 @@ bool store_is_up(const struct store *store);
  *   "cancel 17.2"  a running job is to end
  *   "up"        Redis is there (again): whatever was said meanwhile was missed, look at everything
  *   "down"      Redis is away
- * One listener: app.c hands the lines on. Not called before this function returns. */
+ * "planning" and "queue" come once more when a command of ours that brings them about is sent, so that the claim
+ * follows it in one pipeline and Redis's disk is waited for once. One listener: app.c hands the lines on. Not called
+ * before this function returns. */
 typedef void store_wake_fn(void *arg, const char *line);
 void store_on_wake(struct store *store, store_wake_fn *fn, void *arg);
 
