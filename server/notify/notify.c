@@ -12,6 +12,7 @@
 #define MAIL_MS 20000
 #define DELAY_MS 1000
 #define DELAY_MAX_MS 30000
+#define HOLD_MS 50 /* an event comes with a job that begins or ends, which has the first use of Redis's disk */
 #define AGE_MAX_MS (24 * 3600 * INT64_C(1000))
 
 struct place {
@@ -25,6 +26,7 @@ struct notify {
 	struct store_op *claim;
 	bool heard;        /* something was said while the claim was under way: its "none" may be old */
 	struct timer *due; /* when the next notice is */
+	struct timer *hold;
 	struct place places[FORGES_OPS_MAX];
 	unsigned parallel;
 };
@@ -67,6 +69,7 @@ notify_new(
 		.means = { .store = store, .logs = logs },
 		.parallel = parallel < FORGES_OPS_MAX ? parallel : FORGES_OPS_MAX,
 		.due = timer_new(loop, on_due, n),
+		.hold = timer_new(loop, on_due, n),
 	};
 	if (!make_means(n, conf, err))
 		notify_free(&n);
@@ -83,6 +86,7 @@ notify_free(struct notify **notify)
 	*notify = NULL;
 	store_cancel(&n->claim);
 	timer_free(&n->due);
+	timer_free(&n->hold);
 	for (unsigned i = 0; i < n->parallel; i++)
 		delivery_cancel(&n->places[i].delivery);
 	forges_free(&n->means.forges);
@@ -171,6 +175,8 @@ on_due(void *arg)
 void
 notify_wake(struct notify *notify, const char *line)
 {
-	if (strcmp(line, "outbox") == 0 || strcmp(line, "up") == 0)
+	if (strcmp(line, "up") == 0)
 		look(notify);
+	else if (strcmp(line, "outbox") == 0 && !timer_is_running(notify->hold))
+		timer_start(notify->hold, HOLD_MS);
 }
