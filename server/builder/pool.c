@@ -11,7 +11,7 @@
 
 enum {
 	RETRY_MS = 60000, /* an image whose box failed is left alone for so long */
-	TAKEN_MS = 10     /* the job whose box was taken comes first: its first words are a few milliseconds away */
+	TAKEN_MS = 200    /* the job whose box was taken comes first: its pool_note is a few milliseconds away */
 };
 
 struct warm_image;

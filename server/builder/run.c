@@ -179,9 +179,6 @@ on_box_ready(void *arg)
 {
 	struct run *r = arg;
 
-	box_name(r->box, r->job);
-	if (r->input == BOX_STDIN)
-		pool_note(r->place.pool, r->image.id, r->job->spec->image);
 	run_step(r, states[r->state].next);
 }
 
@@ -352,6 +349,7 @@ enter_script(struct run *r)
 		run_fail(r, blame(&err), err);
 	} else {
 		box_feed(r->box, buf_str(&tar), fd, size);
+		box_name(r->box, r->job);
 		explicit_bzero(tar.data, tar.len);
 		buf_fini(&tar);
 	}
@@ -385,6 +383,14 @@ on_marker(void *arg, const struct marker_event *event)
 	r->events->segment(r->arg, event->name, r->segment_exit);
 }
 
+/* What only costs the engine's time waits for the script's first words: the next warm container. */
+static void
+on_first_output(struct run *r)
+{
+	if (r->input == BOX_STDIN)
+		pool_note(r->place.pool, r->image.id, r->job->spec->image);
+}
+
 /* A job may write for ever: what is over the budget is neither stored nor waited for. */
 static bool
 is_over_budget(struct run *r, size_t len)
@@ -405,7 +411,11 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 {
 	struct run *r = arg;
 
-	if (r->state != RUN_SCRIPT || is_over_budget(r, bytes.len))
+	if (r->state != RUN_SCRIPT)
+		return;
+	if (r->raw_bytes == 0)
+		on_first_output(r);
+	if (is_over_budget(r, bytes.len))
 		return;
 	if (stream == BUILDER_STDERR) {
 		r->events->output(r->arg, stream, bytes, raw);
