@@ -50,7 +50,7 @@ print_prefix(char *line, size_t size, enum log_level level)
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	return snprintf(line, size, "%s.%03ldZ %-5s ", stamp, now.tv_nsec / 1000000, levels[level].name);
+	return snprintf(line, size, "%s.%06ldZ %-5s ", stamp, now.tv_nsec / 1000, levels[level].name);
 }
 
 /* A line is one write, so that lines of other processes on the same pipe do not cut it; control bytes of foreign
