@@ -8,6 +8,8 @@ static const char *const event_names[] = {
 	[CHANGE_TAG] = "tag",
 	[CHANGE_PULL_REQUEST] = "pull_request",
 	[CHANGE_MANUAL] = "manual",
+	[CHANGE_CRON] = "cron",
+	[CHANGE_API] = "api",
 };
 
 void
@@ -24,6 +26,7 @@ change_fini(struct change *change)
 	free(change->sender);
 	free(change->web_url);
 	free(change->fetch_url);
+	free(change->params);
 	*change = (struct change){ 0 };
 }
 

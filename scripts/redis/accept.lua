@@ -1,7 +1,8 @@
 -- A change becomes a build, once.
--- ARGV: repo, delivery, body's SHA-256, max_planning, seconds to remember, n, n values for the change's hash,
--- the rest for the build's; delivery and body may be empty. {new, build} {duplicate, build} {conflict} {full} {no_repo}
-local repo, delivery, body, max_planning, keep_s, n_change = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+-- ARGV: repo, delivery, body's SHA-256, max_planning, seconds to remember, seconds that a fork's waits for an approval
+-- where the repository does not say, n, n values for the change's hash, the rest for the build's; delivery and body may be empty. {new, build} {duplicate, build} {conflict} {full} {no_repo}
+local repo, delivery, body, max_planning, keep_s, approval_s, n_change =
+	ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 local delivery_key = 'davit:delivery:' .. repo .. ':' .. delivery
 local body_key = 'davit:body:' .. repo .. ':' .. body
 
@@ -27,13 +28,24 @@ if known then
 	remember(known)
 	return { 'duplicate', known }
 end
-if call('ZCARD', 'davit:planning') >= max_planning then
+local change = {}
+for i = 8, 6 + n_change, 2 do
+	change[ARGV[i]] = ARGV[i + 1]
+end
+local forks, own_s = unpack(call('HMGET', 'davit:repo:' .. repo, 'forks', 'approval_s'))
+local waits = change.trust == 'fork' and forks ~= 'allow'
+if call('ZCARD', waits and 'davit:waiting' or 'davit:planning') >= max_planning then
 	return { 'full' }
 end
 
 local now = now_ms()
-local build = call('INCR', 'davit:seq:build')
-call('HSET', 'davit:change:' .. build, 'builds', 1, unpack(ARGV, 7, 6 + n_change))
-build_add(build, repo, build, now, { unpack(ARGV, 7 + n_change) })
+local build = build_new(repo, now, waits and 'waiting' or 'planning', 7, n_change)
+waiting_supersede(repo, change.ref, build, now)
+if waits then
+	own_s = tonumber(own_s or 0)
+	waiting_add(build, repo, change.ref, now + 1000 * (own_s > 0 and own_s or approval_s))
+else
+	planning_add(build)
+end
 remember(build)
 return { 'new', build }

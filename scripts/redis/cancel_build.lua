@@ -10,7 +10,7 @@ elseif RANK[state] then
 end
 local now = now_ms()
 call('HSET', key, 'cancel', 1)
-if state == 'planning' then
+if state == 'planning' or state == 'waiting' then
 	call('HDEL', key, 'token', 'node')
 	build_end(n, 'cancelled', 'cancelled before it was planned', now)
 	return { 'ok' }

@@ -1,4 +1,5 @@
--- What time brings about: delayed jobs that are due, plannings and jobs whose lease has run out.
+-- What time brings about: delayed jobs that are due, approvals that nobody gave, plannings and jobs whose lease has run
+-- out.
 -- ARGV: lease_ms, limit. {ms until the next, job...}; -1: nothing will
 local lease_ms, limit = tonumber(ARGV[1]), ARGV[2]
 local now = now_ms()
@@ -12,6 +13,7 @@ end
 if due[1] then
 	wake('queue')
 end
+waiting_expire(now, limit)
 for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:running', '-inf', now, 'LIMIT', 0, limit)) do
 	if id:find('.', 1, true) then
 		call('ZADD', 'davit:running', now + lease_ms, id) -- whoever called looks after it for so long
@@ -22,7 +24,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:running', '-inf', now, 'LIMIT',
 end
 
 local next_ms = -1
-for _, key in ipairs({ 'davit:delayed', 'davit:running' }) do
+for _, key in ipairs({ 'davit:delayed', 'davit:running', 'davit:waiting' }) do
 	local score = call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
 	if score then
 		local wait = math.max(0, tonumber(score) - now)

@@ -8,6 +8,9 @@ if not open then
 elseif open ~= '0' then
 	return { 'open' }
 end
+for _, name in ipairs(call('SMEMBERS', key .. ':crons')) do
+	cron_remove(id, name)
+end
 call('DEL', key)
 call('ZREM', 'davit:repos', id)
 -- Whoever takes the id next must not have them.

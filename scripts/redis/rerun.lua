@@ -27,5 +27,6 @@ for i, name in ipairs(names) do
 end
 call('HINCRBY', 'davit:change:' .. change, 'builds', 1)
 call('HSET', 'davit:build:' .. old, 'rerun', build)
-build_add(build, repo, change, now_ms(), fields)
+build_add(build, repo, change, now_ms(), fields, 'planning')
+planning_add(build)
 return { 'new', build }

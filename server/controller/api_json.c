@@ -27,6 +27,12 @@ api_write_repo(struct json_writer *w, const struct repo *repo, const char *webho
 	json_member_bool(w, "statuses", repo->statuses);
 	json_member_int(w, "max_running", repo->max_running);
 	json_member_int(w, "weight", repo->weight);
+	json_member_string(w, "events", *repo->events != '\0' ? repo->events : "push,tag,pull_request");
+	json_member_string(w, "branches", repo->branches);
+	json_member_string(w, "tags", repo->tags);
+	json_member_string(w, "pulls", *repo->pulls != '\0' ? repo->pulls : "head");
+	json_member_string(w, "forks", *repo->forks != '\0' ? repo->forks : "approve");
+	json_member_int(w, "approval_s", repo->approval_s);
 	json_member_int(w, "running", repo->running);
 	member_ms(w, "created_ms", repo->created_ms);
 }
@@ -64,6 +70,11 @@ write_change(struct json_writer *w, const struct change *change)
 	json_member_string(w, "web_url", change->web_url);
 	json_member_string(w, "before", change->before);
 	json_member_int(w, "pull_number", change->pull_number);
+	json_write_key(w, "parameters");
+	if (change->params != NULL)
+		json_write_raw(w, str_of(change->params));
+	else
+		json_write_null(w);
 	json_member_string(w, "trust", change->trust == CHANGE_FORK ? "fork" : "trusted");
 }
 
@@ -83,6 +94,9 @@ api_write_build(struct json_writer *w, const struct build *build)
 	json_member_string(w, "author", build->author);
 	json_member_string(w, "warnings", build->warnings);
 	json_member_int(w, "rerun_of", build->rerun_of);
+	json_member_string(w, "base", build->base);
+	json_member_string(w, "built", build->built);
+	json_member_string(w, "approved_by", build->approved_by);
 	json_member_bool(w, "cancel", build->cancel);
 	json_member_int(w, "job_total", build->job_total);
 	json_member_int(w, "jobs_left", build->jobs_left);

@@ -7,6 +7,7 @@
 #include "proto/crypto.h"
 #include "proto/forge.h"
 #include "proto/mem.h"
+#include "proto/trigger.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
 
@@ -33,6 +34,12 @@ static const struct {
 	{ "statuses", FIELD_BOOL, offsetof(struct repo, statuses), 1 },
 	{ "max_running", FIELD_NUMBER, offsetof(struct repo, max_running), 10000 },
 	{ "weight", FIELD_NUMBER, offsetof(struct repo, weight), 1000 },
+	{ "events", FIELD_TEXT, offsetof(struct repo, events), 100 },
+	{ "branches", FIELD_TEXT, offsetof(struct repo, branches), TEXT_MAX },
+	{ "tags", FIELD_TEXT, offsetof(struct repo, tags), TEXT_MAX },
+	{ "pulls", FIELD_TEXT, offsetof(struct repo, pulls), 16 },
+	{ "forks", FIELD_TEXT, offsetof(struct repo, forks), 16 },
+	{ "approval_s", FIELD_NUMBER, offsetof(struct repo, approval_s), 365 * 24 * 3600 },
 };
 
 /* --- a body into a repository --- */
@@ -108,6 +115,7 @@ take_body(struct repo *repo, const struct json_value *body, struct err *err)
 static bool
 check(struct repo *repo, struct err *err)
 {
+	const struct trigger trigger = { repo->events, repo->branches, repo->tags, repo->pulls, repo->forks };
 	enum forge_kind kind;
 
 	if (repo->url[0] == '\0' || repo->url[0] == '-')
@@ -117,6 +125,8 @@ check(struct repo *repo, struct err *err)
 	if (repo->secret[0] != '\0' && strlen(repo->secret) < 6)
 		return err_set(
 		    err, ERR_INPUT, 0, "secret is too short: give at least 6 characters, or none to have one made");
+	if (!trigger_check(&trigger, err))
+		return false;
 	free(repo->forge);
 	repo->forge = xstrdup(forge_name(kind));
 	return true;
@@ -194,6 +204,11 @@ repo_new(const char *id)
 		.secret = xstrdup(""),
 		.token = xstrdup(""),
 		.emails = xstrdup(""),
+		.events = xstrdup(""),
+		.branches = xstrdup(""),
+		.tags = xstrdup(""),
+		.pulls = xstrdup(""),
+		.forks = xstrdup(""),
 		.statuses = true };
 	return repo;
 }

@@ -6,6 +6,7 @@
 
 #include "proto/json.h"
 #include "proto/mem.h"
+#include "proto/trigger.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/store/store.h"
@@ -219,9 +220,25 @@ decode_status(const struct err *err)
 	return err->code == ERR_REFUSED ? (unsigned)err->detail : 422;
 }
 
+/* Unless the repository's settings leave it out. */
+static void
+submit(struct hook_op *op, const struct hook_forge *forge, const struct repo *repo, const struct hook_result *result)
+{
+	const struct trigger trigger = { repo->events, repo->branches, repo->tags, repo->pulls, repo->forks };
+	struct err err;
+
+	if (!trigger_wants(&trigger, &result->change, &err)) {
+		answer_word(op, "ignored", err.text);
+		return;
+	}
+	op->is_submitting = true;
+	op->store_op = store_submit(op->hook->store, op->repo, &result->change, hook_delivery(forge, &op->headers),
+	    result->digest, on_submitted, op);
+}
+
 /* The request is genuine. */
 static void
-take(struct hook_op *op, const struct hook_forge *forge, const struct hook_request *request)
+take(struct hook_op *op, const struct hook_forge *forge, const struct repo *repo, const struct hook_request *request)
 {
 	struct hook_result result;
 	struct err err;
@@ -232,9 +249,7 @@ take(struct hook_op *op, const struct hook_forge *forge, const struct hook_reque
 	}
 	switch (result.outcome) {
 	case HOOK_CHANGE:
-		op->is_submitting = true;
-		op->store_op = store_submit(op->hook->store, op->repo, &result.change,
-		    hook_delivery(forge, &op->headers), result.digest, on_submitted, op);
+		submit(op, forge, repo, &result);
 		break;
 	case HOOK_PING:
 		answer_word(op, "ping", "pong");
@@ -247,7 +262,7 @@ take(struct hook_op *op, const struct hook_forge *forge, const struct hook_reque
 }
 
 static void
-check(struct hook_op *op, struct str secret)
+check(struct hook_op *op, const struct repo *repo)
 {
 	struct hook_request request = { .headers = op->headers, .body = op->body, .now_s = loop_wall_ms() / 1000 };
 	const struct hook_forge *forge = hook_detect(&op->headers);
@@ -259,7 +274,7 @@ check(struct hook_op *op, struct str secret)
 		    op, 401, err_make(ERR_AUTH, 0, "no header of a known forge and no signature: see doc/webhooks.md"));
 		return;
 	}
-	if (!hook_verify(forge, &request, secret, &err)) {
+	if (!hook_verify(forge, &request, str_of(repo->secret), &err)) {
 		answer_err(op, 401, err);
 		return;
 	}
@@ -267,7 +282,7 @@ check(struct hook_op *op, struct str secret)
 	free(op->delivery);
 	op->delivery =
 	    xasprintf("%s %.*s: ", hook_forge_name(forge), delivery.len < 80 ? (int)delivery.len : 80, delivery.p);
-	take(op, forge, &request);
+	take(op, forge, repo, &request);
 }
 
 static void
@@ -281,7 +296,7 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	} else if (op->body.len > HOOK_BODY_MAX) {
 		answer_err(op, 413, err_make(ERR_LIMIT, 0, "the body has more than %d bytes", HOOK_BODY_MAX));
 	} else {
-		check(op, str_of(repo->secret));
+		check(op, repo);
 	}
 	repo_free(&repo);
 }

@@ -8,6 +8,7 @@
 
 #define DEDUPE_S (4 * 24 * 3600) /* GitHub redelivers what is up to three days old */
 #define DEFAULT_PRIORITY 1
+#define APPROVAL_S (7 * 24 * 3600)
 #define WARNINGS_MAX 65536
 
 /* --- a change becomes a build --- */
@@ -35,17 +36,33 @@ args_delivery(struct args *args, struct str delivery)
 static void
 args_summary(struct args *args, const struct change *change)
 {
-	const struct build summary = {
-		.ref = change->ref,
-		.branch = change->branch,
-		.commit = change->commit,
-		.title = change->title,
-		.author = change->author_name != NULL ? change->author_name : change->sender,
+	const char *const texts[][2] = {
+		{ "ref", change->ref },
+		{ "branch", change->branch },
+		{ "commit", change->commit },
+		{ "title", change->title },
+		{ "author", change->author_name != NULL ? change->author_name : change->sender },
 	};
 
-	args_record(args, &build_record, &summary, false);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i][1] != NULL) {
+			args_text(args, texts[i][0]);
+			args_text(args, texts[i][1]);
+		}
 	args_text(args, "event");
 	args_text(args, change_event_name(change->event));
+}
+
+void
+args_change(struct args *args, const struct change *change)
+{
+	size_t length;
+
+	args_int(args, 0);
+	length = args->count;
+	args_record(args, &change_record, change, false);
+	args_set_int(args, length - 1, (int64_t)(args->count - length));
+	args_summary(args, change);
 }
 
 static void
@@ -83,7 +100,6 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 {
 	struct store_op *op = op_new(store, answer_submit, arg, "submit for %.*s", REPO_ID_MAX, repo);
 	struct args args = { 0 };
-	size_t length;
 
 	assert(repo_id_is_valid(repo));
 	assert(body_sha256 == NULL || strlen(body_sha256) == SHA256_HEX_SIZE - 1);
@@ -93,11 +109,8 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	args_text(&args, body_sha256);
 	args_int(&args, store->conf.max_planning);
 	args_int(&args, DEDUPE_S);
-	args_int(&args, 0);
-	length = args.count;
-	args_record(&args, &change_record, change, false);
-	args_set_int(&args, length - 1, (int64_t)(args.count - length));
-	args_summary(&args, change);
+	args_int(&args, APPROVAL_S);
+	args_change(&args, change);
 	op_send(op, &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;
@@ -190,6 +203,23 @@ store_plan_failed(struct store *store, int64_t build, const char *token, enum bu
 	return op;
 }
 
+struct store_op *
+store_plan_commit(struct store *store, int64_t build, const char *token, const struct store_commit *commit,
+    store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	args_int(&args, build);
+	args_text(&args, token);
+	args_text(&args, commit->commit);
+	args_text(&args, commit->base);
+	args_text(&args, commit->built);
+	op_send(op, &script_plan_commit, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
 /* --- what people see and do --- */
 
 static void
@@ -261,6 +291,33 @@ store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *
 	op->fn.done = fn;
 	args_int(&args, build);
 	op_send(op, &script_cancel_build, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
+store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	args_int(&args, build);
+	args_text(&args, who);
+	args_int(&args, store->conf.max_planning);
+	op_send(op, &script_approve, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
+store_build_reject(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	args_int(&args, build);
+	args_text(&args, who);
+	op_send(op, &script_reject, &args, STORE_TIMEOUT_MS);
 	return op;
 }
 

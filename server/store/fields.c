@@ -22,6 +22,12 @@ static const struct field repo_fields[] = {
 	{ "token",       FIELD_TEXT, offsetof(struct repo, token) },
 	{ "emails",      FIELD_TEXT, offsetof(struct repo, emails) },
 	{ "statuses",    FIELD_BOOL, offsetof(struct repo, statuses) },
+	{ "events",      FIELD_TEXT, offsetof(struct repo, events) },
+	{ "branches",    FIELD_TEXT, offsetof(struct repo, branches) },
+	{ "tags",        FIELD_TEXT, offsetof(struct repo, tags) },
+	{ "pulls",       FIELD_TEXT, offsetof(struct repo, pulls) },
+	{ "forks",       FIELD_TEXT, offsetof(struct repo, forks) },
+	{ "approval_s",  FIELD_INT,  offsetof(struct repo, approval_s) },
 	{ "max_running", FIELD_INT,  offsetof(struct repo, max_running) },
 	{ "weight",      FIELD_INT,  offsetof(struct repo, weight) },
 	{ "running",     FIELD_INT,  offsetof(struct repo, running) },
@@ -75,6 +81,9 @@ static const struct field build_fields[] = {
 	{ "warnings",    FIELD_TEXT, offsetof(struct build, warnings) },
 	{ "previous",    FIELD_TEXT, offsetof(struct build, previous) },
 	{ "rerun_of",    FIELD_INT,  offsetof(struct build, rerun_of) },
+	{ "base",        FIELD_TEXT, offsetof(struct build, base) },
+	{ "built",       FIELD_TEXT, offsetof(struct build, built) },
+	{ "approved_by", FIELD_TEXT, offsetof(struct build, approved_by) },
 	{ "attempt",     FIELD_INT,  offsetof(struct build, attempt) },
 	{ "node",        FIELD_TEXT, offsetof(struct build, node) },
 	{ "token",       FIELD_TEXT, offsetof(struct build, token) },
@@ -94,6 +103,7 @@ static const struct field change_fields[] = {
 	{ "sender",       FIELD_TEXT,  offsetof(struct change, sender) },
 	{ "web_url",      FIELD_TEXT,  offsetof(struct change, web_url) },
 	{ "fetch_url",    FIELD_TEXT,  offsetof(struct change, fetch_url) },
+	{ "params",       FIELD_TEXT,  offsetof(struct change, params) },
 	{ "pull_number",  FIELD_INT,   offsetof(struct change, pull_number) },
 };
 
@@ -107,6 +117,19 @@ static const struct field secret_fields[] = {
 	{ "branches",   FIELD_TEXT, offsetof(struct secret, branches) },
 	{ "created_ms", FIELD_INT,  offsetof(struct secret, created_ms) },
 	{ "changed_ms", FIELD_INT,  offsetof(struct secret, changed_ms) },
+};
+
+/* The last three are set by the scripts: see schedule_settings_record. */
+static const struct field schedule_fields[] = {
+	{ "repo",       FIELD_TEXT, offsetof(struct schedule, repo) },
+	{ "name",       FIELD_TEXT, offsetof(struct schedule, name) },
+	{ "rule",       FIELD_TEXT, offsetof(struct schedule, rule) },
+	{ "zone",       FIELD_TEXT, offsetof(struct schedule, zone) },
+	{ "branch",     FIELD_TEXT, offsetof(struct schedule, branch) },
+	{ "params",     FIELD_TEXT, offsetof(struct schedule, params) },
+	{ "next_ms",    FIELD_INT,  offsetof(struct schedule, next_ms) },
+	{ "last_ms",    FIELD_INT,  offsetof(struct schedule, last_ms) },
+	{ "last_build", FIELD_INT,  offsetof(struct schedule, last_build) },
 };
 
 static const struct field notice_fields[] = {
@@ -127,6 +150,8 @@ const struct record repo_settings_record = { repo_fields + 1, COUNT(repo_fields)
 const struct record job_record = { job_fields, COUNT(job_fields) };
 const struct record build_record = { build_fields, COUNT(build_fields) };
 const struct record change_record = { change_fields, COUNT(change_fields) };
+const struct record schedule_record = { schedule_fields, COUNT(schedule_fields) };
+const struct record schedule_settings_record = { schedule_fields, COUNT(schedule_fields) - 3 };
 const struct record notice_record = { notice_fields, COUNT(notice_fields) };
 const struct record secret_record = { secret_fields, COUNT(secret_fields) };
 
@@ -391,4 +416,22 @@ notice_read(const struct redis_reply *list)
 	record_read(&notice_record, list, notice);
 	record_no_nulls(&notice_record, notice);
 	return notice;
+}
+
+struct schedule_list
+schedule_list_read(const struct redis_reply *reply, size_t first)
+{
+	size_t count = redis_reply_count(reply);
+	struct schedule_list list = { 0 };
+
+	if (count <= first)
+		return list;
+	list.items = xcalloc(count - first, sizeof(*list.items));
+	for (size_t i = first; i < count; i++) {
+		struct schedule *schedule = &list.items[list.count++];
+
+		record_read(&schedule_record, redis_reply_at(reply, i), schedule);
+		record_no_nulls(&schedule_record, schedule);
+	}
+	return list;
 }

@@ -29,6 +29,9 @@ extern const struct record repo_record;
 extern const struct record repo_settings_record;
 extern const struct record job_record;
 extern const struct record build_record;
+extern const struct record schedule_record;
+/* What its owner sets. */
+extern const struct record schedule_settings_record;
 extern const struct record notice_record;
 extern const struct record secret_record;
 /* Its texts are NULL when there is none, unlike the others'. */
@@ -69,5 +72,6 @@ struct build *build_read(const struct redis_reply *list, const struct redis_repl
 struct notice *notice_read(const struct redis_reply *list);
 /* The elements of reply from index first on. */
 struct job_list job_list_read(const struct redis_reply *reply, size_t first);
+struct schedule_list schedule_list_read(const struct redis_reply *reply, size_t first);
 
 #endif

@@ -115,6 +115,8 @@ op_failure(const struct store_op *op, const struct redis_reply *reply, const str
 		{ "stale", ERR_CONFLICT, "it is no longer ours: the claim's token is stale" },
 		{ "final", ERR_CONFLICT, "it has ended already" },
 		{ "open", ERR_CONFLICT, "a build is not finished" },
+		{ "many", ERR_LIMIT, "there are too many of them already" },
+		{ "begun", ERR_CONFLICT, "it does not wait for an approval" },
 		{ "full", ERR_LIMIT, "too many builds wait to be planned" },
 	};
 	struct str word = reply_word(reply);

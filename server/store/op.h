@@ -73,6 +73,8 @@ struct store_op {
 		store_notice_fn *notice;
 		store_stats_fn *stats;
 		store_secrets_fn *secrets;
+		store_schedules_fn *schedules;
+		store_due_fn *due;
 	} fn;
 	void *arg;
 };
@@ -92,6 +94,9 @@ const struct err *op_failure(
 struct str reply_word(const struct redis_reply *reply);
 /* The answer function of operations that end with a store_done_fn. */
 void answer_done(const struct store_op *op, const struct redis_reply *reply, const struct err *err);
+
+/* A change that is to become a build, as build_new() in common/builds.lua takes it. */
+void args_change(struct args *args, const struct change *change);
 
 /* Node, epoch, nonce and lease, as every claim begins. */
 void op_claim_args(struct store_op *op, struct nonces *lost, struct args *args);

@@ -227,3 +227,12 @@ secret_list_fini(struct secret_list *list)
 	free(list->items);
 	*list = (struct secret_list){ 0 };
 }
+
+void
+schedule_list_fini(struct schedule_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		record_fini(&schedule_record, &list->items[i]);
+	free(list->items);
+	*list = (struct schedule_list){ 0 };
+}

@@ -12,11 +12,12 @@
 
 #include "proto/change.h"
 
-/* In the order in which a build passes through them; the first four are not final. */
+/* In the order in which a build passes through them; the first four are not final. A build of others than forks begins
+ * with planning. */
 enum build_state {
+	BUILD_WAITING,  /* for an approval: a fork's, of which nothing has been read yet */
 	BUILD_PLANNING, /* accepted; its pipeline is not known yet */
 	BUILD_QUEUED,   /* its jobs wait for a slot */
-	BUILD_WAITING,  /* for an approval */
 	BUILD_RUNNING,
 	BUILD_PASSED,
 	BUILD_FAILED, /* theirs: a command ended with another code than 0, or the pipeline file is wrong */
@@ -42,6 +43,12 @@ struct repo {
 	char *token;   /* for fetch and statuses; likewise */
 	char *emails;  /* addresses, separated by commas */
 	bool statuses; /* whether commit statuses are posted */
+	char *events;  /* what builds: see proto/trigger.h for this and the following four */
+	char *branches;
+	char *tags;
+	char *pulls;
+	char *forks;
+	int64_t approval_s; /* a fork's build waits so long for an approval; 0: seven days */
 	int64_t max_running; /* jobs at the same time; 0: as many as there are slots */
 	int64_t weight;      /* its share of the slots when others wait too: 1..1000; 0 is taken as 1 */
 	int64_t running;     /* jobs now; kept by the store */
@@ -96,6 +103,9 @@ struct build {
 	char *warnings;   /* of the pipeline file, one a line */
 	char *previous;   /* of a finished one: final state of the build before it on the same ref, "" for the first */
 	int64_t rerun_of; /* 0: not a rerun */
+	char *base;       /* of a pull request that is built merged: the target's commit */
+	char *built;      /* and the merge that is built; "": commit itself */
+	char *approved_by;
 	int64_t attempt;  /* of planning */
 	char *node;       /* that plans it */
 	char *token;      /* of the planning claim */
@@ -104,8 +114,19 @@ struct build {
 	size_t job_count;
 };
 
-/* Something to tell somebody. Targets: "build:17" is the event "build 17 has a new state", which notify/ turns into
- * notices for real targets by store_outbox_fanout. */
+/* Times at which a repository is built. */
+struct schedule {
+	char *repo;
+	char *name; /* as a repository's id */
+	char *rule; /* see proto/cron.h */
+	char *zone; /* name of its time zone: "UTC", "Europe/Berlin" */
+	char *branch;
+	char *params; /* JSON, see proto/params.h; "" for none */
+	int64_t next_ms;
+	int64_t last_ms;    /* when it was due last; kept by the store, as is */
+	int64_t last_build; /* the build made then; 0: none yet */
+};
+
 /* See proto/secret.h. */
 struct secret {
 	char *scope; /* "repo", "org", "environment" */
@@ -118,6 +139,8 @@ struct secret {
 	int64_t changed_ms;
 };
 
+/* Something to tell somebody. Targets: "build:17" is the event "build 17 has a new state", which notify/ turns into
+ * notices for real targets by store_outbox_fanout. */
 struct notice {
 	char *notice; /* its id */
 	char *target; /* order is kept within a target */
@@ -170,9 +193,15 @@ struct secret_list {
 	size_t count;
 };
 
+struct schedule_list {
+	struct schedule *items;
+	size_t count;
+};
+
 void repo_list_fini(struct repo_list *list);
 void build_list_fini(struct build_list *list);
 void job_list_fini(struct job_list *list);
 void secret_list_fini(struct secret_list *list);
+void schedule_list_fini(struct schedule_list *list);
 
 #endif

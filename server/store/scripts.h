@@ -6,11 +6,17 @@
 #include "server/io/redis.h"
 
 extern const struct redis_script script_accept;
+extern const struct redis_script script_approve;
 extern const struct redis_script script_build_get;
 extern const struct redis_script script_builds;
 extern const struct redis_script script_cancel_build;
 extern const struct redis_script script_cancel_job;
 extern const struct redis_script script_claim;
+extern const struct redis_script script_cron_delete;
+extern const struct redis_script script_cron_due;
+extern const struct redis_script script_cron_fire;
+extern const struct redis_script script_cron_put;
+extern const struct redis_script script_crons;
 extern const struct redis_script script_finish;
 extern const struct redis_script script_job_get;
 extern const struct redis_script script_node_register;
@@ -18,11 +24,13 @@ extern const struct redis_script script_outbox_ack;
 extern const struct redis_script script_outbox_claim;
 extern const struct redis_script script_outbox_retry;
 extern const struct redis_script script_plan_claim;
+extern const struct redis_script script_plan_commit;
 extern const struct redis_script script_plan_failed;
 extern const struct redis_script script_planned;
 extern const struct redis_script script_promote;
 extern const struct redis_script script_prune;
 extern const struct redis_script script_queue;
+extern const struct redis_script script_reject;
 extern const struct redis_script script_renew;
 extern const struct redis_script script_repo_delete;
 extern const struct redis_script script_repo_get;

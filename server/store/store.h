@@ -44,6 +44,7 @@ bool store_is_up(const struct store *store);
 
 /* What happens in the store, on this daemon or another one, as a line of words:
  *   "planning"  a build waits to be planned      "queue"   a job waits for a slot, or a slot became free
+ *   "cron"      a schedule was added or changed
  *   "outbox"    a notice waits                   "delayed" something was put off: ask store_promote when it is due
  *   "repo ID"   it was changed or deleted
  *   "build 17 running", "job 17.2 running"       the new state; also "job 17.2 queued" for a further attempt
@@ -122,7 +123,9 @@ struct store_submitted {
 	int64_t build;
 };
 
-/* delivery: the forge's id of it, any bytes, empty for none; body_sha256: 64 hex digits of the raw body, NULL for none
+/* A fork's change waits for an approval (BUILD_WAITING) unless its repository allows forks; it takes the place of one
+ * that waits on the same ref. change->commit may be missing: store_plan_commit comes later.
+ * delivery: the forge's id of it, any bytes, empty for none; body_sha256: 64 hex digits of the raw body, NULL for none
  * (a manual submit, which is never a duplicate unless by its delivery). change is read before the function returns. */
 typedef void store_submit_fn(void *arg, const struct store_submitted *submitted, const struct err *err);
 struct store_op *store_submit(struct store *store, const char *repo, const struct change *change, struct str delivery,
@@ -134,6 +137,16 @@ struct store_op *store_submit(struct store *store, const char *repo, const struc
  * store_renew it. One that is lost with its node comes back by store_promote, three times. */
 typedef void store_build_fn(void *arg, struct build *build, const struct err *err);
 struct store_op *store_plan_claim(struct store *store, store_build_fn *fn, void *arg);
+/* What the build is of was found out: the commit that its ref is at, where the change did not say; and the merge that is
+ * built instead. ERR_CONFLICT as with store_planned. */
+struct store_commit {
+	const char *commit;
+	const char *base; /* "" unless it is built merged */
+	const char *built;
+};
+
+struct store_op *store_plan_commit(struct store *store, int64_t build, const char *token,
+    const struct store_commit *commit, store_done_fn *fn, void *arg);
 /* The jobs enter the queue. ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan.
  * A plan without jobs ends the build as passed. */
 struct store_op *store_planned(
@@ -188,10 +201,43 @@ struct store_op *store_build_get(struct store *store, int64_t build, store_build
  * is no error. ERR_NOT_FOUND; ERR_CONFLICT when it has ended otherwise. */
 struct store_op *store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg);
 struct store_op *store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg);
+/* A waiting build is planned, or ends as cancelled. Done already is no error. ERR_NOT_FOUND; ERR_CONFLICT when it does
+ * not wait; ERR_LIMIT as STORE_FULL. who: in words, for people. */
+struct store_op *store_build_approve(
+    struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
+struct store_op *store_build_reject(
+    struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
 /* A new build of the same change; asked again while that one is not finished, it is the same one. ERR_NOT_FOUND;
  * ERR_CONFLICT while the old one is not finished; ERR_LIMIT as STORE_FULL. */
 typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
 struct store_op *store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg);
+
+/* --- schedules --- */
+
+/* Adds or replaces it; last_ms and last_build are the store's. ERR_INPUT: the name is not valid; ERR_NOT_FOUND: no such
+ * repository; ERR_LIMIT: it has 100 already. */
+struct store_op *store_schedule_put(
+    struct store *store, const struct schedule *schedule, store_done_fn *fn, void *arg);
+/* ERR_NOT_FOUND. */
+struct store_op *store_schedule_delete(
+    struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg);
+/* Those of a repository, by name. */
+typedef void store_schedules_fn(void *arg, struct schedule_list schedules, const struct err *err);
+struct store_op *store_schedules(struct store *store, const char *repo, store_schedules_fn *fn, void *arg);
+
+/* Those that are due, at most STORE_LIST_MAX. */
+struct store_due {
+	struct schedule_list schedules; /* handed over */
+	int64_t now_ms;                 /* by Redis' clock */
+	int64_t next_ms;                /* from now until one is due; -1: there is none */
+};
+
+typedef void store_due_fn(void *arg, struct store_due due, const struct err *err);
+struct store_op *store_schedules_due(struct store *store, store_due_fn *fn, void *arg);
+/* One that is due becomes a build and has another time, in one step: whoever comes second gets ERR_CONFLICT. The number
+ * is the build's. ERR_LIMIT as STORE_FULL: it stays due. */
+struct store_op *store_schedule_fire(struct store *store, const struct schedule *schedule, int64_t next_ms,
+    const struct change *change, store_number_fn *fn, void *arg);
 
 /* --- time --- */
 

@@ -179,6 +179,26 @@ on_resealed(void *arg, unsigned count, const struct err *err)
 }
 
 static void
+on_schedules(void *arg, struct schedule_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.schedules = list;
+	arrived(f, err);
+}
+
+static void
+on_due(void *arg, struct store_due due, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.schedules = due.schedules;
+	f->got.now_ms = due.now_ms;
+	f->got.number = due.next_ms;
+	arrived(f, err);
+}
+
+static void
 on_wake(void *arg, const char *line)
 {
 	struct store_fixture *f = arg;
@@ -203,6 +223,7 @@ got_clear(struct store_fixture *f)
 	build_list_fini(&f->got.builds);
 	job_list_fini(&f->got.jobs);
 	secret_list_fini(&f->got.secrets);
+	schedule_list_fini(&f->got.schedules);
 	f->got = (struct got){ 0 };
 }
 
@@ -430,6 +451,91 @@ enum err_code
 build_rerun(struct store_fixture *f, int64_t build)
 {
 	return CALL(f, store_build_rerun(f->store, build, on_number, f));
+}
+
+int64_t
+submit_pull(struct store_fixture *f, const char *repo, const char *ref, bool fork)
+{
+	const struct change change = {
+		.event = CHANGE_PULL_REQUEST,
+		.trust = fork ? CHANGE_FORK : CHANGE_TRUSTED,
+		.ref = (char *)ref,
+		.branch = TEXT("main"),
+		.commit = TEXT("0123456789012345678901234567890123456789"),
+		.fetch_url = TEXT("https://forge.example/eve/app.git"),
+		.pull_number = 7,
+	};
+
+	if (CALL(f, store_submit(f->store, repo, &change, STR(""), NULL, on_submitted, f)) != ERR_NONE)
+		return 0;
+	return f->got.submitted.result == STORE_NEW ? f->got.submitted.build : 0;
+}
+
+enum err_code
+plan_commit(struct store_fixture *f, int64_t build, const char *token, const struct store_commit *commit)
+{
+	return CALL(f, store_plan_commit(f->store, build, token, commit, on_done, f));
+}
+
+enum err_code
+build_approve(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_build_approve(f->store, build, "admin", on_done, f));
+}
+
+enum err_code
+build_reject(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_build_reject(f->store, build, "admin", on_done, f));
+}
+
+enum err_code
+schedule_put(struct store_fixture *f, const char *repo, int64_t next_ms)
+{
+	const struct schedule schedule = {
+		.repo = (char *)repo,
+		.name = TEXT("nightly"),
+		.rule = TEXT("0 3 * * *"),
+		.zone = TEXT("Europe/Berlin"),
+		.branch = TEXT("main"),
+		.params = TEXT("{\"A\":\"1\"}"),
+		.next_ms = next_ms,
+	};
+
+	return CALL(f, store_schedule_put(f->store, &schedule, on_done, f));
+}
+
+enum err_code
+schedule_delete(struct store_fixture *f, const char *repo)
+{
+	return CALL(f, store_schedule_delete(f->store, repo, "nightly", on_done, f));
+}
+
+enum err_code
+schedules(struct store_fixture *f, const char *repo)
+{
+	return CALL(f, store_schedules(f->store, repo, on_schedules, f));
+}
+
+enum err_code
+schedules_due(struct store_fixture *f)
+{
+	return CALL(f, store_schedules_due(f->store, on_due, f));
+}
+
+enum err_code
+schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t next_ms)
+{
+	const struct change change = {
+		.event = CHANGE_CRON,
+		.trust = CHANGE_TRUSTED,
+		.ref = TEXT("refs/heads/main"),
+		.branch = TEXT("main"),
+		.title = TEXT("Scheduled: nightly"),
+		.params = schedule->params,
+	};
+
+	return CALL(f, store_schedule_fire(f->store, schedule, next_ms, &change, on_number, f));
 }
 
 enum err_code

@@ -22,6 +22,8 @@ struct got {
 	struct store_pruned pruned[STORE_LIST_MAX];
 	size_t count;
 	struct store_stats stats;
+	struct schedule_list schedules;
+	int64_t now_ms; /* of schedules_due */
 };
 
 struct store_fixture {
@@ -65,6 +67,17 @@ enum err_code job_cancel(struct store_fixture *f, const char *job);
 enum err_code build_get(struct store_fixture *f, int64_t build);
 enum err_code build_cancel(struct store_fixture *f, int64_t build);
 enum err_code build_rerun(struct store_fixture *f, int64_t build);
+/* A pull request; fork: whose it is. Returns the build. */
+int64_t submit_pull(struct store_fixture *f, const char *repo, const char *ref, bool fork);
+enum err_code plan_commit(struct store_fixture *f, int64_t build, const char *token, const struct store_commit *commit);
+enum err_code build_approve(struct store_fixture *f, int64_t build);
+enum err_code build_reject(struct store_fixture *f, int64_t build);
+/* "nightly" of that repository, due then. */
+enum err_code schedule_put(struct store_fixture *f, const char *repo, int64_t next_ms);
+enum err_code schedule_delete(struct store_fixture *f, const char *repo);
+enum err_code schedules(struct store_fixture *f, const char *repo);
+enum err_code schedules_due(struct store_fixture *f);
+enum err_code schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t next_ms);
 enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);
 enum err_code queue(struct store_fixture *f);
 enum err_code running(struct store_fixture *f, const char *node);

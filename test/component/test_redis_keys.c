@@ -12,7 +12,7 @@
 
 #define BODY "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEYS_MAX 64
-#define FIELDS_MAX 32
+#define FIELDS_MAX 64
 
 struct field_doc {
 	char name[32];
@@ -49,6 +49,8 @@ placeholder(const char *name)
 		{ "<delivery>", "[A-Za-z0-9-]+" },
 		{ "<sha256>", "[0-9a-f]{64}" },
 		{ "<nonce>", "[0-9a-f]{32}" },
+		{ "<ref>", "refs/.+" },
+		{ "<schedule>", "[a-z0-9._-]+" },
 		{ "<notice>", "[0-9.]+" },
 		{ "<target>", ".+" },
 		{ "<scope>", "(repo|org|environment)" },
@@ -254,6 +256,35 @@ keep_secrets(void)
 	look();
 }
 
+/* A fork's pull request waits, is approved and built merged; one that waits is rejected; a schedule makes a build. */
+static void
+trigger_builds(void)
+{
+	static const struct store_commit merged = { "0123456789012345678901234567890123456789", "base", "merge" };
+	struct build *build;
+	struct schedule_list due;
+	int64_t waits = submit_pull(&f, "app", "refs/pull/7/head", true);
+
+	look();
+	assert_int_equal(build_approve(&f, waits), ERR_NONE);
+	look();
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	build = take_build(&f);
+	assert_int_equal(plan_commit(&f, build->build, build->token, &merged), ERR_NONE);
+	look();
+	assert_int_equal(plan_failed(&f, build->build, build->token, BUILD_FAILED), ERR_NONE);
+	build_free(&build);
+	assert_int_equal(build_reject(&f, submit_pull(&f, "app", "refs/pull/8/head", true)), ERR_NONE);
+	assert_int_equal(schedule_put(&f, "app", 1), ERR_NONE);
+	look();
+	assert_int_equal(schedules_due(&f), ERR_NONE);
+	due = f.got.schedules;
+	f.got.schedules = (struct schedule_list){ 0 };
+	assert_int_equal(schedule_fire(&f, &due.items[0], 4000000000000), ERR_NONE);
+	schedule_list_fini(&due);
+	look();
+}
+
 static void
 delete_repository(void)
 {
@@ -273,6 +304,7 @@ test_page_and_redis_agree(void **state)
 	assert_int_equal(put_repo(&f, "app", 1, true), ERR_NONE);
 	run_build();
 	deliver();
+	trigger_builds();
 	delete_repository();
 	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
 	look();

@@ -188,7 +188,7 @@ test_event_names(void **state)
 	enum change_event event;
 
 	(void)state;
-	for (int i = CHANGE_PUSH; i <= CHANGE_MANUAL; i++) {
+	for (int i = CHANGE_PUSH; i <= CHANGE_API; i++) {
 		assert_true(change_event_from_name(change_event_name((enum change_event)i), &event));
 		assert_int_equal(event, i);
 	}

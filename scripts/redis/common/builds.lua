@@ -1,3 +1,8 @@
+-- One by hand or by the clock has none before it is planned, and a status is a commit's.
+local function build_has_commit(n)
+	return (call('HGET', 'davit:build:' .. n, 'commit') or '') ~= ''
+end
+
 -- A build's state was changed: tell the daemons, and those who asked to be told.
 local function build_changed(n, state, now)
 	local repo, notify = unpack(call('HMGET', 'davit:build:' .. n, 'repo', 'notify'))
@@ -5,7 +10,7 @@ local function build_changed(n, state, now)
 	local mail = RANK[state] and ((notify or '') ~= '' or (emails or '') ~= '')
 
 	wake('build ' .. n .. ' ' .. state)
-	if statuses == '1' or mail then
+	if (statuses == '1' and build_has_commit(n)) or mail then
 		outbox_event(n, state, now)
 	end
 end
@@ -23,10 +28,26 @@ local function build_previous(n, repo, ref)
 	return ''
 end
 
+-- The build that waits on a ref.
+local function waiting_key(repo, ref)
+	return 'davit:waiting:' .. repo .. ':' .. ref
+end
+
+-- It waits for an approval no longer.
+local function waiting_end(n, repo, ref)
+	local key = waiting_key(repo, ref)
+
+	call('ZREM', 'davit:waiting', n)
+	if call('GET', key) == tostring(n) then
+		call('DEL', key)
+	end
+end
+
 local function build_end(n, state, reason, now)
 	local key = 'davit:build:' .. n
 	local repo, ref = unpack(call('HMGET', key, 'repo', 'ref'))
 
+	waiting_end(n, repo, ref)
 	call('HSET', key, 'state', state, 'reason', reason, 'finished_ms', now, 'previous', build_previous(n, repo, ref))
 	call('ZREM', 'davit:planning', n)
 	call('ZREM', 'davit:running', n)
@@ -47,19 +68,23 @@ local function build_verdict(n)
 	return state, reason
 end
 
--- Accepts a build: fields is a list of names and values for its hash.
-local function build_add(n, repo, change, now, fields)
-	call('HSET', 'davit:build:' .. n, 'build', n, 'repo', repo, 'change', change, 'state', 'planning', 'created_ms', now,
+-- A build as it begins, planning or waiting: fields is a list of names and values for its hash.
+local function build_add(n, repo, change, now, fields, state)
+	call('HSET', 'davit:build:' .. n, 'build', n, 'repo', repo, 'change', change, 'state', state, 'created_ms', now,
 		'attempt', 0, unpack(fields))
 	call('ZADD', 'davit:builds', n, n)
 	call('ZADD', 'davit:repo:' .. repo .. ':builds', n, n)
-	call('ZADD', 'davit:planning', n, n)
 	call('HINCRBY', 'davit:repo:' .. repo, 'open', 1)
-	wake('planning')
-	wake('build ' .. n .. ' planning')
-	if call('HGET', 'davit:repo:' .. repo, 'statuses') == '1' then
-		outbox_event(n, 'planning', now)
+	wake('build ' .. n .. ' ' .. state)
+	if call('HGET', 'davit:repo:' .. repo, 'statuses') == '1' and build_has_commit(n) then
+		outbox_event(n, state, now)
 	end
+end
+
+-- It waits for a planner.
+local function planning_add(n)
+	call('ZADD', 'davit:planning', n, n)
+	wake('planning')
 end
 
 -- Whoever planned it is gone.
@@ -74,8 +99,7 @@ local function planning_lost(n, now)
 	if tonumber(call('HGET', key, 'attempt')) >= MAX_PLANNING_ATTEMPTS then
 		build_end(n, 'error', 'planning was begun ' .. MAX_PLANNING_ATTEMPTS .. ' times and never came to an end', now)
 	else
-		call('ZADD', 'davit:planning', n, n)
-		wake('planning')
+		planning_add(n)
 	end
 end
 
