@@ -98,6 +98,18 @@ cancel_run(int argc, char **argv)
 }
 
 int
+approve_run(int argc, char **argv)
+{
+	return argc == 2 ? post(argv[1], "approve", NULL) : EXIT_USAGE;
+}
+
+int
+reject_run(int argc, char **argv)
+{
+	return argc == 2 ? post(argv[1], "reject", NULL) : EXIT_USAGE;
+}
+
+int
 rerun_run(int argc, char **argv)
 {
 	struct json *doc = NULL;

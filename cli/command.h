@@ -20,5 +20,7 @@ int builds_run(int argc, char **argv);
 int log_run(int argc, char **argv);
 int cancel_run(int argc, char **argv);
 int rerun_run(int argc, char **argv);
+int approve_run(int argc, char **argv);
+int reject_run(int argc, char **argv);
 
 #endif

@@ -13,6 +13,8 @@ static const struct command commands[] = {
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
 	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
 	{ "cancel", "BUILD", "end a build", cancel_run },
+	{ "approve", "BUILD", "let a build of a fork's pull request begin", approve_run },
+	{ "reject", "BUILD", "end one that waits for approval", reject_run },
 	{ "rerun", "BUILD", "build the same change again", rerun_run },
 	{ "lint", "[FILE]", "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
 	{ "plan", "[FILE]", "print the jobs that a pipeline file comes to, as JSON", plan_run },

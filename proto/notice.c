@@ -117,7 +117,7 @@ static const char *
 words_of(const char *state)
 {
 	static const char *const words[][2] = {
-		{ "waiting", "waits for an approval" },
+		{ "waiting", "waits for approval" },
 		{ "timed_out", "timed out" },
 		{ "error", "could not be run" },
 	};

@@ -133,6 +133,35 @@ api_build_cancel(void *arg, struct http_reply *reply)
 	call->op = store_build_cancel(call->controller->deps.store, build, on_done, call);
 }
 
+/* There is one administrator; the name is what people read on the build's page. */
+static const char approver[] = "admin";
+
+void
+api_build_approve(void *arg, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return;
+	call = api_call_new(arg, reply);
+	call->log.build = build;
+	call->op = store_build_approve(call->controller->deps.store, build, approver, on_done, call);
+}
+
+void
+api_build_reject(void *arg, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return;
+	call = api_call_new(arg, reply);
+	call->log.build = build;
+	call->op = store_build_reject(call->controller->deps.store, build, approver, on_done, call);
+}
+
 static void
 on_rerun(void *arg, int64_t number, const struct err *err)
 {

@@ -23,6 +23,8 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/builds/:build",       ROUTE_ADMIN,  api_build_get,    0 },
 	{ HTTP1_POST,   "/api/v1/builds/:build/cancel", ROUTE_ADMIN, api_build_cancel, 0 },
 	{ HTTP1_POST,   "/api/v1/builds/:build/rerun", ROUTE_ADMIN,  api_build_rerun,  0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/approve", ROUTE_ADMIN, api_build_approve, 0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/reject", ROUTE_ADMIN, api_build_reject, 0 },
 	{ HTTP1_GET,    "/api/v1/jobs/:job",           ROUTE_ADMIN,  api_job_get,      0 },
 	{ HTTP1_POST,   "/api/v1/jobs/:job/cancel",    ROUTE_ADMIN,  api_job_cancel,   0 },
 	{ HTTP1_GET,    "/api/v1/jobs/:job/log",       ROUTE_ADMIN,  api_log_get,      0 },

@@ -373,6 +373,24 @@ store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *
 }
 
 struct store_op *
+store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "approve %lld by %s", (long long)build, who);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+struct store_op *
+store_build_reject(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "reject %lld by %s", (long long)build, who);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+struct store_op *
 store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg)
 {
 	return start(store, run_cancel, fn, arg, job, 0);

@@ -128,7 +128,8 @@ test_everything_wants_the_token(void **state)
 		"/api/v1/jobs/1.1", "/api/v1/jobs/1.1/log", "/api/v1/jobs/1.1/log/stream", "/api/v1/queue",
 		"/api/v1/engines", "/api/v1/events", "/metrics" };
 	static const char *const posts[] = { "/api/v1/repos", "/api/v1/repos/app/builds", "/api/v1/builds/1/cancel",
-		"/api/v1/builds/1/rerun", "/api/v1/jobs/1.1/cancel" };
+		"/api/v1/builds/1/rerun", "/api/v1/builds/1/approve", "/api/v1/builds/1/reject",
+		"/api/v1/jobs/1.1/cancel" };
 	static const char *const twisted[] = { "//api/v1/repos", "/./api/v1/repos", "/x/../api/v1/repos",
 		"/api%2fv1/repos", "/%2e/api/v1/repos", "/api/v1/repos%00", "/api/v1/repos/", "/api/v1/repos;x",
 		"/web/..%2f..%2fetc%2fpasswd" };
@@ -296,6 +297,11 @@ test_builds_and_jobs(void **state)
 	assert_string_equal(s.store.cancelled, "build 17");
 	expect(&s, "POST", "/api/v1/jobs/17.2/cancel", "", 202, "17");
 	assert_string_equal(s.store.cancelled, "17.2");
+	expect(&s, "POST", "/api/v1/builds/17/approve", "", 202, "17");
+	assert_string_equal(s.store.cancelled, "approve 17 by admin");
+	expect(&s, "POST", "/api/v1/builds/17/reject", "", 202, "17");
+	assert_string_equal(s.store.cancelled, "reject 17 by admin");
+	assert_int_equal(ask(&s, "GET", "/api/v1/builds/17/approve", ""), 405);
 	expect(&s, "POST", "/api/v1/builds/17/rerun", "", 201, "\"build\":1017");
 	expect(&s, "POST", "/api/v1/builds/9/rerun", "", 404, "not_found");
 	assert_int_equal(ask(&s, "GET", "/api/v1/builds/17/cancel", ""), 405); /* nothing changes by GET */

@@ -157,7 +157,7 @@ test_descriptions(void **state)
 	(void)state;
 	assert_description("planning", -1, "", "planning");
 	assert_description("running", -1, "", "running");
-	assert_description("waiting", -1, "", "waits for an approval");
+	assert_description("waiting", -1, "", "waits for approval");
 	assert_description("passed", 12400, "", "passed in 12 s");
 	assert_description("passed", 400, "", "passed in 0 s");
 	assert_description("passed", 65000, "ignored", "passed in 1 min 5 s");

@@ -234,6 +234,11 @@ async function showBuild(number) {
 	let chosen = null, log = null;
 	main.append(head, jobs, place);
 
+	function page(build) {
+		const url = safeUrl(build.web_url);
+		return url ? el("a", { href: url, rel: "noreferrer noopener" }, "on the forge's page") : "at the forge";
+	}
+
 	function act(verb) {
 		return async (e) => {
 			e.target.disabled = true;
@@ -254,7 +259,10 @@ async function showBuild(number) {
 		document.title = "#" + number + " " + build.state + " · Davit";
 		head.replaceChildren(
 			el("div", { class: "bar" }, state(build.state), el("h1", {}, build.title || build.ref || "Build " + number),
-				FINAL.has(build.state) ? el("button", { onclick: act("rerun") }, "Run again")
+				FINAL.has(build.state) ? el("button", { onclick: act("rerun") }, "Run again") : null,
+				build.state === "waiting" ? el("button", { class: "first", onclick: act("approve") }, "Approve") : null,
+				build.state === "waiting" ? el("button", { class: "danger", onclick: act("reject") }, "Reject") : null,
+				FINAL.has(build.state) || build.state === "waiting" ? null
 					: el("button", { class: "danger", disabled: build.cancel, onclick: act("cancel") }, build.cancel ? "Cancelling…" : "Cancel")),
 			el("div", { class: "facts" },
 				el("span", {}, "Build ", el("b", {}, "#" + number)),
@@ -295,7 +303,8 @@ async function showBuild(number) {
 		else
 			drawJobs();
 		if (build.jobs.length === 0)
-			place.replaceChildren(FINAL.has(build.state) ? "" : el("div", { class: "card empty" }, el("h2", {}, "Planning"), "The pipeline file of this commit is being read."));
+			place.replaceChildren(FINAL.has(build.state) ? "" : build.state === "waiting" ? el("div", { class: "card empty" }, el("h2", {}, "Waits for approval"),
+				"Look at what it would run, ", page(build), ", before you approve it: nothing of it has been read yet.") : el("div", { class: "card empty" }, el("h2", {}, "Planning"), "The pipeline file of this commit is being read."));
 	}
 
 	feed.onbuild = (b) => {
