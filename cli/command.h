@@ -16,6 +16,7 @@ struct command {
 int lint_run(int argc, char **argv);
 int plan_run(int argc, char **argv);
 int repo_run(int argc, char **argv);
+int secret_run(int argc, char **argv);
 int builds_run(int argc, char **argv);
 int log_run(int argc, char **argv);
 int cancel_run(int argc, char **argv);

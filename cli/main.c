@@ -10,6 +10,10 @@ static int help_run(int argc, char **argv);
 static const struct command commands[] = {
 	{ "repo", "add ID --clone URL [OPTION VALUE ...] | list | show ID | remove ID",
 	  "the repositories that are built", repo_run },
+	{ "secret",
+	  "set NAME (--repo ID|--org NAME|--environment NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
+	  "         rotate-key",
+	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
 	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
 	{ "cancel", "BUILD", "end a build", cancel_run },

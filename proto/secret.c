@@ -11,6 +11,7 @@
 #include "proto/mask_forms.h"
 #include "proto/mem.h"
 #include "proto/nearest.h"
+#include "proto/utf8.h"
 
 enum { LIST_MAX = 1024 };
 
@@ -104,6 +105,8 @@ secret_value_check(struct str value, struct err *err)
 		    err, ERR_INPUT, 0, "the value has %zu bytes; at most %d can be kept", value.len, SECRET_VALUE_MAX);
 	if (memchr(value.p, '\0', value.len) != NULL)
 		return err_set(err, ERR_INPUT, 0, "the value has a NUL byte, which no variable can hold: encode it");
+	if (!utf8_valid(value, NULL))
+		return err_set(err, ERR_INPUT, 0, "the value is no UTF-8 text: encode it, as base64 for one");
 	if (mask_core(value).len < MASK_MIN)
 		return err_set(err, ERR_INPUT, 0,
 		    "the value is too short: less than %d characters cannot be hidden in a log", MASK_MIN);

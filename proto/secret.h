@@ -35,7 +35,7 @@ void secret_id(char ret[SECRET_ID_MAX], enum secret_scope scope, const char *own
 /* "acme" of acme/app, in lower case; NULL when the name has no such part. free() it. */
 char *secret_org(const char *repo_name);
 
-/* A value: text without NUL, neither too long nor so short that it could not be masked. */
+/* A value: UTF-8 without NUL, neither too long nor so short that it could not be masked. */
 bool secret_value_check(struct str value, struct err *err);
 
 /* Rules are lists, separated by commas; an empty one means any.

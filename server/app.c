@@ -10,6 +10,7 @@
 #include "server/app_conf.h"
 #include "server/app_jobs.h"
 #include "server/app_prune.h"
+#include "server/app_rotate.h"
 #include "server/builder/builder.h"
 #include "server/conf.h"
 #include "server/controller/controller.h"
@@ -58,6 +59,7 @@ struct app {
 	struct hook *hook;
 	struct controller *controller;
 	struct app_prune *prune;
+	struct app_rotate *rotate;
 	struct loop_signal *term;
 	struct loop_signal *interrupt;
 	enum stop_state stop;
@@ -129,6 +131,14 @@ on_slot(void *arg)
 		scheduler_slots_changed(app->scheduler);
 }
 
+static bool
+on_rotate_key(void *arg, struct err *err)
+{
+	struct app *app = arg;
+
+	return app_rotate_begin(app->rotate, err);
+}
+
 static void
 on_wake(void *arg, const char *line)
 {
@@ -137,6 +147,7 @@ on_wake(void *arg, const char *line)
 	if (!app->ready && strcmp(line, "up") == 0) {
 		app->ready = true;
 		log_info("ready");
+		app_rotate_resume(app->rotate);
 	}
 	if (app->stop > STOP_JOBS)
 		return; /* they are going, in their turn */
@@ -183,6 +194,7 @@ static void
 enter_redis(struct app *app)
 {
 	app_prune_free(&app->prune);
+	app_rotate_free(&app->rotate);
 	scheduler_free(&app->scheduler);
 	notify_free(&app->notify);
 	if (app->redis_server != NULL && app->stop_redis)
@@ -284,10 +296,13 @@ start_store(struct app *app)
 	struct store_conf conf = { .node = app->conf->node, .lease_ms = LEASE_MS, .max_planning = BACKLOG_MAX };
 
 	memcpy(conf.seal_key, app->state_dir.seal_key, sizeof(conf.seal_key));
+	memcpy(conf.old_seal_key, app->state_dir.old_seal_key, sizeof(conf.old_seal_key));
+	conf.has_old_seal_key = app->state_dir.has_old_seal_key;
 	app->store = store_new(app->loop, app->redis, &conf);
 	explicit_bzero(&conf, sizeof(conf));
 	app->logs = log_store_new(app->loop, app->disk, app->conf->state_dir);
 	app->prune = app_prune_new(app->loop, app->store, app->logs, app->conf->keep.builds);
+	app->rotate = app_rotate_new(app->loop, app->disk, app->store, &app->state_dir);
 }
 
 static bool
@@ -376,6 +391,8 @@ start_controller(struct app *app, struct err *err)
 		.url = app->conf->url,
 		.admin_token = app->state_dir.admin_token,
 		.version = PACKAGE_VERSION,
+		.rotate_key = on_rotate_key,
+		.rotate_arg = app,
 		.hook_body_max = app->conf->hook.max_body,
 	};
 
@@ -457,6 +474,7 @@ app_free(struct app **app)
 	app_conf_builder_fini(&a->builder_conf);
 	git_free(&a->git);
 	app_prune_free(&a->prune);
+	app_rotate_free(&a->rotate);
 	log_store_free(&a->logs);
 	store_free(&a->store);
 	redis_free(&a->redis);

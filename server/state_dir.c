@@ -117,22 +117,44 @@ load_key(const struct state_dir *dir, const char *name, size_t bytes, char **ret
 }
 
 static bool
+decode_key(const struct state_dir *dir, const char *name, char **hex, unsigned char ret[SEAL_KEY_SIZE], struct err *err)
+{
+	bool ok = hex_decode(str_of(*hex), ret, SEAL_KEY_SIZE);
+
+	if (!ok)
+		err_set(err, ERR_INPUT, 0, "state_dir: %s/%s is not %d hex digits", dir->path, name, 2 * SEAL_KEY_SIZE);
+	crypto_wipe_free(hex);
+	return ok;
+}
+
+/* It is there while values are left that it has sealed. */
+static bool
+load_old_key(struct state_dir *dir, struct err *err)
+{
+	char *path = xasprintf("%s/" STATE_DIR_OLD_SEAL_KEY, dir->path);
+	char *old = read_key(path);
+	bool ok = old != NULL || errno == ENOENT;
+
+	if (!ok)
+		*err = err_errno("state_dir: read %s", path);
+	dir->has_old_seal_key = old != NULL;
+	if (old != NULL)
+		ok = decode_key(dir, STATE_DIR_OLD_SEAL_KEY, &old, dir->old_seal_key, err);
+	free(path);
+	return ok;
+}
+
+static bool
 load_keys(struct state_dir *dir, struct err *err)
 {
 	char *seal = NULL;
-	bool ok;
 
 	if (!load_key(dir, "admin-token", TOKEN_BYTES, &dir->admin_token, err))
 		return false;
 	if (strlen(dir->admin_token) < 16)
 		return err_set(err, ERR_INPUT, 0, "state_dir: %s/admin-token holds less than 16 characters", dir->path);
-	if (!load_key(dir, "seal-key", SEAL_KEY_SIZE, &seal, err))
-		return false;
-	ok = hex_decode(str_of(seal), dir->seal_key, sizeof(dir->seal_key));
-	if (!ok)
-		err_set(err, ERR_INPUT, 0, "state_dir: %s/seal-key is not %d hex digits", dir->path, 2 * SEAL_KEY_SIZE);
-	crypto_wipe_free(&seal);
-	return ok;
+	return load_key(dir, STATE_DIR_SEAL_KEY, SEAL_KEY_SIZE, &seal, err) &&
+	       decode_key(dir, STATE_DIR_SEAL_KEY, &seal, dir->seal_key, err) && load_old_key(dir, err);
 }
 
 bool
@@ -152,6 +174,7 @@ state_dir_close(struct state_dir *dir)
 		close(dir->lock);
 	crypto_wipe_free(&dir->admin_token);
 	explicit_bzero(dir->seal_key, sizeof(dir->seal_key));
+	explicit_bzero(dir->old_seal_key, sizeof(dir->old_seal_key));
 	free(dir->path);
 	*dir = (struct state_dir){ .lock = -1 };
 }

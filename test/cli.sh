@@ -51,6 +51,16 @@ expect 2 '' 'davit: unknown command "lnit"' lnit
 expect 0 'usage: davit COMMAND' '' help
 expect 0 'usage: davit plan [FILE]' '' help plan
 expect 2 '' 'usage: davit help [COMMAND]' help nothing
+expect 2 '' 'davit: say whose secret it is: --repo ID, --org NAME or --environment NAME' secret set TOKEN
+expect 2 '' 'davit: a secret'\''s name has letters, digits and _' secret set A-B --repo app
+expect 2 '' 'davit: secret has no option --value' secret set TOKEN --repo app --value x
+expect 2 '' 'davit: secret has no option --org, or not twice' secret set TOKEN --repo app --org acme
+expect 2 '' 'usage: davit secret set NAME' secret set TOKEN plain-value --repo app
+expect 2 '' 'usage: davit secret set NAME' secret set
+expect 1 '' 'davit: none: No such file or directory' secret set TOKEN --repo app --file none
+expect 1 '' 'davit: the value is too short' secret set TOKEN --repo app
+head -c 60000 /dev/zero | tr '\0' x >large
+expect 1 '' 'davit: the value has more than 49152 bytes' secret set TOKEN --repo app --file large
 expect 0 'davit ' '' --version
 if [ -w /dev/full ]; then
 	"$davit" plan davit.yml >/dev/full 2>err

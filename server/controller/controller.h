@@ -32,6 +32,9 @@ struct controller_deps {
 	const char *url;         /* where people reach the server; "": what the request says */
 	const char *admin_token; /* 16 bytes at least */
 	const char *version;
+	/* Begins to seal everything with a new key; ERR_CONFLICT while that is under way. */
+	bool (*rotate_key)(void *arg, struct err *err);
+	void *rotate_arg;
 	size_t hook_body_max;     /* bytes of a delivery */
 	unsigned connections_max; /* of each listener; 0: by the limit of descriptors */
 };

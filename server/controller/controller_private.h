@@ -59,6 +59,7 @@ void api_print_base(const struct controller *controller, const struct http_reque
 
 /* The handlers, by file. */
 route_fn api_repo_list, api_repo_add, api_repo_get, api_repo_change, api_repo_delete;
+route_fn api_secret_list, api_secret_put, api_secret_delete, api_seal_key_rotate;
 route_fn api_build_list, api_build_get, api_build_cancel, api_build_rerun, api_build_submit, api_events;
 route_fn api_build_approve, api_build_reject;
 route_fn api_job_get, api_job_cancel, api_queue;

@@ -34,7 +34,8 @@ struct store_reseal {
 	size_t count, at;
 	struct args values; /* for RESEAL_PUT */
 	unsigned sealed;
-	struct err err; /* the first value that did not open */
+	unsigned lost; /* open with neither key */
+	struct err err;
 	store_resealed_fn *fn;
 	void *arg;
 };
@@ -137,8 +138,8 @@ seal_anew(struct store_reseal *r, const char *kind, const char *id, const char *
 	bool is_old;
 
 	if (!store_unseal(r->store, place, &clear, &is_old, &err)) {
-		if (r->err.code == ERR_NONE)
-			r->err = err;
+		log_warn("%s", err.text);
+		r->lost++;
 	} else if (is_old) {
 		anew = store_seal(r->store, place, clear);
 		args_text(&r->values, field);
@@ -226,12 +227,12 @@ static void
 enter_end(struct store_reseal *r)
 {
 	struct err err = r->err;
-	unsigned sealed = r->sealed;
+	unsigned sealed = r->sealed, lost = r->lost;
 	store_resealed_fn *fn = r->fn;
 	void *arg = r->arg;
 
 	reseal_free(r);
-	fn(arg, sealed, err.code != ERR_NONE ? &err : NULL);
+	fn(arg, sealed, lost, err.code != ERR_NONE ? &err : NULL);
 }
 
 struct store_reseal *

@@ -100,10 +100,10 @@ struct store_op *store_secret_find(struct store *store, const struct store_secre
 /* From now on this key seals; old (NULL: none) still opens what it has sealed. */
 void store_set_seal_keys(struct store *store, const unsigned char *key, const unsigned char *old);
 
-/* Seals anew all that the old key has sealed. Done when nothing is left of it; on an error some is, and it may be asked
- * again. */
+/* Seals anew all that the old key has sealed. Without an error nothing is left of it but `lost` values, which neither
+ * key opens; with one some may be, and it may be asked again. */
 struct store_reseal;
-typedef void store_resealed_fn(void *arg, unsigned count, const struct err *err);
+typedef void store_resealed_fn(void *arg, unsigned sealed, unsigned lost, const struct err *err);
 struct store_reseal *store_reseal_start(struct store *store, store_resealed_fn *fn, void *arg);
 /* Accepts NULL inside. */
 void store_reseal_cancel(struct store_reseal **reseal);

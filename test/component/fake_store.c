@@ -349,6 +349,69 @@ store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *
 	return start(store, run_repo_delete, fn, arg, id, 0);
 }
 
+/* --- secrets --- */
+
+static void
+run_secret_list(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct secret_list list = { .items = xcalloc(1, sizeof(*list.items)) };
+
+	if (!s->is_away && s->secret.scope[0] != '\0' &&
+	    (op->text[0] == '\0' || strcmp(op->text, s->secret.owner) == 0))
+		list.items[list.count++] = (struct secret){ .scope = xstrdup(s->secret.scope),
+			.owner = xstrdup(s->secret.owner),
+			.name = xstrdup(s->secret.name),
+			.value = xstrdup(""),
+			.events = xstrdup(s->secret.events),
+			.branches = xstrdup(s->secret.branches) };
+	((store_secrets_fn *)op->fn)(op->arg, list, s->is_away ? &away : NULL);
+}
+
+struct store_op *
+store_secret_list(struct store *store, enum secret_scope scope, const char *owner, store_secrets_fn *fn, void *arg)
+{
+	(void)scope;
+	return start(store, run_secret_list, fn, arg, owner, 0);
+}
+
+static void
+run_ok(struct store_op *op)
+{
+	done(op, NULL);
+}
+
+struct store_op *
+store_secret_put(struct store *store, const struct secret *secret, store_done_fn *fn, void *arg)
+{
+	snprintf(store->secret.scope, sizeof(store->secret.scope), "%s", secret->scope);
+	snprintf(store->secret.owner, sizeof(store->secret.owner), "%s", secret->owner);
+	snprintf(store->secret.name, sizeof(store->secret.name), "%s", secret->name);
+	snprintf(store->secret.value, sizeof(store->secret.value), "%s", secret->value);
+	snprintf(store->secret.events, sizeof(store->secret.events), "%s", secret->events);
+	snprintf(store->secret.branches, sizeof(store->secret.branches), "%s", secret->branches);
+	return start(store, run_ok, fn, arg, NULL, 0);
+}
+
+static void
+run_secret_delete(struct store_op *op)
+{
+	bool known = strcmp(op->text, op->store->secret.name) == 0;
+
+	if (known)
+		op->store->secret.scope[0] = '\0';
+	done(op, known ? NULL : &missing);
+}
+
+struct store_op *
+store_secret_delete(
+    struct store *store, enum secret_scope scope, const char *owner, const char *name, store_done_fn *fn, void *arg)
+{
+	(void)scope;
+	(void)owner;
+	return start(store, run_secret_delete, fn, arg, name, 0);
+}
+
 struct store_op *
 store_builds(struct store *store, const char *repo, int64_t before, unsigned limit, store_builds_fn *fn, void *arg)
 {

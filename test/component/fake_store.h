@@ -22,6 +22,9 @@ struct store {
 	unsigned questions; /* store_job_get and store_build_get so far */
 	struct change submitted;
 	char cancelled[128];
+	struct { /* one; scope "" for none */
+		char scope[16], owner[64], name[64], value[128], events[64], branches[64];
+	} secret;
 };
 
 void fake_store_init(struct store *store, struct loop *loop);

@@ -170,11 +170,12 @@ on_secrets(void *arg, struct secret_list list, const struct err *err)
 }
 
 static void
-on_resealed(void *arg, unsigned count, const struct err *err)
+on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
 {
 	struct store_fixture *f = arg;
 
-	f->got.number = count;
+	f->got.number = sealed;
+	f->got.count = lost;
 	arrived(f, err);
 }
 

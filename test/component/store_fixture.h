@@ -100,7 +100,7 @@ enum err_code secret_list(struct store_fixture *f, enum secret_scope scope, cons
 enum err_code secret_delete(struct store_fixture *f, enum secret_scope scope, const char *owner, const char *name);
 enum err_code secret_find(
     struct store_fixture *f, const struct store_secret_owners *owners, const char *const *names, size_t count);
-/* How many values, in number. */
+/* How many values, in number; how many of them open with neither key, in count. */
 enum err_code reseal(struct store_fixture *f);
 
 /* Submit, claim and plan in one: a build with count jobs in the queue. */

@@ -33,6 +33,15 @@ struct server {
 	unsigned port;
 };
 
+static unsigned rotations;
+
+static bool
+on_rotate_key(void *arg, struct err *err)
+{
+	(void)arg;
+	return rotations++ == 0 || err_set(err, ERR_CONFLICT, 0, "it is under way already");
+}
+
 static void
 server_start(struct server *s)
 {
@@ -54,6 +63,7 @@ server_start(struct server *s)
 	deps.store = &s->store;
 	deps.logs = s->logs;
 	deps.hook = (struct hook *)s->loop;
+	deps.rotate_key = on_rotate_key;
 	s->controller = controller_new(&deps, &err);
 	if (s->controller == NULL)
 		fail_msg("%s", err.text);
@@ -126,10 +136,10 @@ test_everything_wants_the_token(void **state)
 {
 	static const char *const paths[] = { "/api/v1/repos", "/api/v1/repos/app", "/api/v1/builds", "/api/v1/builds/1",
 		"/api/v1/jobs/1.1", "/api/v1/jobs/1.1/log", "/api/v1/jobs/1.1/log/stream", "/api/v1/queue",
-		"/api/v1/engines", "/api/v1/events", "/metrics" };
+		"/api/v1/engines", "/api/v1/events", "/api/v1/secrets", "/metrics" };
 	static const char *const posts[] = { "/api/v1/repos", "/api/v1/repos/app/builds", "/api/v1/builds/1/cancel",
 		"/api/v1/builds/1/rerun", "/api/v1/builds/1/approve", "/api/v1/builds/1/reject",
-		"/api/v1/jobs/1.1/cancel" };
+		"/api/v1/jobs/1.1/cancel", "/api/v1/seal-key/rotate" };
 	static const char *const twisted[] = { "//api/v1/repos", "/./api/v1/repos", "/x/../api/v1/repos",
 		"/api%2fv1/repos", "/%2e/api/v1/repos", "/api/v1/repos%00", "/api/v1/repos/", "/api/v1/repos;x",
 		"/web/..%2f..%2fetc%2fpasswd" };
@@ -144,6 +154,9 @@ test_everything_wants_the_token(void **state)
 		assert_int_equal(ask_as(&s, "POST", posts[i], "", "{}", NULL), 401);
 	assert_int_equal(ask_as(&s, "PATCH", "/api/v1/repos/app", "", "{}", NULL), 401);
 	assert_int_equal(ask_as(&s, "DELETE", "/api/v1/repos/app", "", "", NULL), 401);
+	assert_int_equal(ask_as(&s, "PUT", "/api/v1/secrets/repo/app/A", "", "{\"value\":\"aaaa\"}", NULL), 401);
+	assert_int_equal(ask_as(&s, "DELETE", "/api/v1/secrets/repo/app/A", "", "", NULL), 401);
+	assert_string_equal(s.store.secret.scope, "");
 	for (size_t i = 0; i < sizeof(twisted) / sizeof(twisted[0]); i++) {
 		status = ask_as(&s, "GET", twisted[i], "", "", NULL);
 		if (status != 400 && status != 404 && status != 401)
@@ -224,6 +237,50 @@ test_repositories(void **state)
 	free(text);
 	assert_int_equal(ask(&s, "DELETE", "/api/v1/repos/app", ""), 204);
 	expect(&s, "GET", "/api/v1/repos/app", "", 404, "not_found");
+	server_stop(&s);
+}
+
+static void
+test_secrets(void **state)
+{
+	static const struct {
+		const char *body, *words;
+	} bad[] = {
+		{ "{}", "value is missing" },
+		{ "{\"value\":7}", "value is missing" },
+		{ "{\"value\":\"aaaa\",\"event\":[]}", "\\\"event\\\" is no field" },
+		{ "{\"value\":\"aaaa\",\"events\":\"push\"}", "events must be an array" },
+		{ "{\"value\":\"aaaa\",\"branches\":[\"a,b\"]}", "branches must be an array" },
+		{ "{\"value\":\"aaaa\",\"branches\":[7]}", "branches must be an array" },
+	};
+	struct server s;
+	char *text;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		expect(&s, "PUT", "/api/v1/secrets/repo/app/TOKEN", bad[i].body, 422, bad[i].words);
+	assert_string_equal(s.store.secret.scope, "");
+	expect(&s, "PUT", "/api/v1/secrets/planet/app/TOKEN", "{\"value\":\"aaaa\"}", 404, "none is below planet");
+	assert_int_equal(ask_as(&s, "PUT", "/api/v1/secrets/org/acme/TOKEN", BEARER,
+			     "{\"value\":\"a canary\",\"events\":[\"push\",\"tag\"],\"branches\":[\"main\"]}", &text),
+	    204);
+	assert_null(strstr(text, "canary"));
+	free(text);
+	assert_string_equal(s.store.secret.value, "a canary");
+	assert_string_equal(s.store.secret.events, "push,tag");
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/secrets?org=acme", BEARER, "", &text), 200);
+	assert_non_null(strstr(text, "{\"secrets\":[{\"scope\":\"org\",\"owner\":\"acme\",\"name\":\"TOKEN\","
+				     "\"events\":[\"push\",\"tag\"],\"branches\":[\"main\"]"));
+	assert_null(strstr(text, "canary"));
+	free(text);
+	expect(&s, "GET", "/api/v1/secrets?repo=other", "", 200, "{\"secrets\":[]}");
+	expect(&s, "GET", "/api/v1/secrets/org/acme/TOKEN", "", 405, "");
+	expect(&s, "DELETE", "/api/v1/secrets/org/acme/OTHER", "", 404, "not_found");
+	assert_int_equal(ask(&s, "DELETE", "/api/v1/secrets/org/acme/TOKEN", ""), 204);
+	assert_string_equal(s.store.secret.scope, "");
+	assert_int_equal(ask(&s, "POST", "/api/v1/seal-key/rotate", ""), 202);
+	expect(&s, "POST", "/api/v1/seal-key/rotate", "", 409, "under way");
 	server_stop(&s);
 }
 
@@ -802,6 +859,7 @@ main(void)
 		cmocka_unit_test(test_login),
 		cmocka_unit_test(test_repositories),
 		cmocka_unit_test(test_bad_repositories),
+		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_builds_and_jobs),
 		cmocka_unit_test(test_builds_by_hand),
 		cmocka_unit_test(test_health_and_metrics),

@@ -49,6 +49,7 @@ test_values(void **state)
 	assert_true(secret_value_check(STR("1234"), &err));
 	assert_true(secret_value_check((struct str){ large, SECRET_VALUE_MAX }, &err));
 	assert_false(secret_value_check((struct str){ large, SECRET_VALUE_MAX + 1 }, &err));
+	assert_false(secret_value_check(STR("123456\xff"), &err));
 	assert_false(secret_value_check(STR("123\n"), &err));
 	assert_non_null(strstr(err.text, "too short"));
 	assert_false(secret_value_check(STR("1234\0abc"), &err));
