@@ -1,6 +1,7 @@
 #include "proto/plan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/mem.h"
 #include "proto/plan_names.h"
@@ -29,6 +30,8 @@ env_fini(struct env *env)
 {
 	for (size_t i = 0; i < env->count; i++) {
 		free(env->vars[i].name);
+		if (env->vars[i].value != NULL)
+			explicit_bzero(env->vars[i].value, strlen(env->vars[i].value));
 		free(env->vars[i].value);
 	}
 	free(env->vars);

@@ -180,6 +180,7 @@ struct plan {
 };
 
 void env_add(struct env *env, const char *name, const char *value);
+/* Wipes the values: there may be secrets among them. */
 void env_fini(struct env *env);
 void strings_add(struct strings *strings, struct str item);
 void strings_fini(struct strings *strings);

@@ -7,6 +7,7 @@
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
+#include "server/app_secrets.h"
 #include "server/builder/builder.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -19,6 +20,7 @@
 
 enum app_job_state {
 	APP_JOB_REPO,
+	APP_JOB_SECRETS,
 	APP_JOB_FETCH,
 	APP_JOB_WORKSPACE,
 	APP_JOB_RUN,
@@ -37,6 +39,7 @@ struct app_job {
 	enum app_job_state state;
 	enum ending ending;
 	struct repo *repo;
+	struct app_secrets *secrets; /* from APP_JOB_SECRETS on */
 	struct job_spec spec;
 	struct env env;
 	char nonce[2 * NONCE_BYTES + 1];
@@ -56,6 +59,7 @@ struct app_job {
 };
 
 static void enter_repo(struct app_job *a);
+static void enter_secrets(struct app_job *a);
 static void enter_fetch(struct app_job *a);
 static void enter_workspace(struct app_job *a);
 static void enter_run(struct app_job *a);
@@ -69,6 +73,7 @@ static const struct {
 	void (*enter)(struct app_job *a);
 } states[] = {
 	[APP_JOB_REPO]      = { "repository", enter_repo },
+	[APP_JOB_SECRETS]   = { "secrets",    enter_secrets },
 	[APP_JOB_FETCH]     = { "fetch",      enter_fetch },
 	[APP_JOB_WORKSPACE] = { "workspace",  enter_workspace },
 	[APP_JOB_RUN]       = { "run",        enter_run },
@@ -85,6 +90,8 @@ job_step(struct app_job *a, enum app_job_state next)
 	log_debug("job %s: %s -> %s", a->job->id, states[a->state].name, states[next].name);
 	store_cancel(&a->op);
 	git_cancel(&a->git_op);
+	if (a->secrets != NULL)
+		app_secrets_cancel(a->secrets);
 	timer_stop(a->retry);
 	a->state = next;
 	states[next].enter(a);
@@ -98,6 +105,8 @@ set_result(struct app_job *a, enum job_state state, int64_t exit_code, const cha
 	a->result = state;
 	a->exit_code = exit_code;
 	snprintf(a->reason, sizeof(a->reason), "%s", reason);
+	if (a->secrets != NULL)
+		app_secrets_hide_text(a->secrets, a->reason);
 }
 
 /* What people see in the log when a job never got a container. */
@@ -107,6 +116,8 @@ note(struct app_job *a, const char *text)
 	char line[320];
 	int len = snprintf(line, sizeof(line), "davit: %s\n", text);
 
+	if (a->secrets != NULL)
+		app_secrets_hide_text(a->secrets, line);
 	if (a->log != NULL && len > 0)
 		log_append(a->log, LOG_NOTICE, (struct str){ line, strlen(line) }, 0, NULL);
 }
@@ -144,7 +155,7 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	a->op = NULL;
 	if (err == NULL) {
 		a->repo = repo;
-		job_step(a, APP_JOB_FETCH);
+		job_step(a, APP_JOB_SECRETS);
 	} else if (err->code == ERR_NOT_FOUND) {
 		job_fail(a, JOB_ERROR, "the repository was removed");
 	} else {
@@ -156,6 +167,31 @@ static void
 enter_repo(struct app_job *a)
 {
 	a->op = store_repo_get(a->deps->store, a->job->repo, on_repo, a);
+}
+
+static void
+on_secrets(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	if (err == NULL) {
+		if (app_secrets_words(a->secrets) != NULL)
+			note(a, app_secrets_words(a->secrets));
+		job_step(a, APP_JOB_FETCH);
+	} else if (err->code == ERR_REFUSED) {
+		job_fail(a, JOB_FAILED, err->text);
+	} else {
+		job_retry(a, err);
+	}
+}
+
+static void
+enter_secrets(struct app_job *a)
+{
+	struct app_secrets_job job = { .id = a->job->id, .spec = &a->spec, .repo = a->repo, .build = a->build };
+
+	app_secrets_free(&a->secrets);
+	a->secrets = app_secrets_start(a->deps->loop, a->deps->store, &job, on_secrets, a);
 }
 
 static void
@@ -219,7 +255,8 @@ check_log(struct app_job *a, bool ok, const struct err *err)
 	if (ok || a->result != JOB_RUNNING)
 		return;
 	set_result(a, JOB_ERROR, -1, err->text);
-	builder_cancel(a->run, err->text);
+	if (a->run != NULL)
+		builder_cancel(a->run, err->text);
 }
 
 static void
@@ -229,20 +266,43 @@ on_notice(void *arg, const char *text)
 }
 
 static void
-on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
+append(struct app_job *a, enum app_secrets_stream stream, struct app_secrets_output output)
 {
-	struct app_job *a = arg;
 	struct err err;
 
-	check_log(a, log_append(a->log, stream == BUILDER_STDOUT ? LOG_STDOUT : LOG_STDERR, text, raw, &err), &err);
+	check_log(a,
+	    log_append(a->log, stream == APP_SECRETS_STDOUT ? LOG_STDOUT : LOG_STDERR, output.text, output.raw, &err),
+	    &err);
 }
 
+static void
+on_output(void *arg, enum builder_stream from, struct str text, uint64_t raw)
+{
+	struct app_job *a = arg;
+	enum app_secrets_stream stream = from == BUILDER_STDOUT ? APP_SECRETS_STDOUT : APP_SECRETS_STDERR;
+	struct app_secrets_output output = app_secrets_hide(a->secrets, stream, text, raw);
+
+	if (output.text.len > 0 || text.len == 0) /* else all of it is held back */
+		append(a, stream, output);
+}
+
+static void
+flush(struct app_job *a, enum app_secrets_stream stream)
+{
+	struct app_secrets_output output = app_secrets_flush(a->secrets, stream);
+
+	if (output.text.len > 0)
+		append(a, stream, output);
+}
+
+/* The mark stands in standard output, and what came before it stands before it. */
 static void
 on_segment(void *arg, const char *name, int exit_code)
 {
 	struct app_job *a = arg;
 	struct err err;
 
+	flush(a, APP_SECRETS_STDOUT);
 	check_log(a, log_mark(a->log, name, exit_code, &err), &err);
 }
 
@@ -305,6 +365,8 @@ on_done(void *arg, const struct builder_result *result)
 	struct app_job *a = arg;
 
 	a->run = NULL;
+	flush(a, APP_SECRETS_STDOUT);
+	flush(a, APP_SECRETS_STDERR);
 	if (result->reason[0] != '\0')
 		note(a, result->reason);
 	set_result(a, state_of(result->state), result->exit_code, result->reason);
@@ -357,11 +419,13 @@ enter_run(struct app_job *a)
 		.nonce = a->nonce,
 		.spec = &a->spec,
 		.env = &a->env,
+		.has_secrets = a->spec.secret_count > 0,
 		.workspace_tar = git_workspace_path(a->workspace),
 		.pull_always = a->deps->pull_always,
 	};
 
 	add_env(a);
+	app_secrets_add(a->secrets, &a->env);
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
 }
 
@@ -442,6 +506,7 @@ enter_end(struct app_job *a)
 	git_workspace_release(&a->workspace);
 	timer_free(&a->retry);
 	env_fini(&a->env);
+	app_secrets_free(&a->secrets);
 	job_spec_fini(&a->spec);
 	repo_free(&a->repo);
 	job_free(&a->job);

@@ -70,6 +70,7 @@ struct builder_job {
 	const char *nonce; /* 32 lower-case hex digits, of this attempt alone */
 	const struct job_spec *spec;
 	const struct env *env; /* CI variables and secrets; service links are added by us. May be NULL */
+	bool has_secrets;      /* among them: nothing of the job may come to the engine's disk */
 	const char
 	    *workspace_tar; /* an uncompressed tar whose members lie below "workspace/"; NULL: an empty workspace */
 	bool pull_always;   /* ask the registry even when the image is there */

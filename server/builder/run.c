@@ -460,7 +460,7 @@ judge(struct run *r, const struct box_result *box)
 static bool
 retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_result *result)
 {
-	if (r->state != RUN_BOX || !result->no_tar || r->input == BOX_ARCHIVE)
+	if (r->state != RUN_BOX || !result->no_tar || r->input == BOX_ARCHIVE || r->job->has_secrets)
 		return false;
 	sandbox_put(sandbox, result->is_removed);
 	r->input = BOX_ARCHIVE;
@@ -486,7 +486,11 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		return;
 	}
 	r->result.truncated = r->result.truncated || result->truncated;
-	if (err != NULL) {
+	if (err != NULL && result->no_tar && r->job->has_secrets) {
+		run_fail(r, BUILDER_FAILED,
+		    err_make(
+			err->code, 0, "%s: without it the job's secrets would come to the engine's disk", err->text));
+	} else if (err != NULL) {
 		run_fail(r, blame(err), *err);
 	} else {
 		judge(r, result);
