@@ -52,6 +52,7 @@ struct app {
 	struct git *git;
 	struct app_builder_conf builder_conf;
 	struct builder *builder;
+	char *labels; /* of all engines */
 	struct planner *planner;
 	struct app_jobs *jobs;
 	struct scheduler *scheduler;
@@ -72,22 +73,27 @@ static void stop_step(struct app *app, enum stop_state next);
 
 /* --- what one component hands to the next --- */
 
-static unsigned
-free_slots(void *arg)
+static size_t
+offers(void *arg, const char **ret, size_t max)
 {
 	struct app *app = arg;
-	unsigned slots = builder_free_slots(app->builder);
-	unsigned promised = app_jobs_preparing(app->jobs);
 
-	return slots > promised ? slots - promised : 0;
+	return builder_offers(app->builder, ret, max);
 }
 
 static void
 on_claimed(void *arg, struct job *job, struct build *build)
 {
 	struct app *app = arg;
+	struct engine *slot = builder_take(app->builder, job->labels);
 
-	app_jobs_start(app->jobs, job, build);
+	if (slot != NULL) {
+		app_jobs_start(app->jobs, job, build, slot);
+		return;
+	}
+	scheduler_release(app->scheduler, job->id);
+	scheduler_requeue(app->scheduler, &job, "its engine went away before it began");
+	build_free(&build);
 }
 
 static void
@@ -343,15 +349,19 @@ start_builder(struct app *app)
 static void
 start_scheduler(struct app *app)
 {
+	app->labels = app_conf_labels(&app->builder_conf);
 	struct scheduler_deps deps = {
 		.loop = app->loop,
 		.store = app->store,
 		.planner = app->planner,
-		.node = { .url = app->conf->url, .version = PACKAGE_VERSION, .engines = app->conf->engines[0].url },
+		.node = { .url = app->conf->url,
+		    .version = PACKAGE_VERSION,
+		    .engines = app->conf->engines[0].url,
+		    .labels = app->labels },
 		.node_name = app->conf->node,
 		.lease_ms = LEASE_MS,
 		.planning_max = PLANNING_MAX,
-		.free_slots = free_slots,
+		.offers = offers,
 		.on_claimed = on_claimed,
 		.on_stop = on_stop_job,
 		.on_left = on_left_job,
@@ -472,6 +482,7 @@ app_free(struct app **app)
 	planner_free(&a->planner);
 	builder_free(&a->builder);
 	app_conf_builder_fini(&a->builder_conf);
+	free(a->labels);
 	git_free(&a->git);
 	app_prune_free(&a->prune);
 	app_rotate_free(&a->rotate);

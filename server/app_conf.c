@@ -5,12 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/buf.h"
 #include "proto/crypto.h"
+#include "proto/labels.h"
 #include "proto/mem.h"
 #include "proto/url.h"
 #include "server/conf.h"
 
 #define SECRET_MAX 4096
+#define LABELS_MAX 65536
 
 bool
 app_conf_secret(const char *path, char **ret, struct err *err)
@@ -50,6 +53,25 @@ default_nano_cpus(void)
 	return (uint64_t)(n > 1 ? n - 1 : 1) * 1000000000;
 }
 
+/* {arch: arm64} is what a job calls arch=arm64. */
+static char *
+engine_labels(const struct conf_engine *engine)
+{
+	struct strings labels = { 0 };
+	char *text;
+
+	for (size_t i = 0; i < engine->labels.count; i++) {
+		const struct conf_pair *pair = &engine->labels.pairs[i];
+		char *label = xasprintf("%s%s%s", pair->name, pair->value[0] != '\0' ? "=" : "", pair->value);
+
+		strings_add(&labels, str_of(label));
+		free(label);
+	}
+	text = labels_text(&labels);
+	strings_fini(&labels);
+	return text;
+}
+
 void
 app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 {
@@ -63,6 +85,7 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 		ret->engines[i] = (struct builder_engine_conf){ .name = e->name,
 			.url = e->url,
 			.slots = e->slots,
+			.labels = engine_labels(e),
 			.ca = null_if_empty(e->tls.ca),
 			.cert = null_if_empty(e->tls.cert),
 			.key = null_if_empty(e->tls.key) };
@@ -86,9 +109,25 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 	};
 }
 
+char *
+app_conf_labels(const struct app_builder_conf *conf)
+{
+	struct buf text;
+	char *copy;
+
+	buf_init(&text, LABELS_MAX);
+	for (size_t i = 0; i < conf->conf.engine_count; i++)
+		buf_addf(&text, "%s%s", i > 0 ? ";" : "", conf->engines[i].labels);
+	copy = str_dup(buf_str(&text));
+	buf_fini(&text);
+	return copy;
+}
+
 void
 app_conf_builder_fini(struct app_builder_conf *conf)
 {
+	for (size_t i = 0; conf->engines != NULL && i < conf->conf.engine_count; i++)
+		free((char *)conf->engines[i].labels);
 	free(conf->engines);
 	free(conf->aliases);
 	*conf = (struct app_builder_conf){ 0 };

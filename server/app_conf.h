@@ -15,13 +15,15 @@ struct conf;
 /* The first line of a file such as a password's; "" gives NULL. */
 bool app_conf_secret(const char *path, char **ret, struct err *err);
 
-/* Its arrays are owned; strings are conf's. */
+/* Its arrays and labels are owned; other strings are conf's. */
 struct app_builder_conf {
 	struct builder_conf conf;
 	struct builder_engine_conf *engines;
 	struct builder_alias *aliases;
 };
 void app_conf_builder(const struct conf *conf, struct app_builder_conf *ret);
+/* Of all engines, with semicolons between; free() it. */
+char *app_conf_labels(const struct app_builder_conf *conf);
 void app_conf_builder_fini(struct app_builder_conf *conf);
 
 /* An external Redis: redis.url taken apart. */

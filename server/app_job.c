@@ -36,6 +36,7 @@ struct app_job {
 	const struct app_job_deps *deps;
 	struct job *job;
 	struct build *build;
+	struct engine *slot; /* NULL: the run has it */
 	enum app_job_state state;
 	enum ending ending;
 	struct repo *repo;
@@ -418,6 +419,7 @@ enter_run(struct app_job *a)
 		.attempt = (unsigned)a->job->attempt,
 		.nonce = a->nonce,
 		.spec = &a->spec,
+		.slot = a->slot,
 		.env = &a->env,
 		.has_secrets = a->spec.secret_count > 0,
 		.workspace_tar = git_workspace_path(a->workspace),
@@ -426,6 +428,7 @@ enter_run(struct app_job *a)
 
 	add_env(a);
 	app_secrets_add(a->secrets, &a->env);
+	a->slot = NULL;
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
 }
 
@@ -504,6 +507,7 @@ enter_end(struct app_job *a)
 	else
 		log_info("job %s: %s", id, a->ending == ENDING_LOST ? "given up, its lease is lost" : "put back");
 	git_workspace_release(&a->workspace);
+	builder_give_back(&a->slot);
 	timer_free(&a->retry);
 	env_fini(&a->env);
 	app_secrets_free(&a->secrets);
@@ -543,11 +547,11 @@ on_begin(void *arg)
 }
 
 struct app_job *
-app_job_start(const struct app_job_deps *deps, struct job *job, struct build *build)
+app_job_start(const struct app_job_deps *deps, struct job *job, struct build *build, struct engine *slot)
 {
 	struct app_job *a = xcalloc(1, sizeof(*a));
 
-	*a = (struct app_job){ .deps = deps, .job = job, .build = build, .result = JOB_RUNNING };
+	*a = (struct app_job){ .deps = deps, .job = job, .build = build, .slot = slot, .result = JOB_RUNNING };
 	a->retry = timer_new(deps->loop, on_retry, a);
 	random_hex(a->nonce, NONCE_BYTES);
 	a->begin = deferred_call(deps->loop, on_begin, a);
@@ -558,12 +562,6 @@ const char *
 app_job_id(const struct app_job *a)
 {
 	return a->job->id;
-}
-
-bool
-app_job_is_preparing(const struct app_job *a)
-{
-	return a->state < APP_JOB_RUN;
 }
 
 /* Before there is a container the job ends here; after, by the builder's done; at its end, by itself. */

@@ -11,6 +11,7 @@
 
 struct app_job;
 struct builder;
+struct engine;
 struct git;
 struct log_store;
 struct loop;
@@ -31,11 +32,10 @@ struct app_job_deps {
 	void *arg;
 };
 
-/* Takes over both records. deps is lent for the job's life. */
-struct app_job *app_job_start(const struct app_job_deps *deps, struct job *job, struct build *build);
+/* Takes over both records and the slot (from builder_take). deps is lent for the job's life. */
+struct app_job *app_job_start(
+    const struct app_job_deps *deps, struct job *job, struct build *build, struct engine *slot);
 const char *app_job_id(const struct app_job *job);
-/* It has not come to the builder yet. */
-bool app_job_is_preparing(const struct app_job *job);
 /* Ends it as cancelled. */
 void app_job_cancel(struct app_job *job);
 /* Its lease is not ours any more: ends without a result. */

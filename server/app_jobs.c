@@ -69,12 +69,12 @@ app_jobs_free(struct app_jobs **jobs)
 }
 
 void
-app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build)
+app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build, struct engine *slot)
 {
 	struct item *item = xcalloc(1, sizeof(*item));
 
 	snprintf(item->id, sizeof(item->id), "%s", job->id);
-	item->job = app_job_start(&jobs->deps.job, job, build);
+	item->job = app_job_start(&jobs->deps.job, job, build, slot);
 	LIST_INSERT_HEAD(&jobs->items, item, link);
 	jobs->count++;
 }
@@ -116,15 +116,4 @@ unsigned
 app_jobs_count(const struct app_jobs *jobs)
 {
 	return jobs->count;
-}
-
-unsigned
-app_jobs_preparing(const struct app_jobs *jobs)
-{
-	const struct item *item;
-	unsigned count = 0;
-
-	LIST_FOREACH(item, &jobs->items, link)
-	count += app_job_is_preparing(item->job);
-	return count;
 }

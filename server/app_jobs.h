@@ -19,15 +19,13 @@ struct app_jobs_deps {
 struct app_jobs *app_jobs_new(const struct app_jobs_deps *deps);
 /* None may be left. Accepts NULL. */
 void app_jobs_free(struct app_jobs **jobs);
-/* Takes over both records. */
-void app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build);
+/* Takes over both records and the slot. */
+void app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build, struct engine *slot);
 /* See app_job_cancel and app_job_lose; nothing happens when the job is not here. */
 void app_jobs_stop(struct app_jobs *jobs, const char *id, bool lost);
 bool app_jobs_has(const struct app_jobs *jobs, const char *id);
 /* All of them, see app_job_suspend. */
 void app_jobs_suspend(struct app_jobs *jobs);
 unsigned app_jobs_count(const struct app_jobs *jobs);
-/* Those that have taken no slot of the builder's yet. */
-unsigned app_jobs_preparing(const struct app_jobs *jobs);
 
 #endif

@@ -41,7 +41,8 @@ struct conf_redis {
 struct conf_engine {
 	char *url; /* unix:///path or tcp://host:port */
 	unsigned slots;
-	char *name; /* "engine1" by place in the list, where none was written */
+	struct conf_map labels; /* which jobs may ask for */
+	char *name;             /* "engine1" by place in the list, where none was written */
 	struct {
 		char *ca;
 		char *cert;

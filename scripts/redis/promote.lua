@@ -8,10 +8,7 @@ local expired = {}
 local due = call('ZRANGEBYSCORE', 'davit:delayed', '-inf', now, 'LIMIT', 0, limit)
 for _, job in ipairs(due) do
 	call('ZREM', 'davit:delayed', job)
-	queue_add_again(job, tonumber(call('HGET', 'davit:job:' .. job, 'priority')))
-end
-if due[1] then
-	wake('queue')
+	job_enqueue(job, true, now)
 end
 waiting_expire(now, limit)
 for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:running', '-inf', now, 'LIMIT', 0, limit)) do

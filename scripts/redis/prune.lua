@@ -1,4 +1,5 @@
--- Forgets finished builds but the newest of each repository; those of deleted repositories all.
+-- Forgets finished builds but the newest of each repository; those of deleted repositories all. A build of which a
+-- newer one has taken over results stays as long as that one.
 -- ARGV: keep, limit. {build, jobs, build, jobs...}
 local keep, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local pruned = {}
@@ -7,6 +8,9 @@ local function forget(n, list_key)
 	local jobs, change = unpack(call('HMGET', 'davit:build:' .. n, 'jobs', 'change'))
 
 	jobs = tonumber(jobs or 0)
+	for source in (call('HGET', 'davit:build:' .. n, 'reuses') or ''):gmatch('%d+') do
+		call('HINCRBY', 'davit:build:' .. source, 'reused_by', -1)
+	end
 	for k = 1, jobs do
 		call('DEL', 'davit:job:' .. n .. '.' .. k)
 	end
@@ -28,7 +32,8 @@ local function prune(repo, keep_here)
 		return
 	end
 	for _, n in ipairs(call('ZRANGE', list_key, 0, excess - 1)) do
-		if RANK[call('HGET', 'davit:build:' .. n, 'state')] then
+		local state, reused_by = unpack(call('HMGET', 'davit:build:' .. n, 'state', 'reused_by'))
+		if RANK[state] and tonumber(reused_by or 0) == 0 then
 			forget(n, list_key)
 		end
 	end

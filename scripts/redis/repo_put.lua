@@ -11,8 +11,10 @@ call('HSETNX', key, 'open', 0)
 call('ZADD', 'davit:repos', 'NX', now, id)
 call('SREM', 'davit:repos:gone', id)
 -- The limit may be another one now: the next claims find out.
-call('ZUNIONSTORE', 'davit:queue', 2, 'davit:queue', 'davit:held:' .. id)
-call('DEL', 'davit:held:' .. id)
+for _, labels in ipairs(queue_labels()) do
+	call('ZUNIONSTORE', queue_key(labels), 2, queue_key(labels), held_key(id, labels))
+	call('DEL', held_key(id, labels))
+end
 wake('repo ' .. id)
 wake('queue')
 return { 'ok' }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/labels.h"
 #include "proto/mem.h"
 #include "server/builder/engine.h"
 #include "server/builder/run.h"
@@ -104,23 +105,59 @@ builder_slots(const struct builder *builder)
 	return builder->slots;
 }
 
-/* The one with the most room. */
-static struct engine *
-choose(const struct builder *builder)
+size_t
+builder_offers(const struct builder *builder, const char **ret, size_t max)
 {
-	struct engine *best = builder->engines[0];
+	size_t count = 0;
 
-	for (size_t i = 1; i < builder->count; i++)
-		if (engine_free_slots(builder->engines[i]) > engine_free_slots(best))
-			best = builder->engines[i];
+	for (size_t i = 0; i < builder->count && count < max && builder->done == NULL; i++)
+		if (engine_free_slots(builder->engines[i]) > 0)
+			ret[count++] = engine_labels(builder->engines[i]);
+	return count;
+}
+
+/* What only few engines can do is kept free for those jobs that want it. */
+static bool
+is_better(const struct engine *a, const struct engine *b)
+{
+	unsigned labels_a = labels_count(engine_labels(a)), labels_b = labels_count(engine_labels(b));
+
+	return labels_a != labels_b ? labels_a < labels_b : engine_free_slots(a) > engine_free_slots(b);
+}
+
+struct engine *
+builder_take(struct builder *builder, const char *labels)
+{
+	struct engine *best = NULL;
+
+	for (size_t i = 0; i < builder->count && builder->done == NULL; i++) {
+		struct engine *engine = builder->engines[i];
+
+		if (engine_free_slots(engine) > 0 && labels_fit(labels, engine_labels(engine)) &&
+		    (best == NULL || is_better(engine, best)))
+			best = engine;
+	}
+	if (best != NULL)
+		engine_take(best);
 	return best;
+}
+
+void
+builder_give_back(struct engine **slot)
+{
+	if (*slot != NULL)
+		engine_give_back(*slot);
+	*slot = NULL;
 }
 
 void
 builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events, void *arg,
     struct run **ret)
 {
-	*ret = engine_run(choose(builder), job, events, arg);
+	struct engine *slot = job->slot != NULL ? job->slot : builder_take(builder, "");
+
+	assert(slot != NULL);
+	*ret = engine_run(slot, job, events, arg);
 }
 
 void

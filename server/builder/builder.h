@@ -20,14 +20,16 @@
 #include "proto/str.h"
 
 struct builder;
+struct engine;
 struct loop;
 struct run;
 
 struct builder_engine_conf {
-	const char *name; /* for people; unique */
-	const char *url;  /* unix:///var/run/docker.sock, tcp://host:2375, tcp://host:2376 with the files below */
-	unsigned slots;   /* jobs at a time, at least 1 */
-	const char *ca;   /* PEM files of a TLS connection; NULL: none */
+	const char *name;   /* for people; unique */
+	const char *url;    /* unix:///var/run/docker.sock, tcp://host:2375, tcp://host:2376 with the files below */
+	unsigned slots;     /* jobs at a time, at least 1 */
+	const char *labels; /* as proto/labels.h writes them; NULL: none */
+	const char *ca;     /* PEM files of a TLS connection; NULL: none */
 	const char *cert;
 	const char *key;
 };
@@ -69,6 +71,7 @@ struct builder_job {
 	unsigned attempt;  /* from 1 */
 	const char *nonce; /* 32 lower-case hex digits, of this attempt alone */
 	const struct job_spec *spec;
+	struct engine *slot;   /* from builder_take; NULL: on any engine */
 	const struct env *env; /* CI variables and secrets; service links are added by us. May be NULL */
 	bool has_secrets;      /* among them: nothing of the job may come to the engine's disk */
 	const char
@@ -117,7 +120,15 @@ void builder_free(struct builder **builder);
 unsigned builder_free_slots(const struct builder *builder);
 unsigned builder_slots(const struct builder *builder); /* of all engines, up or not */
 
-/* Takes a slot, which there must be. *ret stays good until done. */
+/* The labels of each engine that has a free slot, at most max of them; they live as long as the builder. */
+size_t builder_offers(const struct builder *builder, const char **ret, size_t max);
+/* Takes a slot of an engine that has these labels, of one with few others and much room; for builder_start, or to be
+ * given back. NULL: there is none. */
+struct engine *builder_take(struct builder *builder, const char *labels);
+/* Accepts NULL inside. */
+void builder_give_back(struct engine **slot);
+
+/* In job->slot, or in one that is taken now, which there must be. *ret stays good until done. */
 void builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events,
     void *arg, struct run **ret);
 /* The answer to started. */

@@ -309,13 +309,30 @@ engine_free_slots(const struct engine *engine)
 	return engine->state == ENGINE_UP ? engine->conf->slots - engine->busy : 0;
 }
 
+const char *
+engine_labels(const struct engine *engine)
+{
+	return engine->conf->labels != NULL ? engine->conf->labels : "";
+}
+
+void
+engine_take(struct engine *engine)
+{
+	assert(engine_free_slots(engine) > 0);
+	engine->busy++;
+}
+
+void
+engine_give_back(struct engine *engine)
+{
+	engine->busy--;
+	engine->on_slot(engine->arg);
+}
+
 static void
 on_run_ended(void *arg)
 {
-	struct engine *e = arg;
-
-	e->busy--;
-	e->on_slot(e->arg);
+	engine_give_back(arg);
 }
 
 struct run *
@@ -327,8 +344,6 @@ engine_run(struct engine *engine, const struct builder_job *job, const struct bu
 		.pool = engine->pool,
 		.engine = engine->conf->name };
 
-	assert(engine_free_slots(engine) > 0);
-	engine->busy++;
 	return run_start(&place, job, events, arg, on_run_ended, engine);
 }
 

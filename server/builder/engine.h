@@ -19,7 +19,11 @@ void engine_end(struct engine **engine, engine_fn *done, void *arg);
 
 /* 0 while it is down. */
 unsigned engine_free_slots(const struct engine *engine);
-/* Takes a slot, which there must be. See builder_start. */
+const char *engine_labels(const struct engine *engine); /* "": none */
+/* A slot, which there must be, is somebody's: until it is given back, or the run in it ends. */
+void engine_take(struct engine *engine);
+void engine_give_back(struct engine *engine);
+/* In a slot that was taken; what has become of the engine meanwhile, the run finds out. See builder_start. */
 struct run *engine_run(
     struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
 void engine_status(const struct engine *engine, struct builder_engine_status *ret);

@@ -172,16 +172,35 @@ on_rerun(void *arg, int64_t number, const struct err *err)
 		answer_number(&call, 201, number);
 }
 
+/* ?jobs=failed, or a job's number; without it all. */
+static bool
+read_jobs(struct http_reply **reply, char ret[24])
+{
+	struct buf text;
+	uint64_t k;
+	bool ok;
+
+	buf_init(&text, 23);
+	request_query(reply_request(*reply), "jobs", &text);
+	ok = text.len == 0 || strcmp(text.data, "failed") == 0 || (str_to_u64(buf_str(&text), INT64_MAX, &k) && k > 0);
+	snprintf(ret, 24, "%s", text.data);
+	buf_fini(&text);
+	if (!ok)
+		reply_error(reply, 422, "input", "jobs must be \"failed\" or a job's number in the build");
+	return ok;
+}
+
 void
 api_build_rerun(void *arg, struct http_reply *reply)
 {
 	struct api_call *call;
 	int64_t build;
+	char jobs[24];
 
-	if (!api_number(&reply, "build", &build))
+	if (!api_number(&reply, "build", &build) || !read_jobs(&reply, jobs))
 		return;
 	call = api_call_new(arg, reply);
-	call->op = store_build_rerun(call->controller->deps.store, build, on_rerun, call);
+	call->op = store_build_rerun(call->controller->deps.store, build, jobs, on_rerun, call);
 }
 
 /* --- a build by hand: {"commit": "0123...", "branch": "main"} or "ref": "refs/tags/v1" --- */

@@ -13,6 +13,7 @@
 
 #define RETRY_MS 1000
 #define TICK_MAX_MS 60000
+#define OFFERS_MAX 64
 
 /* A left job on its way back into the queue. */
 struct requeue {
@@ -150,14 +151,17 @@ on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
 static void
 claim(struct scheduler *s)
 {
+	const char *offers[OFFERS_MAX];
+	size_t count;
+
 	if (s->claim_op != NULL) {
 		s->claim_again = true;
 		return;
 	}
-	if (!s->started || s->draining || s->deps.free_slots(s->deps.arg) == 0)
+	if (!s->started || s->draining || (count = s->deps.offers(s->deps.arg, offers, OFFERS_MAX)) == 0)
 		return;
 	s->claim_again = false;
-	s->claim_op = store_job_claim(s->deps.store, on_claim, s);
+	s->claim_op = store_job_claim(s->deps.store, offers, count, on_claim, s);
 }
 
 void

@@ -24,8 +24,9 @@ struct scheduler_deps {
 	int64_t lease_ms;
 	unsigned planning_max; /* builds planned at the same time */
 
-	/* Slots that could take a job now. */
-	unsigned (*free_slots)(void *arg);
+	/* The labels of each engine that could take a job now, at most max; for the call's duration. Returns how many.
+	 */
+	size_t (*offers)(void *arg, const char **ret, size_t max);
 	/* A job for one of them, with its build and change; both are handed over. */
 	void (*on_claimed)(void *arg, struct job *job, struct build *build);
 	/* A claimed job is to end: somebody cancelled it (lost false), or its lease is no longer ours: then nothing

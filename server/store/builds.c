@@ -3,13 +3,14 @@
 #include <string.h>
 
 #include "proto/buf.h"
+#include "proto/labels.h"
 #include "proto/mem.h"
 #include "server/store/op.h"
 
 #define DEDUPE_S (4 * 24 * 3600) /* GitHub redelivers what is up to three days old */
-#define DEFAULT_PRIORITY 1
 #define APPROVAL_S (7 * 24 * 3600)
 #define WARNINGS_MAX 65536
+#define NEEDS_MAX 65536
 
 /* --- a change becomes a build --- */
 
@@ -163,6 +164,70 @@ args_warnings(struct args *args, const struct plan *plan)
 	buf_fini(&text);
 }
 
+static char *
+needs_text(const struct job_spec *job)
+{
+	struct buf text;
+	char *copy;
+
+	buf_init(&text, NEEDS_MAX);
+	for (size_t i = 0; i < job->need_count; i++)
+		buf_addf(&text, "%s%u", i > 0 ? " " : "", job->needs[i].job);
+	copy = str_dup(buf_str(&text));
+	buf_fini(&text);
+	return copy;
+}
+
+static char *
+retry_text(unsigned on)
+{
+	return xasprintf("%s%s%s", on & RETRY_INFRASTRUCTURE ? "infrastructure " : "",
+	    on & RETRY_FAILURE ? "failure " : "", on & RETRY_TIMEOUT ? "timeout" : "");
+}
+
+/* Name and value, unless there is none. Frees the value. */
+static void
+args_named(struct args *args, const char *name, char *value)
+{
+	if (value != NULL && value[0] != '\0') {
+		args_text(args, name);
+		args_owned(args, value);
+	} else {
+		free(value);
+	}
+}
+
+/* What planned.lua writes into the job's hash. */
+static void
+args_job(struct args *args, const struct job_spec *job)
+{
+	static const char *const run_on[] = {
+		[RUN_ON_SUCCESS] = "", [RUN_ON_FAILURE] = "failure", [RUN_ALWAYS] = "always"
+	};
+	size_t length = args->count;
+
+	args_int(args, 0);
+	args_text(args, "name");
+	args_text(args, job->name);
+	args_text(args, "image");
+	args_text(args, job->image);
+	args_text(args, "spec");
+	args_owned(args, job_spec_to_json(job));
+	args_named(args, "needs", needs_text(job));
+	args_named(args, "run_on", xstrdup(run_on[job->run_on]));
+	args_named(args, "skipped", xstrdup_null(job->skipped));
+	args_named(args, "allow_failure", xstrdup(job->allow_failure ? "1" : ""));
+	args_named(args, "labels", labels_text(&job->labels));
+	args_named(args, "group", xstrdup_null(job->concurrency.group));
+	args_named(args, "group_cancel", xstrdup(job->concurrency.group != NULL && job->concurrency.cancel ? "1" : ""));
+	if (job->retry.max > 0) {
+		args_text(args, "retry_max");
+		args_int(args, job->retry.max);
+		args_named(args, "retry_on", retry_text(job->retry.on));
+	}
+	args_set_int(args, length, (int64_t)(args->count - length - 1));
+}
+
 struct store_op *
 store_planned(
     struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg)
@@ -175,12 +240,8 @@ store_planned(
 	args_text(&args, token);
 	args_owned(&args, plan->notify.recipient_count > 0 ? notify_spec_to_json(&plan->notify) : xstrdup(""));
 	args_warnings(&args, plan);
-	for (size_t i = 0; i < plan->job_count; i++) {
-		args_text(&args, plan->jobs[i].name);
-		args_text(&args, plan->jobs[i].image);
-		args_owned(&args, job_spec_to_json(&plan->jobs[i]));
-		args_int(&args, DEFAULT_PRIORITY);
-	}
+	for (size_t i = 0; i < plan->job_count; i++)
+		args_job(&args, &plan->jobs[i]);
 	op_send(op, &script_planned, &args, STORE_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_QUEUE);
 	return op;
@@ -333,7 +394,7 @@ answer_rerun(const struct store_op *op, const struct redis_reply *reply, const s
 }
 
 struct store_op *
-store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg)
+store_build_rerun(struct store *store, int64_t build, const char *which, store_number_fn *fn, void *arg)
 {
 	struct store_op *op = op_new(store, answer_rerun, arg, "build %lld", (long long)build);
 	struct args args = { 0 };
@@ -341,6 +402,7 @@ store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void 
 	op->fn.number = fn;
 	args_int(&args, build);
 	args_int(&args, store->conf.max_planning);
+	args_text(&args, which);
 	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;

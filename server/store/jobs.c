@@ -17,13 +17,15 @@ answer_claim(const struct store_op *op, const struct redis_reply *reply, const s
 }
 
 struct store_op *
-store_job_claim(struct store *store, store_claim_fn *fn, void *arg)
+store_job_claim(struct store *store, const char *const *offers, size_t count, store_claim_fn *fn, void *arg)
 {
 	struct store_op *op = op_new(store, answer_claim, arg, "claim of a job by %.*s", REPO_ID_MAX, store->conf.node);
 	struct args args = { 0 };
 
 	op->fn.claim = fn;
 	op_claim_args(op, &store->lost_jobs, &args);
+	for (size_t i = 0; i < count; i++)
+		args_text(&args, offers[i]);
 	op_send(op, &script_claim, &args, STORE_TIMEOUT_MS);
 	return op;
 }

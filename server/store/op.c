@@ -117,6 +117,7 @@ op_failure(const struct store_op *op, const struct redis_reply *reply, const str
 		{ "open", ERR_CONFLICT, "a build is not finished" },
 		{ "many", ERR_LIMIT, "there are too many of them already" },
 		{ "begun", ERR_CONFLICT, "it does not wait for an approval" },
+		{ "nothing", ERR_CONFLICT, "nothing of it has failed" },
 		{ "full", ERR_LIMIT, "too many builds wait to be planned" },
 	};
 	struct str word = reply_word(reply);

@@ -87,8 +87,8 @@ void op_send(struct store_op *op, const struct redis_script *script, struct args
 /* Answers from the loop, with err or (ERR_NONE) neither reply nor error. */
 void op_answer_later(struct store_op *op, struct err err);
 
-/* The error that a reply means: err itself, or by the reply's first word: none, stale, final, open, full. NULL: none of
- * these. *ret has room for it. */
+/* The error that a reply means: err itself, or by the reply's first word: none, stale, final, open, nothing, full.
+ * NULL: none of these. *ret has room for it. */
 const struct err *op_failure(
     const struct store_op *op, const struct redis_reply *reply, const struct err *err, struct err *ret);
 struct str reply_word(const struct redis_reply *reply);

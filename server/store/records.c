@@ -21,6 +21,7 @@ static const char *const build_states[] = {
 };
 
 static const char *const job_states[] = {
+	[JOB_WAITING] = "waiting",
 	[JOB_QUEUED] = "queued",
 	[JOB_RUNNING] = "running",
 	[JOB_PASSED] = "passed",
@@ -28,6 +29,7 @@ static const char *const job_states[] = {
 	[JOB_CANCELLED] = "cancelled",
 	[JOB_TIMED_OUT] = "timed_out",
 	[JOB_ERROR] = "error",
+	[JOB_SKIPPED] = "skipped",
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -26,7 +26,17 @@ enum build_state {
 	BUILD_ERROR, /* ours: engine, network, disk */
 };
 
-enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_PASSED, JOB_FAILED, JOB_CANCELLED, JOB_TIMED_OUT, JOB_ERROR };
+enum job_state {
+	JOB_WAITING, /* for jobs that it needs */
+	JOB_QUEUED,  /* waits for its turn in its group, for a slot, or for the time of its next attempt */
+	JOB_RUNNING,
+	JOB_PASSED, /* from here on it is final */
+	JOB_FAILED,
+	JOB_CANCELLED,
+	JOB_TIMED_OUT,
+	JOB_ERROR,
+	JOB_SKIPPED, /* its conditions, or what became of the jobs that it needs, left it out */
+};
 
 #define REPO_ID_MAX 64
 #define JOB_ID_MAX 40 /* "17.2", with its NUL */
@@ -48,9 +58,10 @@ struct repo {
 	char *tags;
 	char *pulls;
 	char *forks;
-	int64_t approval_s; /* a fork's build waits so long for an approval; 0: seven days */
+	int64_t approval_s;  /* a fork's build waits so long for an approval; 0: seven days */
 	int64_t max_running; /* jobs at the same time; 0: as many as there are slots */
 	int64_t weight;      /* its share of the slots when others wait too: 1..1000; 0 is taken as 1 */
+	int64_t priority;    /* of its jobs: 1 (first) .. 7; 0 is taken as 3 */
 	int64_t running;     /* jobs now; kept by the store */
 	int64_t created_ms;  /* kept by the store */
 };
@@ -62,10 +73,17 @@ struct job {
 	char *name;
 	enum job_state state;
 	int64_t attempt; /* 1, 2, ... */
+	char *history;   /* how the attempts before ended, one a line; the oldest may be missing */
 	char *image;
-	char *spec;        /* JSON, see job_spec_from_json */
+	char *spec;   /* JSON, see job_spec_from_json */
+	char *needs;  /* numbers of the jobs of its build that it needs: "1 3" */
+	char *run_on; /* "failure", "always"; "": success */
+	bool allow_failure;
+	char *labels;      /* that its engine has to have, see proto/labels.h */
+	char *group;       /* of which one job runs at a time; "": none */
+	char *reused_from; /* of a job whose result was taken over: the one that ran, with log and artifacts */
 	int64_t priority;  /* 0 (first) .. 7 */
-	char *waits_for;   /* of a queued job, in words; made when it is read */
+	char *waits_for;   /* of a waiting or queued job, in words; made when it is read */
 	char *node;        /* that claimed it */
 	char *engine;      /* that runs it */
 	char *container;   /* "" before job_started */
@@ -106,9 +124,10 @@ struct build {
 	char *base;       /* of a pull request that is built merged: the target's commit */
 	char *built;      /* and the merge that is built; "": commit itself */
 	char *approved_by;
-	int64_t attempt;  /* of planning */
-	char *node;       /* that plans it */
-	char *token;      /* of the planning claim */
+	char *rerun_jobs;      /* of a rerun: "failed", or the number of the job that was asked for; "": all */
+	int64_t attempt;       /* of planning */
+	char *node;            /* that plans it */
+	char *token;           /* of the planning claim */
 	struct change *change; /* NULL where store.h does not promise it */
 	struct job *jobs;      /* in order; empty where store.h does not promise them */
 	size_t job_count;

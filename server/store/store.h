@@ -137,8 +137,8 @@ struct store_op *store_submit(struct store *store, const char *repo, const struc
  * store_renew it. One that is lost with its node comes back by store_promote, three times. */
 typedef void store_build_fn(void *arg, struct build *build, const struct err *err);
 struct store_op *store_plan_claim(struct store *store, store_build_fn *fn, void *arg);
-/* What the build is of was found out: the commit that its ref is at, where the change did not say; and the merge that is
- * built instead. ERR_CONFLICT as with store_planned. */
+/* What the build is of was found out: the commit that its ref is at, where the change did not say; and the merge that
+ * is built instead. ERR_CONFLICT as with store_planned. */
 struct store_commit {
 	const char *commit;
 	const char *base; /* "" unless it is built merged */
@@ -147,8 +147,9 @@ struct store_commit {
 
 struct store_op *store_plan_commit(struct store *store, int64_t build, const char *token,
     const struct store_commit *commit, store_done_fn *fn, void *arg);
-/* The jobs enter the queue. ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan.
- * A plan without jobs ends the build as passed. */
+/* The jobs enter the queue, or wait for those that they need; those whose conditions leave them out are skipped.
+ * ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan. A plan without jobs ends the build as
+ * passed. */
 struct store_op *store_planned(
     struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg);
 /* Ends the build in a final state, with the reason that people see. ERR_CONFLICT as above. */
@@ -157,10 +158,13 @@ struct store_op *store_plan_failed(struct store *store, int64_t build, const cha
 
 /* --- jobs --- */
 
-/* The next job in fair order whose repository is below its limit, with its build and the build's change;
- * both NULL when there is none. An answer that was lost is given again by the next call. */
+/* The next job in fair order whose repository is below its limit and whose labels one of the offers has, with its build
+ * and the build's change; both NULL when there is none. offers: the labels of each engine with a free slot, as
+ * proto/labels.h writes them; read before the function returns. An answer that was lost is given again by the next
+ * call, whatever is offered then. */
 typedef void store_claim_fn(void *arg, struct job *job, struct build *build, const struct err *err);
-struct store_op *store_job_claim(struct store *store, store_claim_fn *fn, void *arg);
+struct store_op *store_job_claim(
+    struct store *store, const char *const *offers, size_t count, store_claim_fn *fn, void *arg);
 /* The container exists, on that engine. ERR_CONFLICT: the token is stale, remove the container. */
 struct store_op *store_job_started(struct store *store, const char *job, const char *token, const char *container,
     const char *engine, store_done_fn *fn, void *arg);
@@ -172,7 +176,9 @@ struct store_job_result {
 	int64_t log_bytes;
 };
 
-/* Ends the job, and with the last one its build. The same call again is no error; ERR_CONFLICT: the token is stale. */
+/* Ends the job, or lets it be tried again when its pipeline says so. At its end those that need it go on or are
+ * skipped, and with the last one the build ends. The same call again is no error, after a retry ERR_CONFLICT as for any
+ * stale token. */
 struct store_op *store_job_finished(struct store *store, const char *job, const char *token,
     const struct store_job_result *result, store_done_fn *fn, void *arg);
 /* Back into the queue after delay_ms with attempt + 1, once it is sure that its container is gone. A job that is to be
@@ -182,8 +188,9 @@ struct store_op *store_job_requeue(struct store *store, const char *job, const c
 /* Complete. ERR_NOT_FOUND. */
 typedef void store_job_fn(void *arg, struct job *job, const struct err *err);
 struct store_op *store_job_get(struct store *store, const char *job, store_job_fn *fn, void *arg);
-/* All that wait, in the order in which they will be claimed, then those held by their repository's limit, then the
- * delayed ones; waits_for says why; without specs; at most STORE_LIST_MAX. */
+/* All that wait for a slot, in the order in which they will be claimed, then those held by their repository's limit,
+ * then the delayed ones; not those that wait for jobs of their build or of their group. waits_for says why; without
+ * specs; at most STORE_LIST_MAX. */
 typedef void store_jobs_fn(void *arg, struct job_list jobs, const struct err *err);
 struct store_op *store_queue(struct store *store, store_jobs_fn *fn, void *arg);
 /* The jobs claimed by a node (NULL: by any), to be adopted after a restart; without specs. */
@@ -197,27 +204,27 @@ struct store_op *store_builds(
     struct store *store, const char *repo, int64_t before, unsigned limit, store_builds_fn *fn, void *arg);
 /* With change and jobs (these without specs). ERR_NOT_FOUND. */
 struct store_op *store_build_get(struct store *store, int64_t build, store_build_fn *fn, void *arg);
-/* Queued jobs and a planning build end at once, running jobs are asked to ("cancel 17.2"). Cancelling a cancelled build
- * is no error. ERR_NOT_FOUND; ERR_CONFLICT when it has ended otherwise. */
+/* Waiting and queued jobs and a planning build end at once, running jobs are asked to ("cancel 17.2"). Cancelling a
+ * cancelled build is no error. ERR_NOT_FOUND; ERR_CONFLICT when it has ended otherwise. */
 struct store_op *store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *arg);
 struct store_op *store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *arg);
 /* A waiting build is planned, or ends as cancelled. Done already is no error. ERR_NOT_FOUND; ERR_CONFLICT when it does
  * not wait; ERR_LIMIT as STORE_FULL. who: in words, for people. */
-struct store_op *store_build_approve(
-    struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
-struct store_op *store_build_reject(
-    struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
-/* A new build of the same change; asked again while that one is not finished, it is the same one. ERR_NOT_FOUND;
- * ERR_CONFLICT while the old one is not finished; ERR_LIMIT as STORE_FULL. */
+struct store_op *store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
+struct store_op *store_build_reject(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
+/* A new build of the same change. which: "" for all, planned anew; "failed", or a job's number, for these and all that
+ * need them, the others being taken over as they ended (job.reused_from). Asked again while that one is not finished,
+ * it is the same one. ERR_NOT_FOUND; ERR_CONFLICT while the old one or another rerun of it is not finished, or when
+ * nothing of it has failed; ERR_LIMIT as STORE_FULL. */
 typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
-struct store_op *store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg);
+struct store_op *store_build_rerun(
+    struct store *store, int64_t build, const char *which, store_number_fn *fn, void *arg);
 
 /* --- schedules --- */
 
 /* Adds or replaces it; last_ms and last_build are the store's. ERR_INPUT: the name is not valid; ERR_NOT_FOUND: no such
  * repository; ERR_LIMIT: it has 100 already. */
-struct store_op *store_schedule_put(
-    struct store *store, const struct schedule *schedule, store_done_fn *fn, void *arg);
+struct store_op *store_schedule_put(struct store *store, const struct schedule *schedule, store_done_fn *fn, void *arg);
 /* ERR_NOT_FOUND. */
 struct store_op *store_schedule_delete(
     struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg);
@@ -309,6 +316,7 @@ struct store_node {
 	const char *url; /* where other nodes reach this one */
 	const char *version;
 	const char *engines; /* in words */
+	const char *labels;  /* those of each engine, with semicolons between */
 };
 
 /* Once at start, before the first claim: a new epoch, after which an older process of the same node cannot claim

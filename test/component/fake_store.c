@@ -45,7 +45,7 @@ fake_build(struct store *store, int64_t number, enum build_state state)
 
 	*b = (struct build){ .build = number, .state = state };
 	b->repo = b->reason = b->ref = b->branch = b->commit = b->title = b->author = b->event = b->notify = none;
-	b->warnings = b->previous = b->node = b->token = none;
+	b->warnings = b->previous = b->rerun_jobs = b->node = b->token = none;
 	return b;
 }
 
@@ -60,6 +60,7 @@ fake_job(struct store *store, const char *id, enum job_state state)
 	assert(job_id_parse(id, &j->build, &k));
 	j->repo = j->name = j->image = j->spec = j->waits_for = j->node = j->engine = j->container = none;
 	j->token = j->reason = none;
+	j->history = j->needs = j->run_on = j->labels = j->group = j->reused_from = none;
 	return j;
 }
 
@@ -81,6 +82,12 @@ job_copy(const struct job *j)
 	c.container = xstrdup(j->container);
 	c.token = xstrdup(j->token);
 	c.reason = xstrdup(j->reason);
+	c.history = xstrdup(j->history);
+	c.needs = xstrdup(j->needs);
+	c.run_on = xstrdup(j->run_on);
+	c.labels = xstrdup(j->labels);
+	c.group = xstrdup(j->group);
+	c.reused_from = xstrdup(j->reused_from);
 	return c;
 }
 
@@ -100,6 +107,7 @@ build_copy(const struct store *store, const struct build *b, bool with_jobs)
 	c.notify = xstrdup(b->notify);
 	c.warnings = xstrdup(b->warnings);
 	c.previous = xstrdup(b->previous);
+	c.rerun_jobs = xstrdup(b->rerun_jobs);
 	c.node = xstrdup(b->node);
 	c.token = xstrdup(b->token);
 	c.change = NULL;
@@ -460,8 +468,9 @@ store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *
 }
 
 struct store_op *
-store_build_rerun(struct store *store, int64_t build, store_number_fn *fn, void *arg)
+store_build_rerun(struct store *store, int64_t build, const char *which, store_number_fn *fn, void *arg)
 {
+	snprintf(store->rerun, sizeof(store->rerun), "%s", which);
 	return start(store, run_rerun, fn, arg, NULL, build);
 }
 

@@ -25,6 +25,7 @@ struct store {
 	struct { /* one; scope "" for none */
 		char scope[16], owner[64], name[64], value[128], events[64], branches[64];
 	} secret;
+	char rerun[32]; /* what was asked for last */
 };
 
 void fake_store_init(struct store *store, struct loop *loop);

@@ -372,6 +372,12 @@ plan_claim(struct store_fixture *f)
 }
 
 enum err_code
+planned_with(struct store_fixture *f, int64_t build, const char *token, const struct plan *plan)
+{
+	return CALL(f, store_planned(f->store, build, token, plan, on_done, f));
+}
+
+enum err_code
 planned(struct store_fixture *f, int64_t build, const char *token, size_t count)
 {
 	char name[] = "test", image[] = "alpine:3";
@@ -384,7 +390,7 @@ planned(struct store_fixture *f, int64_t build, const char *token, size_t count)
 	    (struct notify_spec){ .recipients = recipients, .recipient_count = 1, .on_failure = NOTIFY_ALWAYS };
 	for (size_t i = 0; i < count; i++)
 		jobs[i] = (struct job_spec){ .name = name, .image = image, .timeout_s = 60 };
-	return CALL(f, store_planned(f->store, build, token, &plan, on_done, f));
+	return planned_with(f, build, token, &plan);
 }
 
 enum err_code
@@ -394,9 +400,15 @@ plan_failed(struct store_fixture *f, int64_t build, const char *token, enum buil
 }
 
 enum err_code
+job_claim_with(struct store_fixture *f, const char *labels)
+{
+	return CALL(f, store_job_claim(f->store, &labels, 1, on_claim, f));
+}
+
+enum err_code
 job_claim(struct store_fixture *f)
 {
-	return CALL(f, store_job_claim(f->store, on_claim, f));
+	return job_claim_with(f, "");
 }
 
 enum err_code
@@ -451,7 +463,13 @@ build_cancel(struct store_fixture *f, int64_t build)
 enum err_code
 build_rerun(struct store_fixture *f, int64_t build)
 {
-	return CALL(f, store_build_rerun(f->store, build, on_number, f));
+	return build_rerun_jobs(f, build, "");
+}
+
+enum err_code
+build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which)
+{
+	return CALL(f, store_build_rerun(f->store, build, which, on_number, f));
 }
 
 int64_t
@@ -626,7 +644,9 @@ repo_delete(struct store_fixture *f, const char *id)
 enum err_code
 node_register(struct store_fixture *f)
 {
-	const struct store_node node = { .url = "http://n1:8080", .version = "0.1.0", .engines = "local" };
+	const struct store_node node = {
+		.url = "http://n1:8080", .version = "0.1.0", .engines = "local", .labels = f->labels
+	};
 
 	return CALL(f, store_node_register(f->store, &node, on_number, f));
 }

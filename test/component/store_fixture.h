@@ -29,6 +29,7 @@ struct got {
 struct store_fixture {
 	struct loop *loop;
 	bool shared_loop;
+	const char *labels; /* of the node's engines, when it is registered; NULL: none */
 	struct redis *redis;
 	struct store *store;
 	struct got got;
@@ -57,8 +58,11 @@ int64_t submit(struct store_fixture *f, const char *repo, const char *delivery, 
 enum err_code plan_claim(struct store_fixture *f);
 /* A plan of count jobs. */
 enum err_code planned(struct store_fixture *f, int64_t build, const char *token, size_t count);
+enum err_code planned_with(struct store_fixture *f, int64_t build, const char *token, const struct plan *plan);
 enum err_code plan_failed(struct store_fixture *f, int64_t build, const char *token, enum build_state state);
 enum err_code job_claim(struct store_fixture *f);
+/* For an engine with these labels. */
+enum err_code job_claim_with(struct store_fixture *f, const char *labels);
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 enum err_code job_requeue(struct store_fixture *f, const char *job, const char *token, int64_t delay_ms);
@@ -78,6 +82,7 @@ enum err_code schedule_delete(struct store_fixture *f, const char *repo);
 enum err_code schedules(struct store_fixture *f, const char *repo);
 enum err_code schedules_due(struct store_fixture *f);
 enum err_code schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t next_ms);
+enum err_code build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which);
 enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);
 enum err_code queue(struct store_fixture *f);
 enum err_code running(struct store_fixture *f, const char *node);

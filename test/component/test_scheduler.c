@@ -110,6 +110,17 @@ free_slots(void *arg)
 	return busy < d->slots ? d->slots - busy : 0;
 }
 
+static size_t
+offers(void *arg, const char **ret, size_t max)
+{
+	size_t count = free_slots(arg);
+
+	assert_true(count <= max);
+	for (size_t i = 0; i < count; i++)
+		ret[i] = "";
+	return count;
+}
+
 static void
 on_claimed(void *arg, struct job *job, struct build *build)
 {
@@ -183,7 +194,7 @@ daemon_start(struct daemon *d, const char *name, unsigned slots, int64_t lease_m
 	d->redis = redis_new(loop, &(struct redis_conf){ .path = server.path });
 	d->store = deps.store = store_new(loop, d->redis, &conf);
 	deps.node = (struct store_node){ .url = "http://n:8080", .version = "0.1.0", .engines = "local" };
-	deps.free_slots = free_slots;
+	deps.offers = offers;
 	deps.on_claimed = on_claimed;
 	deps.on_stop = on_stop;
 	deps.on_left = on_left;

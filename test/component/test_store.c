@@ -530,7 +530,7 @@ test_lost_claim_is_answered_again(void **state)
 
 	(void)state;
 	queued_build(&f, "app", 2);
-	op = store_job_claim(f.store, NULL, NULL);
+	op = store_job_claim(f.store, &(const char *){ "" }, 1, NULL, NULL);
 	store_cancel(&op); /* it is on its way to Redis nevertheless */
 	first = claim("1.1");
 	second = claim("1.2");

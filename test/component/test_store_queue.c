@@ -373,7 +373,7 @@ static void
 race(struct claimer *c)
 {
 	++*c->in_flight;
-	store_job_claim(c->f->store, on_race, c);
+	store_job_claim(c->f->store, &(const char *){ "" }, 1, on_race, c);
 }
 
 static void

@@ -140,8 +140,9 @@ store_running(struct store *store, const char *node, store_jobs_fn *fn, void *ar
 }
 
 struct store_op *
-store_job_claim(struct store *store, store_claim_fn *fn, void *arg)
+store_job_claim(struct store *store, const char *const *offers, size_t count, store_claim_fn *fn, void *arg)
 {
+	assert(count > 0 && offers[0] != NULL);
 	return ask(store, ASK_CLAIM, fn, arg);
 }
 

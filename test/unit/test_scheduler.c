@@ -25,11 +25,13 @@ tell(const char *what, const char *job)
 	strcat(strcat(strcat(strcat(b.told, what), " "), job), ", ");
 }
 
-static unsigned
-free_slots(void *arg)
+static size_t
+offers(void *arg, const char **ret, size_t max)
 {
 	assert_ptr_equal(arg, &b);
-	return b.slots;
+	for (size_t i = 0; i < b.slots && i < max; i++)
+		ret[i] = "gpu";
+	return b.slots < max ? b.slots : max;
 }
 
 static void
@@ -69,7 +71,7 @@ setup(void **state)
 	fake_asks_init(&b.store);
 	deps.lease_ms = LEASE_MS;
 	deps.planning_max = 4;
-	deps.free_slots = free_slots;
+	deps.offers = offers;
 	deps.on_claimed = on_claimed;
 	deps.on_stop = on_stop;
 	deps.on_left = on_left;

@@ -55,17 +55,22 @@ local function build_end(n, state, reason, now)
 	build_changed(n, state, now)
 end
 
--- The worst state among its jobs, with the reason of the first job that has it.
+-- The worst state among its jobs, with the reason of the first job that has it. The failure of a job that is allowed to
+-- fail does not count, nor does its cancellation unless the whole build was cancelled.
 local function build_verdict(n)
-	local state, reason = 'passed', ''
+	local state, reason, ran = 'passed', '', false
+	local jobs, cancelled = unpack(call('HMGET', 'davit:build:' .. n, 'jobs', 'cancel'))
 
-	for k = 1, tonumber(call('HGET', 'davit:build:' .. n, 'jobs')) do
-		local name, job_state, job_reason = unpack(call('HMGET', 'davit:job:' .. n .. '.' .. k, 'name', 'state', 'reason'))
-		if RANK[job_state] > RANK[state] then
+	for k = 1, tonumber(jobs) do
+		local name, job_state, job_reason, allowed =
+			unpack(call('HMGET', 'davit:job:' .. n .. '.' .. k, 'name', 'state', 'reason', 'allow_failure'))
+		local counts = allowed ~= '1' or (job_state == 'cancelled' and cancelled == '1')
+		if counts and RANK[job_state] > RANK[state] then
 			state, reason = job_state, job_reason == '' and '' or name .. ': ' .. job_reason
 		end
+		ran = ran or job_state ~= 'skipped'
 	end
-	return state, reason
+	return state, ran and reason or 'all jobs were skipped'
 end
 
 -- A build as it begins, planning or waiting: fields is a list of names and values for its hash.

@@ -1,35 +1,284 @@
-local function job_end(job, state, exit_code, reason, now)
-	local build = call('HGET', 'davit:job:' .. job, 'build')
+-- A job goes waiting (for jobs that it needs) -> queued (for its group, for a slot, for time to pass) -> running -> a
+-- final state. Its end is looked at by those that need it, whose ends are looked at in turn: all in the one script.
+-- Each job of a graph ends once, which bounds it.
+local job_end, job_cancel
+local ended, settling = {}, false
 
-	call('HSET', 'davit:job:' .. job, 'state', state, 'exit_code', exit_code, 'reason', reason, 'finished_ms', now)
+local function job_fields(job, ...)
+	return unpack(call('HMGET', 'davit:job:' .. job, ...))
+end
+
+local function job_build(job)
+	return tonumber(job:match('^%d+'))
+end
+
+-- It waits for a slot now.
+local function job_enqueue(job, again, now)
+	local repo, priority, labels = job_fields(job, 'repo', 'priority', 'labels')
+
+	labels = labels or ''
+	if not queue_is_open(labels) then
+		job_end(job, 'error', -1, 'jobs with ' .. LABEL_SETS_MAX .. ' other sets of labels wait already', now)
+	elseif again then
+		queue_add_again(job, tonumber(priority), labels)
+	else
+		queue_add(job, repo, tonumber(priority), labels)
+	end
+end
+
+-- groups --
+
+-- davit:group:<repo>:<group> is who has the group (score 0) and who waits for it, in the order of builds;
+-- davit:members:<repo>:<group> are all its jobs that have not ended.
+local function group_keys(repo, group)
+	return 'davit:group:' .. repo .. ':' .. group, 'davit:members:' .. repo .. ':' .. group
+end
+
+-- By its build, then by its place in it.
+local function group_rank(job)
+	local n, k = job:match('^(%d+)%.(%d+)$')
+	return n * GROUP_JOBS_MAX + k
+end
+
+local function group_join(job, repo, group)
+	if group then
+		local _, members = group_keys(repo, group)
+		call('ZADD', members, group_rank(job), job)
+	end
+end
+
+local function group_cancel_older(job, members, now)
+	for _, older in ipairs(call('ZRANGEBYSCORE', members, '-inf', '(' .. job_build(job) * GROUP_JOBS_MAX)) do
+		job_cancel(older, now, SUPERSEDED)
+	end
+end
+
+-- A job of a newer build that cancels older ones has the group or waits for it.
+local function group_is_superseded(job, key)
+	for _, command in ipairs({ 'ZRANGE', 'ZREVRANGE' }) do
+		local other = call(command, key, 0, 0)[1]
+		if other and job_build(other) > job_build(job) and job_fields(other, 'group_cancel') == '1' then
+			return true
+		end
+	end
+	return false
+end
+
+-- Whether the job may go on; if not, it is enqueued when those before it have ended.
+local function group_enter(job, now)
+	local repo, group, cancels = job_fields(job, 'repo', 'group', 'group_cancel')
+
+	if not group then
+		return true
+	end
+	local key, members = group_keys(repo, group)
+	if group_is_superseded(job, key) then
+		job_end(job, 'cancelled', -1, SUPERSEDED, now)
+		return false
+	elseif cancels == '1' then
+		group_cancel_older(job, members, now)
+	end
+	local is_free = call('EXISTS', key) == 0
+	call('ZADD', key, is_free and 0 or group_rank(job), job)
+	return is_free
+end
+
+local function group_leave(job, repo, group, now)
+	if not group then
+		return
+	end
+	local key, members = group_keys(repo, group)
+	local had_it = call('ZSCORE', key, job) == '0'
+	call('ZREM', members, job)
+	call('ZREM', key, job)
+	local next_one = had_it and call('ZRANGE', key, 0, 0)[1]
+	if next_one then
+		call('ZADD', key, 0, next_one)
+		job_enqueue(next_one, false, now)
+	end
+end
+
+-- the graph --
+
+local ENDED_WORDS = {
+	failed = 'failed', timed_out = 'timed out', error = 'ended in an error', cancelled = 'was cancelled', skipped = 'was skipped',
+}
+
+local function job_ready(job, now)
+	call('HSET', 'davit:job:' .. job, 'state', 'queued', 'queued_ms', now)
+	if group_enter(job, now) then
+		job_enqueue(job, false, now)
+	end
+end
+
+-- How the jobs that it needs came out: 'ok', or that of the first failed one, or of the first other one, with words.
+local function needs_outcome(build, needs)
+	local worst, words = 'ok', ''
+
+	for k in needs:gmatch('%d+') do
+		local name, state, outcome = job_fields(build .. '.' .. k, 'name', 'state', 'outcome')
+		if outcome == 'failed' and worst ~= 'failed' or outcome == 'none' and worst == 'ok' then
+			worst, words = outcome, name .. ' ' .. ENDED_WORDS[state]
+		end
+	end
+	return worst, words
+end
+
+-- All that it needs has ended. What a skipped job says to those that need it is what it was told itself, unless it was
+-- there for a failure that did not come.
+local function job_decide(job, now)
+	local build, needs, run_on, skipped = job_fields(job, 'build', 'needs', 'run_on', 'skipped')
+	local outcome, words = needs_outcome(build, needs or '')
+
+	if call('HGET', 'davit:build:' .. build, 'cancel') == '1' then
+		job_end(job, 'cancelled', -1, 'cancelled before it began', now)
+	elseif skipped then
+		job_end(job, 'skipped', -1, skipped, now, 'ok')
+	elseif run_on == 'always' or outcome == (run_on == 'failure' and 'failed' or 'ok') then
+		job_ready(job, now)
+	else
+		job_end(job, 'skipped', -1, run_on == 'failure' and 'nothing that it needs failed' or words, now, outcome)
+	end
+end
+
+local function settle(now)
+	local i = 1
+
+	settling = true
+	while ended[i] do
+		local build, needed_by = job_fields(ended[i], 'build', 'needed_by')
+		for k in (needed_by or ''):gmatch('%d+') do
+			local job = build .. '.' .. k
+			if call('HINCRBY', 'davit:job:' .. job, 'needs_left', -1) == 0 and job_fields(job, 'state') == 'waiting' then
+				job_decide(job, now)
+				wake('job ' .. job .. ' ' .. job_fields(job, 'state'))
+			end
+		end
+		i = i + 1
+	end
+	ended, settling = {}, false
+end
+
+-- What its end says to the jobs that need it.
+local function outcome_of(state, allow_failure)
+	if state == 'passed' then
+		return 'ok'
+	elseif state == 'cancelled' then
+		return 'none'
+	end
+	return allow_failure == '1' and 'ok' or 'failed'
+end
+
+function job_end(job, state, exit_code, reason, now, outcome)
+	local build, repo, group, allow_failure = job_fields(job, 'build', 'repo', 'group', 'allow_failure')
+
+	call('HSET', 'davit:job:' .. job, 'state', state, 'exit_code', exit_code, 'reason', reason, 'finished_ms', now,
+		'outcome', outcome or outcome_of(state, allow_failure))
 	wake('job ' .. job .. ' ' .. state)
+	group_leave(job, repo, group, now)
 	if call('HINCRBY', 'davit:build:' .. build, 'jobs_left', -1) == 0 then
 		local verdict, why = build_verdict(build)
 		build_end(build, verdict, why, now)
 	end
+	ended[#ended + 1] = job
+	if not settling then
+		settle(now)
+	end
 end
 
--- A queued job ends here; a running one is asked to, and its node ends it.
-local function job_cancel(job, now)
+-- A job that does not run ends here; a running one is asked to, and its node ends it.
+function job_cancel(job, now, why)
 	local key = 'davit:job:' .. job
-	local state, repo = unpack(call('HMGET', key, 'state', 'repo'))
+	local state, repo, labels = job_fields(job, 'state', 'repo', 'labels')
 
-	if state == 'queued' then
-		queue_remove(job, repo)
-		job_end(job, 'cancelled', -1, 'cancelled before it began', now)
+	if state == 'waiting' or state == 'queued' then
+		queue_remove(job, repo, labels or '')
+		job_end(job, 'cancelled', -1, why or 'cancelled before it began', now)
 	elseif state == 'running' then
 		call('HSET', key, 'cancel', 1)
+		if why then
+			call('HSETNX', key, 'cancel_why', why)
+		end
 		wake('cancel ' .. job)
 	end
 end
 
-local function job_waits_for(job, repo, attempt, now)
-	local due = call('ZSCORE', 'davit:delayed', job)
+-- The next attempt of a job that ran, whose slot was given back; its group stays its own.
+local function job_again(job, delay_ms, state, reason, now)
+	local key = 'davit:job:' .. job
+	local attempt, history = job_fields(job, 'attempt', 'history')
+	local line = 'attempt ' .. attempt .. state .. (reason == '' and '' or ': ' .. reason)
 
-	if due then
-		return 'attempt ' .. attempt .. ' in ' .. math.ceil(math.max(0, due - now) / 1000) .. ' s'
-	elseif call('ZSCORE', 'davit:held:' .. repo, job) then
-		return 'one of its repository\'s ' .. call('HGET', 'davit:repo:' .. repo, 'max_running') .. ' running jobs to end'
+	history = history and history .. '\n' .. line or line
+	if #history > HISTORY_MAX then
+		history = history:match('\n(.*)') or line
+	end
+	call('HDEL', key, 'token', 'node', 'engine', 'container')
+	call('HSET', key, 'state', 'queued', 'reason', reason, 'history', history, 'exit_code', -1, 'started_ms', 0)
+	call('HINCRBY', key, 'attempt', 1)
+	wake('job ' .. job .. ' queued')
+	if delay_ms > 0 then
+		call('ZADD', 'davit:delayed', now + delay_ms, job)
+		wake('delayed')
+	else
+		job_enqueue(job, true, now)
+	end
+end
+
+-- The first look at the jobs of a build, when all are written.
+local function jobs_begin(build, jobs, now)
+	for k = 1, jobs do
+		local job = build .. '.' .. k
+		local state, needs_left, skipped = job_fields(job, 'state', 'needs_left', 'skipped')
+		if state == 'waiting' and (needs_left == '0' or skipped) then
+			job_decide(job, now)
+		end
+	end
+end
+
+-- in words --
+
+local function group_waits_for(job, repo, group)
+	local key = group_keys(repo, group)
+	local score = call('ZSCORE', key, job)
+
+	if not score or score == '0' then
+		return nil
+	end
+	local other = call('ZRANGE', key, 0, 0)[1]
+	return 'group ' .. group .. ': job ' .. other .. (job_fields(other, 'state') == 'running' and ' runs' or ' is before it')
+end
+
+local function needs_in_words(build, needs)
+	local names, more = {}, 0
+
+	for k in needs:gmatch('%d+') do
+		local name, state = job_fields(build .. '.' .. k, 'name', 'state')
+		if not RANK[state] and #names < NAMES_MAX then
+			names[#names + 1] = name
+		elseif not RANK[state] then
+			more = more + 1
+		end
+	end
+	return table.concat(names, ', ') .. (more > 0 and ' and ' .. more .. ' more' or '') .. ' to end'
+end
+
+local function job_waits_for(job, of, now)
+	local labels = of.labels or ''
+	local due = call('ZSCORE', 'davit:delayed', job)
+	local group = of.group and group_waits_for(job, of.repo, of.group)
+
+	if of.state == 'waiting' then
+		return needs_in_words(of.build, of.needs or '')
+	elseif due then
+		return 'attempt ' .. of.attempt .. ' in ' .. math.ceil(math.max(0, due - now) / 1000) .. ' s'
+	elseif group then
+		return group
+	elseif call('ZSCORE', held_key(of.repo, labels), job) then
+		return 'one of its repository\'s ' .. call('HGET', 'davit:repo:' .. of.repo, 'max_running') .. ' running jobs to end'
+	elseif labels ~= '' then
+		local words = labels:gsub(',', ' and ')
+		return labels_are_known(labels, now) and 'a free slot on an engine with ' .. words or 'no engine has ' .. words
 	end
 	return 'a free slot'
 end
@@ -46,10 +295,9 @@ local function job_row(job, now)
 			row[#row + 1] = fields[i + 1]
 		end
 	end
-	if of.state == 'queued' then
+	if of.state == 'queued' or of.state == 'waiting' then
 		row[#row + 1] = 'waits_for'
-		row[#row + 1] = job_waits_for(job, of.repo, of.attempt, now)
+		row[#row + 1] = job_waits_for(job, of, now)
 	end
 	return row
 end
-
