@@ -69,9 +69,9 @@ builds_run(int argc, char **argv)
 	return EXIT_OK;
 }
 
-/* POST /api/v1/builds/N/VERB; *ret may be NULL. */
+/* What /api/v1/builds/N/VERB answers; ret may be NULL. */
 static int
-post(const char *number, const char *verb, struct json **ret)
+ask(const char *method, const char *number, const char *verb, struct json **ret)
 {
 	struct client *client;
 	struct err err;
@@ -85,8 +85,8 @@ post(const char *number, const char *verb, struct json **ret)
 	}
 	if ((client = client_new()) == NULL)
 		return EXIT_PROBLEM;
-	snprintf(path, sizeof(path), "/api/v1/builds/%" PRIu64 "/%s", n, verb);
-	ok = client_call(client, "POST", path, STR(""), ret, &err);
+	snprintf(path, sizeof(path), "/api/v1/builds/%" PRIu64 "%s%s", n, verb[0] != '\0' ? "/" : "", verb);
+	ok = client_call(client, method, path, STR(""), ret, &err);
 	client_free(&client);
 	return ok ? EXIT_OK : client_fail(&err);
 }
@@ -94,30 +94,115 @@ post(const char *number, const char *verb, struct json **ret)
 int
 cancel_run(int argc, char **argv)
 {
-	return argc == 2 ? post(argv[1], "cancel", NULL) : EXIT_USAGE;
+	return argc == 2 ? ask("POST", argv[1], "cancel", NULL) : EXIT_USAGE;
+}
+
+/* --- the jobs of a build --- */
+
+/* What a job waits for, why it ended so, and what else is worth a word. */
+static void
+print_remarks(const struct json_value *job)
+{
+	const char *words[] = { json_string(json_get(job, "waits_for"), ""), json_string(json_get(job, "reason"), ""),
+		json_string(json_get(job, "reused_from"), "") };
+	int64_t attempt = json_int(json_get(job, "attempt"), 1);
+
+	if (words[0][0] != '\0')
+		printf("  waits for %s", words[0]);
+	else if (words[1][0] != '\0')
+		printf("  %s", words[1]);
+	if (json_bool(json_get(job, "allow_failure"), false))
+		printf("  (allowed to fail)");
+	if (attempt > 1)
+		printf("  (attempt %" PRId64 ")", attempt);
+	if (words[2][0] != '\0')
+		printf("  (result of job %s)", words[2]);
+	printf("\n");
+}
+
+static void
+print_job(const struct json_value *job)
+{
+	const struct json_value *needs = json_get(job, "needs");
+	char duration[32], text[64] = "";
+
+	print_duration(duration, sizeof(duration), json_int(json_get(job, "started_ms"), 0),
+	    json_int(json_get(job, "finished_ms"), 0));
+	for (size_t i = 0; i < json_count(needs); i++) {
+		size_t len = strlen(text);
+
+		snprintf(
+		    text + len, sizeof(text) - len, "%s%" PRId64, i > 0 ? " " : "", json_int(json_at(needs, i), 0));
+	}
+	printf("%-8s %-10s %-24.24s %-8s %-8s", json_string(json_get(job, "id"), ""),
+	    json_string(json_get(job, "state"), ""), json_string(json_get(job, "name"), ""), text, duration);
+	print_remarks(job);
+}
+
+int
+jobs_run(int argc, char **argv)
+{
+	struct json *doc = NULL;
+	const struct json_value *jobs;
+	int status;
+
+	if (argc != 2)
+		return EXIT_USAGE;
+	status = ask("GET", argv[1], "", &doc);
+	jobs = status == EXIT_OK ? json_get(json_root(doc), "jobs") : NULL;
+	if (status == EXIT_OK)
+		printf("%-8s %-10s %-24s %-8s %s\n", "JOB", "STATE", "NAME", "NEEDS", "TOOK");
+	for (size_t i = 0; i < json_count(jobs); i++)
+		print_job(json_at(jobs, i));
+	json_free(&doc);
+	return status;
+}
+
+/* --- again --- */
+
+/* --failed, or --job with a number ("3" or "17.3"), into a query; false: neither. */
+static bool
+read_which(int argc, char **argv, char *ret, size_t size)
+{
+	const char *number;
+	uint64_t k;
+
+	snprintf(ret, size, "rerun");
+	if (argc == 2)
+		return true;
+	if (argc == 3 && strcmp(argv[2], "--failed") == 0) {
+		snprintf(ret, size, "rerun?jobs=failed");
+		return true;
+	}
+	if (argc != 4 || strcmp(argv[2], "--job") != 0)
+		return false;
+	number = strchr(argv[3], '.') != NULL ? strchr(argv[3], '.') + 1 : argv[3];
+	snprintf(ret, size, "rerun?jobs=%.20s", number);
+	return str_to_u64(str_of(number), INT64_MAX, &k);
 }
 
 int
 approve_run(int argc, char **argv)
 {
-	return argc == 2 ? post(argv[1], "approve", NULL) : EXIT_USAGE;
+	return argc == 2 ? ask("POST", argv[1], "approve", NULL) : EXIT_USAGE;
 }
 
 int
 reject_run(int argc, char **argv)
 {
-	return argc == 2 ? post(argv[1], "reject", NULL) : EXIT_USAGE;
+	return argc == 2 ? ask("POST", argv[1], "reject", NULL) : EXIT_USAGE;
 }
 
 int
 rerun_run(int argc, char **argv)
 {
 	struct json *doc = NULL;
+	char verb[64];
 	int status;
 
-	if (argc != 2)
+	if (argc < 2 || !read_which(argc, argv, verb, sizeof(verb)))
 		return EXIT_USAGE;
-	status = post(argv[1], "rerun", &doc);
+	status = ask("POST", argv[1], verb, &doc);
 	if (status == EXIT_OK)
 		printf("build %" PRId64 "\n", json_int(json_get(json_root(doc), "build"), 0));
 	json_free(&doc);

@@ -18,6 +18,7 @@ int plan_run(int argc, char **argv);
 int repo_run(int argc, char **argv);
 int secret_run(int argc, char **argv);
 int builds_run(int argc, char **argv);
+int jobs_run(int argc, char **argv);
 int log_run(int argc, char **argv);
 int cancel_run(int argc, char **argv);
 int rerun_run(int argc, char **argv);

@@ -48,9 +48,14 @@ static bool
 write_option(struct json_writer *w, const char *option, const char *value)
 {
 	char line[SECRET_MAX];
+	uint64_t n;
 
 	if (strcmp(option, "--statuses") == 0) {
 		json_member_bool(w, "statuses", strcmp(value, "on") == 0);
+		return true;
+	}
+	if (strcmp(option, "--priority") == 0 && str_to_u64(str_of(value), 7, &n)) {
+		json_member_int(w, "priority", (int64_t)n);
 		return true;
 	}
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

@@ -33,8 +33,37 @@ api_write_repo(struct json_writer *w, const struct repo *repo, const char *webho
 	json_member_string(w, "pulls", *repo->pulls != '\0' ? repo->pulls : "head");
 	json_member_string(w, "forks", *repo->forks != '\0' ? repo->forks : "approve");
 	json_member_int(w, "approval_s", repo->approval_s);
+	json_member_int(w, "priority", repo->priority);
 	json_member_int(w, "running", repo->running);
 	member_ms(w, "created_ms", repo->created_ms);
+}
+
+/* "1 3" as [1,3]. */
+static void
+member_numbers(struct json_writer *w, const char *key, const char *text)
+{
+	struct str rest = str_of(text);
+	uint64_t n;
+
+	json_write_key(w, key);
+	json_write_array_open(w);
+	while (rest.len > 0)
+		if (str_to_u64(str_cut(&rest, ' '), INT64_MAX, &n))
+			json_write_int(w, (int64_t)n);
+	json_write_array_close(w);
+}
+
+static void
+write_graph(struct json_writer *w, const struct job *job)
+{
+	member_numbers(w, "needs", job->needs);
+	json_member_string(w, "run_on", job->run_on[0] != '\0' ? job->run_on : "success");
+	json_member_bool(w, "allow_failure", job->allow_failure);
+	json_member_string(w, "labels", job->labels);
+	json_member_string(w, "group", job->group);
+	json_member_int(w, "priority", job->priority);
+	json_member_string(w, "history", job->history);
+	json_member_string(w, "reused_from", job->reused_from);
 }
 
 void
@@ -50,6 +79,7 @@ api_write_job(struct json_writer *w, const struct job *job)
 	json_member_string(w, "waits_for", job->waits_for);
 	json_member_int(w, "attempt", job->attempt);
 	json_member_string(w, "image", job->image);
+	write_graph(w, job);
 	json_member_string(w, "node", job->node);
 	json_member_string(w, "engine", job->engine);
 	json_member_int(w, "exit_code", job->exit_code);
@@ -97,6 +127,7 @@ api_write_build(struct json_writer *w, const struct build *build)
 	json_member_string(w, "base", build->base);
 	json_member_string(w, "built", build->built);
 	json_member_string(w, "approved_by", build->approved_by);
+	json_member_string(w, "rerun_jobs", build->rerun_jobs);
 	json_member_bool(w, "cancel", build->cancel);
 	json_member_int(w, "job_total", build->job_total);
 	json_member_int(w, "jobs_left", build->jobs_left);

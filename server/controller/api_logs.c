@@ -35,6 +35,17 @@ start(void *arg, struct http_reply *reply, uint64_t offset, store_job_fn *fn)
 	call->op = store_job_get(call->controller->deps.store, id, fn, call);
 }
 
+/* The log of a job whose result was taken over is that of the job which ran: it is asked for in its place. */
+static bool
+ask_for_source(struct api_call *call, struct job **job, store_job_fn *fn)
+{
+	if (!job_id_parse((*job)->reused_from, &call->log.build, &call->log.job))
+		return false;
+	call->op = store_job_get(call->controller->deps.store, (*job)->reused_from, fn, call);
+	job_free(job);
+	return true;
+}
+
 /* --- the bytes --- */
 
 struct download {
@@ -142,7 +153,7 @@ on_job(void *arg, struct job *job, const struct err *err)
 	bool finished;
 
 	call->op = NULL;
-	if (api_call_failed(&call, err))
+	if (api_call_failed(&call, err) || ask_for_source(call, &job, on_job))
 		return;
 	if (call->log.attempt == 0)
 		call->log.attempt = job->attempt;
@@ -171,6 +182,8 @@ on_stream_job(void *arg, struct job *job, const struct err *err)
 
 	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
+		if (ask_for_source(call, &job, on_stream_job))
+			return;
 		if (call->log.attempt == 0)
 			call->log.attempt = job->attempt;
 		reply_on_gone(call->reply, NULL, NULL);

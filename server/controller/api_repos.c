@@ -40,6 +40,7 @@ static const struct {
 	{ "pulls", FIELD_TEXT, offsetof(struct repo, pulls), 16 },
 	{ "forks", FIELD_TEXT, offsetof(struct repo, forks), 16 },
 	{ "approval_s", FIELD_NUMBER, offsetof(struct repo, approval_s), 365 * 24 * 3600 },
+	{ "priority", FIELD_NUMBER, offsetof(struct repo, priority), 7 },
 };
 
 /* --- a body into a repository --- */

@@ -102,7 +102,8 @@ first_failed(const struct build *build)
 	for (size_t i = 0; i < build->job_count; i++) {
 		enum job_state state = build->jobs[i].state;
 
-		if (state == JOB_FAILED || state == JOB_TIMED_OUT || state == JOB_ERROR)
+		if (!build->jobs[i].allow_failure &&
+		    (state == JOB_FAILED || state == JOB_TIMED_OUT || state == JOB_ERROR))
 			return &build->jobs[i];
 	}
 	return NULL;
@@ -113,12 +114,13 @@ static struct str
 read_tail(const struct delivery *d, const struct job *job, char tail[TAIL_MAX])
 {
 	struct log_id id = { .attempt = job->attempt };
+	const char *ran = job->reused_from[0] != '\0' ? job->reused_from : job->id;
 	uint64_t size;
 	bool finished;
 	size_t len = 0;
 	struct err err;
 
-	if (d->means->logs == NULL || !job_id_parse(job->id, &id.build, &id.job) ||
+	if (d->means->logs == NULL || !job_id_parse(ran, &id.build, &id.job) ||
 	    !log_stat(d->means->logs, &id, &size, &finished, &err) ||
 	    !log_read(d->means->logs, &id, size > TAIL_MAX ? size - TAIL_MAX : 0, tail, TAIL_MAX, &len, &err))
 		return STR("");

@@ -360,6 +360,12 @@ test_builds_and_jobs(void **state)
 	assert_string_equal(s.store.cancelled, "reject 17 by admin");
 	assert_int_equal(ask(&s, "GET", "/api/v1/builds/17/approve", ""), 405);
 	expect(&s, "POST", "/api/v1/builds/17/rerun", "", 201, "\"build\":1017");
+	assert_string_equal(s.store.rerun, "");
+	expect(&s, "POST", "/api/v1/builds/17/rerun?jobs=failed", "", 201, "\"build\":1017");
+	assert_string_equal(s.store.rerun, "failed");
+	expect(&s, "POST", "/api/v1/builds/17/rerun?jobs=3", "", 201, "\"build\":1017");
+	assert_string_equal(s.store.rerun, "3");
+	expect(&s, "POST", "/api/v1/builds/17/rerun?jobs=some", "", 422, "jobs must be");
 	expect(&s, "POST", "/api/v1/builds/9/rerun", "", 404, "not_found");
 	assert_int_equal(ask(&s, "GET", "/api/v1/builds/17/cancel", ""), 405); /* nothing changes by GET */
 	expect(&s, "GET", "/api/v1/engines", "", 200, "20.10.24");
@@ -503,6 +509,7 @@ test_log_ranges(void **state)
 	};
 	struct server s;
 	struct log_writer *log;
+	struct job *j;
 	char headers[128], *text;
 
 	(void)state;
@@ -523,6 +530,9 @@ test_log_ranges(void **state)
 		free(text);
 	}
 	expect(&s, "GET", "/api/v1/jobs/17.1/log?attempt=2", "", 200, "Content-Length: 0\r\n");
+	j = fake_job(&s.store, "18.1", JOB_PASSED); /* its result is that of the older one */
+	j->reused_from = (char *)"17.1";
+	expect(&s, "GET", "/api/v1/jobs/18.1/log", "", 200, "0123456789");
 	server_stop(&s);
 }
 
