@@ -12,6 +12,7 @@ local function forget(n, list_key)
 		call('HINCRBY', 'davit:build:' .. source, 'reused_by', -1)
 	end
 	for k = 1, jobs do
+		job_files_forget(n .. '.' .. k)
 		call('DEL', 'davit:job:' .. n .. '.' .. k)
 	end
 	if call('HINCRBY', 'davit:change:' .. change, 'builds', -1) == 0 then

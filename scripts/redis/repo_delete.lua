@@ -18,6 +18,7 @@ for _, secret in ipairs(secret_ids('repo:' .. id .. ':')) do
 	call('DEL', 'davit:secret:' .. secret)
 	call('ZREM', 'davit:secrets', secret)
 end
+repo_caches_forget(id)
 if call('EXISTS', key .. ':builds') == 1 then
 	call('SADD', 'davit:repos:gone', id)
 end

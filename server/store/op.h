@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "server/store/fields.h"
+#include "server/store/files.h"
 #include "server/store/scripts.h"
 #include "server/store/store.h"
 
@@ -75,6 +76,10 @@ struct store_op {
 		store_secrets_fn *secrets;
 		store_schedules_fn *schedules;
 		store_due_fn *due;
+		store_artifacts_fn *artifacts;
+		store_reports_fn *reports;
+		store_cache_fn *cache;
+		store_ids_fn *ids;
 	} fn;
 	void *arg;
 };

@@ -117,12 +117,16 @@ struct build {
 	int64_t job_total;
 	int64_t jobs_left;
 	bool cancel;
-	char *notify;     /* JSON, see notify_spec_from_json; "" when nobody is to be told */
-	char *warnings;   /* of the pipeline file, one a line */
-	char *previous;   /* of a finished one: final state of the build before it on the same ref, "" for the first */
-	int64_t rerun_of; /* 0: not a rerun */
-	char *base;       /* of a pull request that is built merged: the target's commit */
-	char *built;      /* and the merge that is built; "": commit itself */
+	char *notify;   /* JSON, see notify_spec_from_json; "" when nobody is to be told */
+	char *warnings; /* of the pipeline file, one a line */
+	char *previous; /* of a finished one: final state of the build before it on the same ref, "" for the first */
+	int64_t tests;  /* of all jobs that reported any */
+	int64_t tests_failed;
+	char *coverage;        /* covered lines in hundredths of a percent; "" when nothing was said of them */
+	char *coverage_before; /* of the build before it on the same ref that had any; "" for the first */
+	int64_t rerun_of;      /* 0: not a rerun */
+	char *base;            /* of a pull request that is built merged: the target's commit */
+	char *built;           /* and the merge that is built; "": commit itself */
 	char *approved_by;
 	char *rerun_jobs;      /* of a rerun: "failed", or the number of the job that was asked for; "": all */
 	int64_t attempt;       /* of planning */

@@ -7,8 +7,16 @@
 
 extern const struct redis_script script_accept;
 extern const struct redis_script script_approve;
+extern const struct redis_script script_artifact_expire;
+extern const struct redis_script script_artifact_list;
+extern const struct redis_script script_artifact_put;
 extern const struct redis_script script_build_get;
 extern const struct redis_script script_builds;
+extern const struct redis_script script_cache_drop;
+extern const struct redis_script script_cache_find;
+extern const struct redis_script script_cache_prune;
+extern const struct redis_script script_cache_put;
+extern const struct redis_script script_cache_unknown;
 extern const struct redis_script script_cancel_build;
 extern const struct redis_script script_cancel_job;
 extern const struct redis_script script_claim;
@@ -36,6 +44,8 @@ extern const struct redis_script script_repo_delete;
 extern const struct redis_script script_repo_get;
 extern const struct redis_script script_repo_list;
 extern const struct redis_script script_repo_put;
+extern const struct redis_script script_report_list;
+extern const struct redis_script script_report_put;
 extern const struct redis_script script_requeue;
 extern const struct redis_script script_rerun;
 extern const struct redis_script script_reseal;

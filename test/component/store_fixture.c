@@ -171,6 +171,43 @@ on_secrets(void *arg, struct secret_list list, const struct err *err)
 
 static void
 on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
+on_artifacts(void *arg, struct artifact_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.artifacts = list;
+	arrived(f, err);
+}
+
+static void
+on_reports(void *arg, struct test_report_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.reports = list;
+	arrived(f, err);
+}
+
+static void
+on_cache(void *arg, struct cache *cache, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.cache = cache;
+	arrived(f, err);
+}
+
+static void
+on_ids(void *arg, struct id_list ids, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.ids = ids;
+	arrived(f, err);
+}
+
+static void
+on_resealed(void *arg, unsigned count, const struct err *err)
 {
 	struct store_fixture *f = arg;
 
@@ -225,6 +262,10 @@ got_clear(struct store_fixture *f)
 	job_list_fini(&f->got.jobs);
 	secret_list_fini(&f->got.secrets);
 	schedule_list_fini(&f->got.schedules);
+	artifact_list_fini(&f->got.artifacts);
+	test_report_list_fini(&f->got.reports);
+	cache_free(&f->got.cache);
+	id_list_fini(&f->got.ids);
 	f->got = (struct got){ 0 };
 }
 
@@ -655,6 +696,67 @@ enum err_code
 stats(struct store_fixture *f)
 {
 	return CALL(f, store_stats(f->store, on_stats, f));
+}
+
+enum err_code
+artifact_put(struct store_fixture *f, const char *job, const char *token, const struct artifact *artifact,
+    int64_t expire_s, int64_t repo_max)
+{
+	return CALL(f, store_artifact_put(f->store, job, token, artifact, expire_s, repo_max, on_done, f));
+}
+
+enum err_code
+artifact_list(struct store_fixture *f, int64_t build, int64_t job)
+{
+	return CALL(f, store_artifact_list(f->store, build, job, on_artifacts, f));
+}
+
+enum err_code
+artifact_expire(struct store_fixture *f)
+{
+	return CALL(f, store_artifact_expire(f->store, on_artifacts, f));
+}
+
+enum err_code
+report_put(struct store_fixture *f, const char *job, const char *token, const struct test_report *report)
+{
+	return CALL(f, store_report_put(f->store, job, token, report, on_done, f));
+}
+
+enum err_code
+report_list(struct store_fixture *f, int64_t build)
+{
+	return CALL(f, store_report_list(f->store, build, on_reports, f));
+}
+
+enum err_code
+cache_find(struct store_fixture *f, const struct cache_query *query)
+{
+	return CALL(f, store_cache_find(f->store, query, on_cache, f));
+}
+
+enum err_code
+cache_put(struct store_fixture *f, const struct cache *cache)
+{
+	return CALL(f, store_cache_put(f->store, cache, on_done, f));
+}
+
+enum err_code
+cache_prune(struct store_fixture *f, int64_t max_bytes, int64_t max_age_ms)
+{
+	return CALL(f, store_cache_prune(f->store, max_bytes, max_age_ms, on_ids, f));
+}
+
+enum err_code
+cache_forget(struct store_fixture *f, const char *id)
+{
+	return CALL(f, store_cache_drop(f->store, id, on_done, f));
+}
+
+enum err_code
+cache_unknown(struct store_fixture *f, const char *const *ids, size_t count)
+{
+	return CALL(f, store_cache_unknown(f->store, ids, count, on_ids, f));
 }
 
 enum err_code

@@ -3,6 +3,7 @@
 #ifndef DAVIT_TEST_STORE_FIXTURE_H
 #define DAVIT_TEST_STORE_FIXTURE_H
 
+#include "server/store/files.h"
 #include "server/store/store.h"
 #include "test/component/redis_fixture.h"
 
@@ -17,6 +18,10 @@ struct got {
 	struct build_list builds;
 	struct job_list jobs;
 	struct secret_list secrets;
+	struct artifact_list artifacts;
+	struct test_report_list reports;
+	struct cache *cache;
+	struct id_list ids;
 	int64_t number; /* also next_ms */
 	enum store_lease_state states[STORE_LIST_MAX];
 	struct store_pruned pruned[STORE_LIST_MAX];
@@ -95,6 +100,17 @@ enum err_code outbox_retry(struct store_fixture *f, const struct notice *notice,
 enum err_code outbox_drop(struct store_fixture *f, const struct notice *notice);
 enum err_code outbox_fanout(
     struct store_fixture *f, const struct notice *event, const struct store_fanout *to, size_t count);
+enum err_code artifact_put(struct store_fixture *f, const char *job, const char *token, const struct artifact *artifact,
+    int64_t expire_s, int64_t repo_max);
+enum err_code artifact_list(struct store_fixture *f, int64_t build, int64_t job);
+enum err_code artifact_expire(struct store_fixture *f);
+enum err_code report_put(struct store_fixture *f, const char *job, const char *token, const struct test_report *report);
+enum err_code report_list(struct store_fixture *f, int64_t build);
+enum err_code cache_find(struct store_fixture *f, const struct cache_query *query);
+enum err_code cache_put(struct store_fixture *f, const struct cache *cache);
+enum err_code cache_prune(struct store_fixture *f, int64_t max_bytes, int64_t max_age_ms);
+enum err_code cache_forget(struct store_fixture *f, const char *id);
+enum err_code cache_unknown(struct store_fixture *f, const char *const *ids, size_t count);
 enum err_code repo_get(struct store_fixture *f, const char *id);
 enum err_code repo_list(struct store_fixture *f);
 enum err_code repo_delete(struct store_fixture *f, const char *id);
