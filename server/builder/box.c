@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proto/mem.h"
 #include "proto/tar.h"
@@ -40,6 +39,7 @@ enum box_state {
 	BOX_UPLOAD,
 	BOX_RUN,     /* until exit and end of output */
 	BOX_COLLECT, /* was the memory limit hit? */
+	BOX_KEPT,    /* ended, until its owner has what it wants */
 	BOX_REMOVE,
 	BOX_DONE,
 };
@@ -71,9 +71,11 @@ struct box {
 
 	char *head; /* what is fed; NULL: sent, or none yet */
 	size_t head_len;
-	int fd; /* -1: none */
-	int64_t fd_offset, fd_size;
-	bool is_fed; /* the input's end was sent */
+	const struct docker_piece *pieces;
+	size_t piece, piece_count;
+	int64_t piece_offset;
+	bool has_sent_end; /* of the tar */
+	bool is_fed;       /* the input's end was sent */
 
 	struct buf first_words; /* output before it is ready */
 	uint64_t raw[3];        /* by enum builder_stream */
@@ -93,6 +95,7 @@ static void enter_ready(struct box *b);
 static void enter_upload(struct box *b);
 static void enter_run(struct box *b);
 static void enter_collect(struct box *b);
+static void enter_kept(struct box *b);
 static void enter_remove(struct box *b);
 static void enter_done(struct box *b);
 
@@ -112,7 +115,8 @@ static const struct {
 	[BOX_READY]    = { "ready",    enter_ready,    0,    { BOX_RUN,      BOX_UPLOAD } },
 	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_START,    BOX_START } },
 	[BOX_RUN]      = { "run",      enter_run,      0,    { BOX_COLLECT,  BOX_COLLECT } },
-	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_REMOVE,   BOX_REMOVE } },
+	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_KEPT,     BOX_KEPT } },
+	[BOX_KEPT]     = { "kept",     enter_kept,     0,    { BOX_REMOVE,   BOX_REMOVE } },
 	[BOX_REMOVE]   = { "remove",   enter_remove,   60,   { BOX_DONE,     BOX_DONE } },
 	[BOX_DONE]     = { "done",     enter_done,     0,    { BOX_DONE,     BOX_DONE } },
 };
@@ -376,22 +380,52 @@ enter_ready(struct box *b)
 /* --- from the feeding on --- */
 
 static void
-on_drain(void *arg)
+send_piece(struct box *b)
 {
-	struct box *b = arg;
-	int64_t left = b->fd_size - b->fd_offset;
+	const struct docker_piece *piece = &b->pieces[b->piece];
+	int64_t left = piece->size - b->piece_offset;
 	size_t len = left < STREAM_FILE_SEGMENT ? (size_t)left : STREAM_FILE_SEGMENT;
 	struct err err;
 
+	if (!docker_attach_write_file(b->attach, piece->fd, b->piece_offset, len, &err)) {
+		box_fail(b, err_prefix(err, "workspace"));
+		return;
+	}
+	b->piece_offset += (int64_t)len;
+	if (b->piece_offset == piece->size) {
+		b->piece++;
+		b->piece_offset = 0;
+	}
+}
+
+static void
+send_end(struct box *b)
+{
+	struct buf end;
+
+	buf_init(&end, 2 * TAR_BLOCK);
+	tar_end(&end);
+	docker_attach_write(b->attach, buf_str(&end));
+	buf_fini(&end);
+	b->has_sent_end = true;
+}
+
+static void
+on_drain(void *arg)
+{
+	struct box *b = arg;
+
 	if (b->state != BOX_RUN || b->is_fed)
 		return;
-	if (len == 0) {
+	while (b->piece < b->piece_count && b->pieces[b->piece].size == 0)
+		b->piece++;
+	if (b->piece < b->piece_count) {
+		send_piece(b);
+	} else if (!b->has_sent_end) {
+		send_end(b);
+	} else {
 		b->is_fed = true;
 		docker_attach_end_input(b->attach);
-	} else if (docker_attach_write_file(b->attach, b->fd, b->fd_offset, len, &err)) {
-		b->fd_offset += (int64_t)len;
-	} else {
-		box_fail(b, err_prefix(err, "workspace"));
 	}
 }
 
@@ -400,7 +434,7 @@ enter_upload(struct box *b)
 {
 	struct str head = { b->head, b->head_len };
 
-	b->op = docker_upload(b->host->docker, b->id, head, b->fd, b->fd_size, on_reply, b);
+	b->op = docker_upload(b->host->docker, b->id, head, b->pieces, b->piece_count, on_reply, b);
 }
 
 static void
@@ -435,6 +469,15 @@ enter_collect(struct box *b)
 	b->op = docker_inspect(b->host->docker, b->id, on_inspected, b);
 }
 
+static void
+enter_kept(struct box *b)
+{
+	if (b->handler->on_exit != NULL)
+		b->handler->on_exit(b->arg, &b->result);
+	else
+		box_advance(b);
+}
+
 /* By name while the id is not known: the engine may have heard of it all the same. */
 static void
 enter_remove(struct box *b)
@@ -460,8 +503,6 @@ enter_done(struct box *b)
 	host_disown(b->host, &b->name);
 	timer_free(&b->timer);
 	buf_fini(&b->first_words);
-	if (b->fd >= 0)
-		close(b->fd);
 	free(b->head);
 	free(b->image);
 	free(b->title);
@@ -483,7 +524,6 @@ box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec 
 		.waiting = EXIT | OUTPUT,
 		.job = spec->job,
 		.deadline_ms = spec->deadline_ms,
-		.fd = -1,
 		.result = { .exit_code = -1 },
 		.handler = handler,
 		.arg = arg };
@@ -534,20 +574,21 @@ box_name(struct box *box, const struct builder_job *job)
 }
 
 void
-box_feed(struct box *box, struct str head, int fd, int64_t fd_size)
+box_feed(struct box *box, struct str head, const struct docker_piece *pieces, size_t count)
 {
-	struct buf all;
-
 	assert(box->state == BOX_READY && box->head == NULL);
-	buf_init(&all, head.len + 2 * TAR_BLOCK);
-	buf_addstr(&all, head);
-	if (fd < 0)
-		tar_end(&all);
-	box->head = buf_take(&all, &box->head_len);
-	buf_fini(&all);
-	box->fd = fd;
-	box->fd_size = fd >= 0 ? fd_size : 0;
+	box->head = memcpy(xcalloc(1, head.len), head.p, head.len);
+	box->head_len = head.len;
+	box->pieces = pieces;
+	box->piece_count = count;
 	box_advance(box);
+}
+
+void
+box_let_go(struct box *box)
+{
+	if (box->state == BOX_KEPT)
+		box_advance(box);
 }
 
 const char *

@@ -15,6 +15,7 @@
 #include "proto/err.h"
 #include "server/builder/host.h"
 #include "server/builder/sandbox.h"
+#include "server/io/docker.h"
 
 #define BOX_WORKSPACE "/workspace"
 
@@ -35,6 +36,9 @@ struct box_handler {
 	void (*on_ready)(void *arg);
 	/* raw: the bytes of that stream up to the end of these, from the container's start. */
 	void (*on_output)(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
+	/* The script has ended by itself, and all its output is given; the container is still there. Answer with
+	 * box_let_go. May be NULL. */
+	void (*on_exit)(void *arg, const struct box_result *result);
 	/* The sandbox (NULL if it never got one) is the callee's to give back. err NULL: the script ended by itself.
 	 * After box_end it is ERR_CANCELLED. */
 	void (*on_end)(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
@@ -56,9 +60,11 @@ bool box_is_ready(const struct box *box);
 void box_set_handler(struct box *box, const struct box_handler *handler, void *arg);
 /* Names a container that was made for no certain job after the one that gets it. */
 void box_name(struct box *box, const struct builder_job *job);
-/* Once it is ready: the beginning of the tar, copied, without an end; then the file's bytes (fd, taken over) or, with
- * fd -1, the end of the tar. */
-void box_feed(struct box *box, struct str head, int fd, int64_t fd_size);
+/* Once it is ready: the beginning of the tar, copied, then the pieces of it, all without an end. The pieces are lent
+ * until on_exit or on_end. */
+void box_feed(struct box *box, struct str head, const struct docker_piece *pieces, size_t count);
+/* The answer to on_exit. */
+void box_let_go(struct box *box);
 /* Ends it by force. May be called twice. */
 void box_end(struct box *box);
 /* Once it is ready. */

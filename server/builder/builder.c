@@ -166,6 +166,19 @@ builder_go(struct run *run)
 	run_go(run);
 }
 
+struct collect *
+builder_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+    const struct collect_handler *handler, void *arg)
+{
+	return run_collect(run, patterns, limits, handler, arg);
+}
+
+void
+builder_leave(struct run *run)
+{
+	run_leave(run);
+}
+
 void
 builder_cancel(struct run *run, const char *why)
 {

@@ -6,6 +6,8 @@
  *   started             the container exists and is attached; nothing was sent to it
  *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent
  *   output, segment     as they come
+ *   ended               the script has ended by itself; its container is still there, and files can be taken out of it
+ *   builder_leave       the owner's answer, when it has them
  *   done                exactly once, from the loop, when nothing of the job is left on the engine
  * builder_cancel asks for the end: done follows with BUILDER_CANCELLED. The async contract of core/loop.h holds. */
 #ifndef DAVIT_BUILDER_BUILDER_H
@@ -18,6 +20,8 @@
 #include "proto/err.h"
 #include "proto/plan.h"
 #include "proto/str.h"
+#include "server/builder/collect.h"
+#include "server/io/docker.h"
 
 struct builder;
 struct engine;
@@ -71,11 +75,14 @@ struct builder_job {
 	unsigned attempt;  /* from 1 */
 	const char *nonce; /* 32 lower-case hex digits, of this attempt alone */
 	const struct job_spec *spec;
-	struct engine *slot;   /* from builder_take; NULL: on any engine */
-	const struct env *env; /* CI variables and secrets; service links are added by us. May be NULL */
-	bool has_secrets;      /* among them: nothing of the job may come to the engine's disk */
-	const char
-	    *workspace_tar; /* an uncompressed tar whose members lie below "workspace/"; NULL: an empty workspace */
+	struct engine *slot;       /* from builder_take; NULL: on any engine */
+	const struct env *env;     /* CI variables and secrets; service links are added by us. May be NULL */
+	bool has_secrets;          /* among them: nothing of the job may come to the engine's disk */
+	const char *workspace_tar; /* an uncompressed tar whose members lie below "workspace/", ended by two empty
+				    * blocks and no more; NULL: an empty workspace */
+	const struct docker_piece *inputs; /* tars without an end, unpacked at "/" after the workspace, in order */
+	size_t input_count;
+	const char *folder; /* below the workspace, made for the job: ".davit"; NULL: none */
 	bool pull_always;   /* ask the registry even when the image is there */
 };
 
@@ -102,6 +109,8 @@ struct builder_events {
 	void (*output)(void *arg, enum builder_stream stream, struct str text, uint64_t raw);
 	/* name: install, before_script, script. Output given before it stands before it. exit_code -1: it begins. */
 	void (*segment)(void *arg, const char *name, int exit_code);
+	/* With the result as it will be, if nothing comes between. Answer with builder_leave. May be NULL. */
+	void (*ended)(void *arg, const struct builder_result *result);
 	void (*done)(void *arg, const struct builder_result *result);
 };
 
@@ -133,6 +142,11 @@ void builder_start(struct builder *builder, const struct builder_job *job, const
     void *arg, struct run **ret);
 /* The answer to started. */
 void builder_go(struct run *run);
+/* Takes files out of the container, between ended and builder_leave: see collect.h. */
+struct collect *builder_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+    const struct collect_handler *handler, void *arg);
+/* The answer to ended; no collect may go on. Nothing happens when the run is ending anyway. */
+void builder_leave(struct run *run);
 /* Ends the job; done still follows. Nothing happens when it is ending anyway. why: for people. */
 void builder_cancel(struct run *run, const char *why);
 

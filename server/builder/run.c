@@ -28,6 +28,7 @@ enum run_state {
 	RUN_SERVICES, /* until they are ready */
 	RUN_STARTED,  /* until the owner has written down that it is */
 	RUN_SCRIPT,   /* until the box has ended */
+	RUN_COLLECT,  /* until the owner has taken its files out of it */
 	RUN_UNBOX,    /* the box is ended by force */
 	RUN_UNSERVE,  /* the services are ended */
 	RUN_DONE,
@@ -52,6 +53,9 @@ struct run {
 	struct host_labels labels;
 	struct docker_image image;
 	enum box_input input;
+	struct docker_piece *pieces; /* the workspace, if there is one, then the job's inputs */
+	size_t piece_count;
+	int workspace_fd; /* -1: none */
 
 	struct marker marker; /* on standard output */
 	struct buf output;
@@ -71,6 +75,7 @@ static void enter_box(struct run *r);
 static void enter_services(struct run *r);
 static void enter_started(struct run *r);
 static void enter_script(struct run *r);
+static void enter_collect(struct run *r);
 static void enter_unbox(struct run *r);
 static void enter_unserve(struct run *r);
 static void enter_done(struct run *r);
@@ -87,6 +92,7 @@ static const struct {
 	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED },
 	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT },
 	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_UNBOX },
+	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX },
 	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE },
 	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_DONE },
 	[RUN_DONE]     = { "done",     enter_done,     RUN_DONE },
@@ -183,10 +189,11 @@ on_box_ready(void *arg)
 }
 
 static void on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
+static void on_box_exit(void *arg, const struct box_result *result);
 static void on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
 
 static const struct box_handler box_handler = {
-	.on_ready = on_box_ready, .on_output = on_box_output, .on_end = on_box_end
+	.on_ready = on_box_ready, .on_output = on_box_output, .on_exit = on_box_exit, .on_end = on_box_end
 };
 
 static void
@@ -288,6 +295,15 @@ collect_env(struct run *r, struct env *env)
 		services_env(r->services, env);
 }
 
+static void
+add_folder(struct buf *tar, const char *folder)
+{
+	char *name = xasprintf("workspace/%s", folder);
+
+	tar_add_dir(tar, name, 0777, loop_wall_ms() / 1000);
+	free(name);
+}
+
 /* The front of the tar: the script below a folder of root's alone, and with an empty workspace that folder. */
 static bool
 make_head(struct run *r, struct buf *tar, struct err *err)
@@ -305,31 +321,44 @@ make_head(struct run *r, struct buf *tar, struct err *err)
 	buf_init(tar, len + 8 * TAR_BLOCK);
 	tar_add_dir(tar, "davit", 0700, 0);
 	tar_add_file(tar, "davit/script", 0600, 0, (struct str){ script, len });
-	if (r->job->workspace_tar == NULL)
+	if (r->job->workspace_tar == NULL || r->job->folder != NULL)
 		tar_add_dir(tar, "workspace", 0755, loop_wall_ms() / 1000);
+	if (r->job->folder != NULL)
+		add_folder(tar, r->job->folder);
 	explicit_bzero(script, len);
 	free(script);
 	assert(!buf_failed(tar));
 	return true;
 }
 
+/* As the first piece, without its end. */
 static bool
-open_workspace(const char *path, int *fd, int64_t *size, struct err *err)
+open_workspace(struct run *r, struct err *err)
 {
+	const char *path = r->job->workspace_tar;
 	struct stat st;
 
-	*fd = -1;
-	*size = 0;
 	if (path == NULL)
 		return true;
-	*fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (*fd < 0 || fstat(*fd, &st) != 0) {
+	r->workspace_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->workspace_fd < 0 || fstat(r->workspace_fd, &st) != 0) {
 		*err = err_errno("workspace %s", path);
-		if (*fd >= 0)
-			close(*fd);
 		return false;
 	}
-	*size = st.st_size;
+	if (st.st_size < 2 * TAR_BLOCK)
+		return err_set(err, ERR_IO, 0, "workspace %s is no archive", path);
+	r->pieces[r->piece_count++] = (struct docker_piece){ r->workspace_fd, st.st_size - 2 * TAR_BLOCK };
+	return true;
+}
+
+static bool
+open_pieces(struct run *r, struct err *err)
+{
+	r->pieces = xcalloc(r->job->input_count + 1, sizeof(*r->pieces));
+	if (!open_workspace(r, err))
+		return false;
+	for (size_t i = 0; i < r->job->input_count; i++)
+		r->pieces[r->piece_count++] = r->job->inputs[i];
 	return true;
 }
 
@@ -338,17 +367,13 @@ enter_script(struct run *r)
 {
 	struct buf tar;
 	struct err err;
-	int64_t size;
-	int fd;
 
-	if (!open_workspace(r->job->workspace_tar, &fd, &size, &err)) {
+	if (!open_pieces(r, &err)) {
 		run_fail(r, BUILDER_ERROR, err);
 	} else if (!make_head(r, &tar, &err)) {
-		if (fd >= 0)
-			close(fd);
 		run_fail(r, blame(&err), err);
 	} else {
-		box_feed(r->box, buf_str(&tar), fd, size);
+		box_feed(r->box, buf_str(&tar), r->pieces, r->piece_count);
 		box_name(r->box, r->job);
 		explicit_bzero(tar.data, tar.len);
 		buf_fini(&tar);
@@ -469,6 +494,50 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 }
 
 static void
+give_rest(struct run *r)
+{
+	marker_finish(&r->marker, &r->output);
+	if (r->output.len > 0)
+		flush(r, raw_given(r));
+}
+
+static void
+on_box_exit(void *arg, const struct box_result *result)
+{
+	struct run *r = arg;
+
+	give_rest(r);
+	judge(r, result);
+	run_step(r, RUN_COLLECT);
+}
+
+static void
+enter_collect(struct run *r)
+{
+	timer_stop(r->deadline);
+	if (r->events->ended != NULL)
+		r->events->ended(r->arg, &r->result);
+	else
+		run_step(r, states[r->state].next);
+}
+
+struct collect *
+run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+    const struct collect_handler *handler, void *arg)
+{
+	assert(run->state == RUN_COLLECT);
+	return collect_start(run->place.host->loop, run->place.host->docker, box_container(run->box), BOX_WORKSPACE,
+	    patterns, limits, handler, arg);
+}
+
+void
+run_leave(struct run *run)
+{
+	if (run->state == RUN_COLLECT)
+		run_step(run, states[run->state].next);
+}
+
+static void
 on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err)
 {
 	struct run *r = arg;
@@ -478,31 +547,28 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		return;
 	r->sandbox = sandbox;
 	r->is_clean = result->is_removed;
-	marker_finish(&r->marker, &r->output);
-	if (r->output.len > 0)
-		flush(r, raw_given(r));
+	give_rest(r);
 	if (r->state == RUN_UNBOX) {
 		run_step(r, states[r->state].next);
 		return;
 	}
 	r->result.truncated = r->result.truncated || result->truncated;
-	if (err != NULL && result->no_tar && r->job->has_secrets) {
+	assert(err != NULL); /* otherwise on_box_exit came first */
+	if (result->no_tar && r->job->has_secrets)
 		run_fail(r, BUILDER_FAILED,
 		    err_make(
 			err->code, 0, "%s: without it the job's secrets would come to the engine's disk", err->text));
-	} else if (err != NULL) {
+	else
 		run_fail(r, blame(err), *err);
-	} else {
-		judge(r, result);
-		run_step(r, states[r->state].next);
-	}
 }
 
 static void
 enter_unbox(struct run *r)
 {
 	timer_stop(r->deadline);
-	if (r->box != NULL)
+	if (r->box != NULL && r->err.code == ERR_NONE)
+		box_let_go(r->box);
+	else if (r->box != NULL)
 		box_end(r->box);
 	else
 		run_step(r, states[r->state].next);
@@ -533,6 +599,9 @@ on_finish(void *arg)
 	}
 	timer_free(&r->deadline);
 	buf_fini(&r->output);
+	if (r->workspace_fd >= 0)
+		close(r->workspace_fd);
+	free(r->pieces);
 	free(r);
 	ended(ended_arg);
 	events->done(events_arg, &result);
@@ -559,6 +628,7 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 		.arg = arg,
 		.ended = ended,
 		.ended_arg = ended_arg,
+		.workspace_fd = -1,
 		.segment_exit = -1,
 		.result = { .exit_code = -1 } };
 	r->deadline = timer_new(place->host->loop, on_deadline, r);

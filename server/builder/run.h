@@ -27,6 +27,10 @@ struct run *run_start(const struct run_place *place, const struct builder_job *j
     void *arg, run_ended_fn *ended, void *ended_arg);
 /* The answer to events->started. */
 void run_go(struct run *run);
+/* For builder_collect and builder_leave. */
+struct collect *run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+    const struct collect_handler *handler, void *arg);
+void run_leave(struct run *run);
 /* done follows. why: for people. */
 void run_cancel(struct run *run, const char *why);
 

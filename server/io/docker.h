@@ -73,10 +73,24 @@ struct docker_op *docker_image_import(
  * twice, and is a success; any other is ERR_CONFLICT. */
 struct docker_op *docker_create(
     struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg);
-/* An uncompressed tar, unpacked at "/": the bytes of head, then those of the file (fd -1: none). Only for containers
- * that were never started. fd is read until fn is called. */
-struct docker_op *docker_upload(
-    struct docker *docker, const char *container, struct str head, int fd, int64_t fd_size, docker_fn *fn, void *arg);
+/* Part of a file, lent for as long as the call that takes it says. */
+struct docker_piece {
+	int fd;
+	int64_t size; /* from its beginning on */
+};
+
+/* Uncompressed tars, unpacked at "/" as one: the bytes of head, then those of the pieces, all without an end. Only for
+ * containers that were never started. Pieces are lent until fn is called. */
+struct docker_op *docker_upload(struct docker *docker, const char *container, struct str head,
+    const struct docker_piece *pieces, size_t count, docker_fn *fn, void *arg);
+/* A file or folder of a container, whether it runs or not, as an uncompressed tar whose names begin with the path's
+ * last part. ERR_NOT_FOUND: there is none. on_bytes may cancel the operation. */
+typedef void docker_bytes_fn(void *arg, struct str bytes);
+struct docker_op *docker_download(struct docker *docker, const char *container, const char *path,
+    docker_bytes_fn *on_bytes, docker_fn *fn, void *arg);
+/* The engine has to wait; what was read already (at most 64 KiB) still comes. Both may be called twice. */
+void docker_download_pause(struct docker_op *op);
+void docker_download_resume(struct docker_op *op);
 /* -> exit, when it ends. on_registered (may be NULL): a start from now on is not missed. Without a deadline. */
 struct docker_op *docker_wait(
     struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);

@@ -1,18 +1,20 @@
-/* A tar into a container that was never started: the head from memory, the rest from a file, with back-pressure. */
+/* A tar into a container that was never started: the head from memory, the rest from files, with back-pressure. */
 #include "server/io/docker_private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/tar.h"
 
 struct upload {
 	struct docker_op op;
 	char *head; /* NULL: it is sent */
 	size_t head_len;
-	int fd;
-	int64_t offset;
-	int64_t size;
+	const struct docker_piece *pieces;
+	size_t piece, count;
+	int64_t offset;    /* in the piece */
+	bool has_sent_end; /* of the archive */
 };
 
 static void
@@ -22,29 +24,59 @@ upload_fini(struct docker_op *op)
 }
 
 static void
-on_drain(void *arg)
+send_end(struct upload *u)
 {
-	struct upload *u = arg;
-	int64_t left = u->size - u->offset;
+	struct buf end;
+
+	buf_init(&end, 2 * TAR_BLOCK);
+	tar_end(&end);
+	httpc_send(u->op.http, buf_str(&end));
+	buf_fini(&end);
+	u->has_sent_end = true;
+}
+
+static void
+send_piece(struct upload *u)
+{
+	const struct docker_piece *piece = &u->pieces[u->piece];
+	int64_t left = piece->size - u->offset;
 	size_t len = left < STREAM_FILE_SEGMENT ? (size_t)left : STREAM_FILE_SEGMENT;
 	struct err err;
 
+	if (!httpc_send_file(u->op.http, piece->fd, u->offset, len, &err)) {
+		docker_op_end(&u->op, NULL, &err);
+		return;
+	}
+	u->offset += (int64_t)len;
+	if (u->offset == piece->size) {
+		u->piece++;
+		u->offset = 0;
+	}
+}
+
+static void
+on_drain(void *arg)
+{
+	struct upload *u = arg;
+
+	while (u->piece < u->count && u->pieces[u->piece].size == 0)
+		u->piece++;
 	if (u->head != NULL) {
 		httpc_send(u->op.http, (struct str){ u->head, u->head_len });
 		free(u->head);
 		u->head = NULL;
-	} else if (left == 0) {
-		httpc_end(u->op.http);
-	} else if (httpc_send_file(u->op.http, u->fd, u->offset, len, &err)) {
-		u->offset += (int64_t)len;
+	} else if (u->piece < u->count) {
+		send_piece(u);
+	} else if (!u->has_sent_end) {
+		send_end(u);
 	} else {
-		docker_op_end(&u->op, NULL, &err);
+		httpc_end(u->op.http);
 	}
 }
 
 struct docker_op *
-docker_upload(
-    struct docker *docker, const char *container, struct str head, int fd, int64_t fd_size, docker_fn *fn, void *arg)
+docker_upload(struct docker *docker, const char *container, struct str head, const struct docker_piece *pieces,
+    size_t count, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "upload to container", .method = "PUT", .total_ms = 1800000, .idle_ms = 120000
@@ -64,9 +96,11 @@ docker_upload(
 	u->op.fini = upload_fini;
 	u->head = memcpy(xcalloc(1, head.len), head.p, head.len);
 	u->head_len = head.len;
-	u->fd = fd;
-	u->size = fd >= 0 ? fd_size : 0;
-	request.length = (int64_t)head.len + u->size;
+	u->pieces = pieces;
+	u->count = count;
+	request.length = (int64_t)head.len + 2 * TAR_BLOCK;
+	for (size_t i = 0; i < count; i++)
+		request.length += pieces[i].size;
 	u->op.http = httpc_request(docker->httpc, &request, &handler, u);
 	free(path);
 	return &u->op;

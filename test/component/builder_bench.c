@@ -378,6 +378,18 @@ on_segment(void *arg, const char *name, int exit_code)
 }
 
 static void
+on_ended(void *arg, const struct builder_result *result)
+{
+	struct bench_job *j = arg;
+
+	j->result = *result;
+	if (j->on_ended != NULL)
+		j->on_ended(j);
+	else
+		builder_leave(j->run);
+}
+
+static void
 on_done(void *arg, const struct builder_result *result)
 {
 	struct bench_job *j = arg;
@@ -448,9 +460,12 @@ bench_job_service(struct bench_job *j, const char *name, const char *image, unsi
 void
 bench_job_start(struct bench_job *j)
 {
-	static const struct builder_events events = {
-		.notice = on_notice, .started = on_started, .output = on_output, .segment = on_segment, .done = on_done
-	};
+	static const struct builder_events events = { .notice = on_notice,
+		.started = on_started,
+		.output = on_output,
+		.segment = on_segment,
+		.ended = on_ended,
+		.done = on_done };
 
 	j->began_us = now_us();
 	builder_start(j->bench->builder, &j->job, &events, j, &j->run);

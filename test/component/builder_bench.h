@@ -38,9 +38,10 @@ struct bench_job {
 	struct buf out, err, notices, segments; /* segments: "script begin\nscript 0\n" */
 	uint64_t raw[3];
 	char container[129];
-	bool holds;            /* started is not answered */
-	const char *awaited;   /* text for which the loop stops */
-	const char *cancel_on; /* output that makes it be cancelled */
+	bool holds;                            /* started is not answered */
+	const char *awaited;                   /* text for which the loop stops */
+	const char *cancel_on;                 /* output that makes it be cancelled */
+	void (*on_ended)(struct bench_job *j); /* answers with builder_leave; NULL: that comes at once */
 	bool is_started, is_done;
 	int64_t began_us, started_us, output_us, done_us; /* microseconds; 0: not yet */
 	struct builder_result result;

@@ -217,6 +217,23 @@ describe(struct fake_conn *conn, const struct fake_container *c)
 }
 
 static void
+give_archive(struct fake_conn *conn)
+{
+	struct evbuffer *out = bufferevent_get_output(conn->bev);
+	struct str archive = conn->fake->archive;
+
+	if (archive.len == 0) {
+		reply(conn, 404, "{\"message\":\"Could not find the file in container\"}");
+		return;
+	}
+	evbuffer_add_printf(
+	    out, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", archive.len + (conn->fake->archive_is_cut ? 1 : 0));
+	evbuffer_add(out, archive.p, archive.len);
+	if (conn->fake->archive_is_cut)
+		close_later(conn);
+}
+
+static void
 on_container(struct fake_conn *conn, const char *method, const char *path)
 {
 	struct fake_container *c = find(conn->fake, path);
@@ -235,6 +252,8 @@ on_container(struct fake_conn *conn, const char *method, const char *path)
 		c->wait = conn;
 		evbuffer_add_printf(bufferevent_get_output(conn->bev),
 		    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+	} else if (strstr(path, "/archive") != NULL) {
+		give_archive(conn);
 	} else if (strstr(path, "/start") != NULL) {
 		start(c);
 		reply(conn, 204, "");

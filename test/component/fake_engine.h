@@ -45,7 +45,9 @@ struct fake_engine {
 	const char *output; /* of jobs, as it goes over the attachment; NULL: one good frame */
 	size_t output_len;
 	int exit_code;
-	bool has_image; /* else it must be pulled */
+	struct str archive;  /* what every path of a container holds; empty: there is none */
+	bool archive_is_cut; /* the connection ends with it, before its body does */
+	bool has_image;      /* else it must be pulled */
 	unsigned pulls;
 	unsigned networks;
 	unsigned serial;

@@ -170,7 +170,6 @@ on_secrets(void *arg, struct secret_list list, const struct err *err)
 }
 
 static void
-on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
 on_artifacts(void *arg, struct artifact_list list, const struct err *err)
 {
 	struct store_fixture *f = arg;
@@ -207,7 +206,7 @@ on_ids(void *arg, struct id_list ids, const struct err *err)
 }
 
 static void
-on_resealed(void *arg, unsigned count, const struct err *err)
+on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
 {
 	struct store_fixture *f = arg;
 
