@@ -88,6 +88,7 @@ docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
 bool
 docker_reply_version(struct str body, struct docker_version *ret, struct err *err)
 {
+	const struct json_value *first;
 	struct json *doc;
 
 	if (!parse(body, "version", JSON_OBJECT, &doc, err))
@@ -95,6 +96,8 @@ docker_reply_version(struct str body, struct docker_version *ret, struct err *er
 	copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
 	copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
 	copy_member(ret->min_api, sizeof(ret->min_api), json_root(doc), "MinAPIVersion");
+	first = json_at(json_get(json_root(doc), "Components"), 0);
+	ret->is_podman = strcmp(json_string(json_get(first, "Name"), ""), "Podman Engine") == 0;
 	json_free(&doc);
 	return ret->api[0] != '\0' || err_set(err, ERR_PROTO, 0, "the engine does not say which API it speaks");
 }
@@ -199,13 +202,14 @@ docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of an image has no id");
 }
 
-/* Containers have "Names": ["/x"], networks and volumes "Name"; a volume has no id beside it. */
+/* Containers have "Names": ["/x"] (and with Podman an empty "Name"), networks and volumes "Name"; a volume has no id
+ * beside it. */
 static bool
 fill_item(struct docker_item *item, const struct json_value *v)
 {
-	const char *name = json_string(json_get(v, "Name"), NULL);
+	const char *name = json_string(json_get(v, "Name"), "");
 
-	if (name == NULL)
+	if (name[0] == '\0')
 		name = json_string(json_at(json_get(v, "Names"), 0), "");
 	item->name = name[0] == '/' ? name + 1 : name;
 	item->labels = json_get(v, "Labels");

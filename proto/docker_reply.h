@@ -25,6 +25,7 @@ struct docker_version {
 	char version[64];
 	char api[16];     /* the newest API it speaks: "1.41" */
 	char min_api[16]; /* the oldest; "" when it does not say */
+	bool is_podman;   /* which speaks that API, but is another program */
 };
 bool docker_reply_version(struct str body, struct docker_version *ret, struct err *err);
 

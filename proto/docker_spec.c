@@ -72,20 +72,23 @@ write_ulimit(struct json_writer *w, const char *name, int64_t n)
 /* The engine's own copy, read after a restart of ours: byte-exact (json-file is not) and never rotated away below the
  * budget; two times that for the driver's own framing. */
 static void
-write_log(struct json_writer *w, const struct docker_container_spec *spec)
+write_log(struct json_writer *w, const struct docker_container_spec *spec, bool for_podman)
 {
+	const char *driver = for_podman ? "k8s-file" : "local";
 	const uint64_t least = 1024 * 1024 * 1024;
 	uint64_t size = spec->limits.log_bytes > least / 2 ? spec->limits.log_bytes * 2 : least;
 	char text[32];
 
 	json_write_key(w, "LogConfig");
 	json_write_object_open(w);
-	json_member_string(w, "Type", spec->role == DOCKER_NETWORK ? "none" : "local");
+	json_member_string(w, "Type", spec->role == DOCKER_NETWORK ? "none" : driver);
 	json_write_key(w, "Config");
 	json_write_object_open(w);
 	if (spec->role != DOCKER_NETWORK) {
 		snprintf(text, sizeof(text), "%" PRIu64, size);
 		json_member_string(w, "max-size", text);
+	}
+	if (spec->role != DOCKER_NETWORK && !for_podman) {
 		json_member_string(w, "max-file", "1");
 		json_member_string(w, "compress", "false");
 	}
@@ -107,7 +110,7 @@ write_tmpfs(struct json_writer *w, bool has_input)
 }
 
 static void
-write_host_config(struct json_writer *w, const struct docker_container_spec *spec)
+write_host_config(struct json_writer *w, const struct docker_container_spec *spec, bool for_podman)
 {
 	static const char *const all[] = { "ALL", NULL };
 	static const char *const security[] = { "no-new-privileges", NULL };
@@ -131,7 +134,7 @@ write_host_config(struct json_writer *w, const struct docker_container_spec *spe
 		write_tmpfs(w, spec->open_stdin);
 	json_member_bool(w, "Init", spec->role == DOCKER_JOB);
 	json_member_int(w, "OomScoreAdj", 500);
-	write_log(w, spec);
+	write_log(w, spec, for_podman);
 	json_member_string(w, "NetworkMode", spec->network);
 	json_write_object_close(w);
 }
@@ -170,7 +173,7 @@ write_health(struct json_writer *w, const struct docker_container_spec *spec)
 }
 
 char *
-docker_container_body(const struct docker_container_spec *spec, size_t *len)
+docker_container_body(const struct docker_container_spec *spec, bool for_podman, size_t *len)
 {
 	struct json_writer *w = json_writer_new(BODY_MAX);
 
@@ -194,7 +197,7 @@ docker_container_body(const struct docker_container_spec *spec, size_t *len)
 	json_member_bool(w, "AttachStdin", spec->open_stdin);
 	write_health(w, spec);
 	write_labels(w, spec->labels, spec->label_count);
-	write_host_config(w, spec);
+	write_host_config(w, spec, for_podman);
 	if (spec->alias != NULL)
 		write_alias(w, spec);
 	json_write_object_close(w);

@@ -45,7 +45,8 @@ struct docker_container_spec {
 	struct docker_limits limits;
 };
 
-char *docker_container_body(const struct docker_container_spec *spec, size_t *len);
+/* for_podman: the log driver of that name and its options. */
+char *docker_container_body(const struct docker_container_spec *spec, bool for_podman, size_t *len);
 /* A bridge network. */
 char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
 

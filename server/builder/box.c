@@ -239,7 +239,7 @@ on_attached(void *arg)
 	box_advance(arg);
 }
 
-/* Why a box that never got ready ended, by what it said. */
+/* Why a box that never got ready ended, by what it said: the shell, or the engine's init (tini, catatonit). */
 static struct err
 first_words_error(struct box *b)
 {
@@ -248,7 +248,7 @@ first_words_error(struct box *b)
 	b->result.no_tar = strstr(said, NO_TAR) != NULL;
 	if (b->result.no_tar)
 		return err_make(ERR_NOT_FOUND, 0, "image %s has no tar", b->title);
-	if (strstr(said, "exec /bin/sh failed") != NULL)
+	if (strstr(said, "exec /bin/sh failed") != NULL || strstr(said, "failed to exec pid1") != NULL)
 		return err_make(ERR_NOT_FOUND, 0, "image %s has no /bin/sh", b->title);
 	return err_make(ERR_REFUSED, b->result.exit_code, "image %s: its shell ended (%d) before it had work: %.100s",
 	    b->title, b->result.exit_code, said);

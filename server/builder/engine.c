@@ -180,7 +180,7 @@ enter_import(struct engine *e)
 		engine_fail(e, err_prefix(err, "network holders"));
 		return;
 	}
-	e->op = docker_image_import(e->host.docker, PAUSE_REPOSITORY, PAUSE_TAG, (struct str){ tar, len }, on_reply, e);
+	e->op = docker_image_import(e->host.docker, PAUSE_IMAGE, (struct str){ tar, len }, on_reply, e);
 	free(tar);
 }
 

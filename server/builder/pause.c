@@ -103,6 +103,16 @@ pause_fail(struct pause *p, struct err err)
 		pause_step(p, p->state < PAUSE_REMOVE ? PAUSE_REMOVE : PAUSE_DONE);
 }
 
+/* A holder that has no image is our trouble, not that of the job that waits for it. */
+static struct err
+own_error(const struct err *err)
+{
+	struct err own = err_prefix(*err, "network holder");
+
+	own.code = ERR_UNAVAILABLE;
+	return own;
+}
+
 static void
 on_reply(void *arg, const union docker_result *result, const struct err *err)
 {
@@ -112,7 +122,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	if (err == NULL && p->state == PAUSE_CREATE)
 		memcpy(p->id, result->id, sizeof(p->id));
 	if (err != NULL || (p->state == PAUSE_CREATE && p->err.code != ERR_NONE)) {
-		pause_fail(p, err != NULL ? err_prefix(*err, "network holder") : p->err);
+		pause_fail(p, err != NULL ? own_error(err) : p->err);
 		return;
 	}
 	pause_step(p, states[p->state].next);

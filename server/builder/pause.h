@@ -13,9 +13,7 @@
 #include "server/builder/host.h"
 
 /* Made by pause_image() from a static busybox. */
-#define PAUSE_REPOSITORY "davit/pause"
-#define PAUSE_TAG "1"
-#define PAUSE_IMAGE PAUSE_REPOSITORY ":" PAUSE_TAG
+#define PAUSE_IMAGE "davit/pause:1"
 
 struct pause;
 

@@ -225,6 +225,7 @@ choose_api(struct docker *docker, const struct docker_version *version, struct e
 		min_minor = 0;
 	if (minor > API_MINOR)
 		minor = min_major == API_MAJOR && min_minor > API_MINOR ? min_minor : API_MINOR;
+	docker->is_podman = version->is_podman;
 	snprintf(docker->prefix, sizeof(docker->prefix), "/v%d.%u", API_MAJOR, minor);
 	return true;
 }

@@ -63,9 +63,9 @@ struct docker_op *docker_image_inspect(struct docker *docker, const char *image,
 typedef void docker_progress_fn(void *arg, const struct docker_progress *progress);
 struct docker_op *docker_image_pull(
     struct docker *docker, const char *image, docker_progress_fn *on_progress, docker_fn *fn, void *arg);
-/* An image of one layer, the tar, under that repository and tag. */
+/* An image of one layer, the tar, under that repository:tag. */
 struct docker_op *docker_image_import(
-    struct docker *docker, const char *repository, const char *tag, struct str tar, docker_fn *fn, void *arg);
+    struct docker *docker, const char *image, struct str tar, docker_fn *fn, void *arg);
 
 /* --- containers --- */
 

@@ -161,7 +161,7 @@ docker_create(
 	static const struct httpc_handler handler = { .on_done = on_created };
 	struct create *c = (struct create *)docker_op_new(docker, sizeof(*c), &call, fn, arg);
 	size_t len;
-	char *body = docker_container_body(spec, &len);
+	char *body = docker_container_body(spec, docker->is_podman, &len);
 
 	c->op.fini = create_fini;
 	c->name = xstrdup(name);

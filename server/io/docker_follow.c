@@ -190,20 +190,19 @@ docker_image_pull(struct docker *docker, const char *image, docker_progress_fn *
 	return &f->op;
 }
 
+/* repo has the tag, since Podman does not look at the parameter of that name. */
 struct docker_op *
-docker_image_import(
-    struct docker *docker, const char *repository, const char *tag, struct str tar, docker_fn *fn, void *arg)
+docker_image_import(struct docker *docker, const char *image, struct str tar, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "import image", .method = "POST", .type = "application/x-tar", .total_ms = 120000
 	};
 	struct follow *f = follow_new(docker, &call, fn, arg);
-	char *name = docker_encode(repository), *encoded = docker_encode(tag);
+	char *encoded = docker_encode(image);
 
 	f->on_line = on_progress_line;
-	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromSrc=-&repo=%s&tag=%s", name, encoded),
+	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromSrc=-&repo=%s", encoded),
 	    memcpy(xcalloc(1, tar.len), tar.p, tar.len), tar.len, &follow_handler);
-	free(name);
 	free(encoded);
 	return &f->op;
 }

@@ -9,6 +9,7 @@ struct docker {
 	struct loop *loop;
 	struct httpc *httpc;
 	char prefix[16]; /* "/v1.41"; "" until the version is known */
+	bool is_podman;  /* false until the version is known */
 	unsigned ops;    /* calls and attachments alive */
 };
 

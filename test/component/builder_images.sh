@@ -32,4 +32,4 @@ import empty empty
 import service full --change 'CMD ["sh", "-c", "mkdir /www; echo it is up > /www/index.html; sleep 1; exec httpd -f -p 8000 -h /www"]'
 import quitter full --change 'CMD ["sh", "-c", "echo cannot open the database; exit 4"]'
 import healthy full --change 'CMD ["sh", "-c", "sleep 1; touch /tmp/up; exec sleep 1000"]' \
-	--change 'HEALTHCHECK CMD ["test", "-e", "/tmp/up"]'
+	--change 'HEALTHCHECK CMD ["test", "-e", "/tmp/up"]' || echo 'this engine imports no image with a HEALTHCHECK; what needs one will fail' >&2

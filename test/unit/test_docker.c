@@ -300,6 +300,10 @@ test_lists_are_read(void **state)
 	assert_string_equal(list.items[1].name, "net");
 	assert_null(docker_item_label(&list.items[1], "davit.node"));
 	docker_list_fini(&list);
+	/* Podman has both, one of them empty: without the right one the sweep would take what runs. */
+	assert_true(docker_reply_list(STR("[{\"Id\":\"a1\",\"Names\":[\"/davit-n-1\"],\"Name\":\"\"}]"), &list, NULL));
+	assert_string_equal(list.items[0].name, "davit-n-1");
+	docker_list_fini(&list);
 	assert_true(
 	    docker_reply_list(STR("{\"Volumes\":[{\"Name\":\"v1\",\"Labels\":{}}],\"Warnings\":null}"), &list, NULL));
 	assert_int_equal(list.count, 1);
@@ -360,10 +364,10 @@ check_keys(const struct json_value *object, const char *const *allowed)
 }
 
 static struct json *
-container_body(const struct docker_container_spec *spec)
+container_body(const struct docker_container_spec *spec, bool for_podman)
 {
 	size_t len;
-	char *body = docker_container_body(spec, &len);
+	char *body = docker_container_body(spec, for_podman, &len);
 	struct json *doc;
 
 	assert_non_null(body);
@@ -391,7 +395,7 @@ test_a_job_is_locked_in(void **state)
 		.labels = &label,
 		.label_count = 1,
 		.limits = some_limits };
-	struct json *doc = container_body(&spec);
+	struct json *doc = container_body(&spec, false);
 	const struct json_value *root = json_root(doc), *host = json_get(root, "HostConfig");
 
 	(void)state;
@@ -427,11 +431,45 @@ test_the_engines_copy_is_larger_than_the_budget(void **state)
 
 	(void)state;
 	spec.limits.log_bytes = 3ULL << 30;
-	doc = container_body(&spec);
+	doc = container_body(&spec, false);
 	assert_string_equal(
 	    json_string(json_get(json_path(json_root(doc), "HostConfig.LogConfig.Config"), "max-size"), ""),
 	    "6442450944");
 	json_free(&doc);
+}
+
+/* Podman has no driver "local" and takes none of its options but the size. */
+static void
+test_the_engines_copy_with_podman(void **state)
+{
+	struct docker_container_spec spec = {
+		.role = DOCKER_JOB, .image = "x", .network = "none", .limits = some_limits
+	};
+	struct json *doc = container_body(&spec, true);
+	const struct json_value *log = json_path(json_root(doc), "HostConfig.LogConfig");
+
+	(void)state;
+	assert_string_equal(json_string(json_get(log, "Type"), ""), "k8s-file");
+	assert_int_equal(json_count(json_get(log, "Config")), 1);
+	json_free(&doc);
+}
+
+static void
+test_podman_is_known_by_its_version(void **state)
+{
+	struct docker_version version;
+	struct err err;
+
+	(void)state;
+	assert_true(docker_reply_version(STR("{\"Components\":[{\"Name\":\"Podman Engine\"},{\"Name\":\"Conmon\"}],"
+					     "\"Version\":\"4.3.1\",\"ApiVersion\":\"1.41\"}"),
+	    &version, &err));
+	assert_true(version.is_podman);
+	assert_true(docker_reply_version(
+	    STR("{\"Components\":[{\"Name\":\"Engine\"}],\"ApiVersion\":\"1.41\"}"), &version, &err));
+	assert_false(version.is_podman);
+	assert_true(docker_reply_version(STR("{\"ApiVersion\":\"1.41\"}"), &version, &err));
+	assert_false(version.is_podman);
 }
 
 static void
@@ -445,7 +483,7 @@ test_a_network_holder_may_set_routes_only(void **state)
 		.alias = "mysql",
 		.hostname = "mysql",
 		.limits = some_limits };
-	struct json *doc = container_body(&spec);
+	struct json *doc = container_body(&spec, false);
 	const struct json_value *host = json_get(json_root(doc), "HostConfig");
 
 	(void)state;
@@ -474,7 +512,7 @@ test_a_service_keeps_its_images_command(void **state)
 		.network = "container:p",
 		.health_often = true,
 		.limits = some_limits };
-	struct json *doc = container_body(&spec);
+	struct json *doc = container_body(&spec, false);
 	const struct json_value *root = json_root(doc);
 
 	(void)state;
@@ -528,6 +566,8 @@ main(void)
 		cmocka_unit_test(test_progress_and_events),
 		cmocka_unit_test(test_a_job_is_locked_in),
 		cmocka_unit_test(test_the_engines_copy_is_larger_than_the_budget),
+		cmocka_unit_test(test_the_engines_copy_with_podman),
+		cmocka_unit_test(test_podman_is_known_by_its_version),
 		cmocka_unit_test(test_a_network_holder_may_set_routes_only),
 		cmocka_unit_test(test_a_service_keeps_its_images_command),
 		cmocka_unit_test(test_small_bodies_and_filters),
