@@ -1,7 +1,11 @@
 #include "proto/hook.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "proto/buf.h"
 #include "proto/hook_forge.h"
+#include "proto/mem.h"
 #include "proto/url.h"
 
 /* The first row that is seen decides: the later ones' headers are sent by the earlier ones too.
@@ -31,6 +35,89 @@ static const struct hook_forge forges[] = {
 	  .verify = hook_verify_standard, .decode = hook_decode_generic },
 };
 /* clang-format on */
+
+/* --- headers that outlive their request --- */
+
+#define FORGE_COUNT (sizeof(forges) / sizeof(forges[0]))
+#define KEPT_MAX (4 * FORGE_COUNT + 8)
+
+struct hook_kept {
+	size_t count;
+	struct {
+		const char *name; /* of a table */
+		char *value;
+		size_t len;
+		unsigned count;
+	} items[KEPT_MAX];
+};
+
+static void
+keep(struct hook_kept *kept, const struct hook_headers *headers, const char *name)
+{
+	struct str value;
+	unsigned count;
+
+	if (name == NULL)
+		return;
+	for (size_t i = 0; i < kept->count; i++)
+		if (strcmp(kept->items[i].name, name) == 0)
+			return;
+	value = headers->get(headers->arg, name, &count);
+	kept->items[kept->count].name = name;
+	kept->items[kept->count].value = str_dup(value);
+	kept->items[kept->count].len = value.len;
+	kept->items[kept->count++].count = count;
+}
+
+struct hook_kept *
+hook_headers_keep(const struct hook_headers *headers)
+{
+	static const char *const others[] = { "Content-Type", "Content-Encoding", "webhook-id", "webhook-timestamp",
+		"webhook-signature" };
+	struct hook_kept *kept = xcalloc(1, sizeof(*kept));
+
+	for (size_t i = 0; i < FORGE_COUNT; i++) {
+		keep(kept, headers, forges[i].seen_by);
+		keep(kept, headers, forges[i].event_header);
+		keep(kept, headers, forges[i].delivery_header);
+		keep(kept, headers, forges[i].signature_header);
+	}
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		keep(kept, headers, others[i]);
+	return kept;
+}
+
+struct str
+hook_kept_header(void *arg, const char *name, unsigned *count)
+{
+	const struct hook_kept *kept = arg;
+
+	for (size_t i = 0; i < kept->count; i++)
+		if (strcmp(kept->items[i].name, name) == 0) {
+			*count = kept->items[i].count;
+			return (struct str){ kept->items[i].value, kept->items[i].len };
+		}
+	*count = 0;
+	return STR("");
+}
+
+void
+hook_kept_free(struct hook_kept **kept)
+{
+	struct hook_kept *k = *kept;
+
+	if (k == NULL)
+		return;
+	*kept = NULL;
+	for (size_t i = 0; i < k->count; i++) {
+		if (k->items[i].value != NULL)
+			explicit_bzero(k->items[i].value, k->items[i].len); /* GitLab's is the secret itself */
+		free(k->items[i].value);
+	}
+	free(k);
+}
+
+/* --- detect, verify, decode --- */
 
 const struct hook_forge *
 hook_detect(const struct hook_headers *headers)

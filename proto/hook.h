@@ -31,6 +31,12 @@ struct hook_headers {
 	void *arg;
 };
 
+/* A copy of all that this file will ask for; for work in a thread. get: hook_kept_header, arg: the copy. */
+struct hook_kept;
+struct hook_kept *hook_headers_keep(const struct hook_headers *headers);
+struct str hook_kept_header(void *kept, const char *name, unsigned *count);
+void hook_kept_free(struct hook_kept **kept);
+
 struct hook_request {
 	struct hook_headers headers;
 	struct str body;

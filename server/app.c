@@ -431,7 +431,7 @@ start(struct app *app, struct err *err)
 		return false;
 	start_builder(app);
 	start_scheduler(app);
-	app->hook = hook_new(app->loop, app->store);
+	app->hook = hook_new(app->loop, app->disk, app->store);
 	if (!start_notify(app, err) || !start_controller(app, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);

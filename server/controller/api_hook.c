@@ -60,10 +60,12 @@ api_hook(void *arg, struct http_reply *reply)
 	struct controller *controller = arg;
 	struct http_request *request = reply_own_request(reply);
 	struct hook_headers headers = { .get = get_header, .arg = request };
-	struct str body = { request->body, request->body_len };
+	size_t body_len = request->body_len;
+	char *body = request_take_body(request);
 	struct delivery *d = xcalloc(1, sizeof(*d));
 
 	*d = (struct delivery){ .controller = controller, .reply = reply, .start_us = figures_now_us() };
 	reply_on_gone(reply, on_gone, d);
-	d->op = hook_receive(controller->deps.hook, request_param(request, "repo"), &headers, body, on_answer, d);
+	d->op =
+	    hook_receive(controller->deps.hook, request_param(request, "repo"), &headers, body, body_len, on_answer, d);
 }

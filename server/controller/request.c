@@ -83,6 +83,16 @@ request_new(const struct http1_head *head, struct str text, const char *peer, bo
 	return request;
 }
 
+char *
+request_take_body(struct http_request *request)
+{
+	char *body = request->body;
+
+	request->body = xstrdup("");
+	request->body_len = 0;
+	return body;
+}
+
 void
 request_free(struct http_request **request)
 {

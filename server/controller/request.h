@@ -44,6 +44,8 @@ struct http_request *request_new(
     const struct http1_head *head, struct str text, const char *peer, bool peer_is_trusted, struct err *err);
 void request_free(struct http_request **request);
 
+/* The body, followed by its NUL, is the caller's: free(). The request has none from then on. */
+char *request_take_body(struct http_request *request);
 /* The value of the first header of that name; empty when there is none. */
 struct str request_header(const struct http_request *request, const char *name);
 /* The cookie's value; empty when there is none (RFC 6265 section 4.2.1). */

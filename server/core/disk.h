@@ -49,7 +49,8 @@ struct disk_op *disk_copy(
 typedef void disk_open_fn(void *arg, int fd, const struct stat *st, const struct err *err);
 struct disk_op *disk_open(struct disk *disk, const char *path, disk_open_fn *fn, void *arg);
 
-/* Work of the caller's own, in slices of at most some milliseconds each: run gets work in a thread, and touches nothing
+/* Work of the caller's own, in slices of at most some milliseconds each (a large request's digest and parse takes some
+ * tens, as there is a bound on such bodies): run gets work in a thread, and touches nothing
  * else. Until fn is called work is the disk's; after disk_cancel it stays so, and release gets it from the loop's
  * thread when nothing uses it any more. */
 typedef void disk_run_fn(void *work, struct err *err);

@@ -7,6 +7,7 @@
 #include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/trigger.h"
+#include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/store/store.h"
@@ -14,17 +15,35 @@
 #define DEADLINE_MS 900 /* of the whole, so that a 503 is out within a second */
 #define RETRY_AFTER_S 5
 #define ANSWER_MAX 4096
+/* Two digests and a parser take some 4 ns a byte: what is larger is not for the loop. */
+#define BODY_IN_LOOP_MAX (128 * 1024)
 
-/* Two steps, each a call of the store, under one deadline: first the repository is looked up, then the change is
- * submitted. The change is the store's from the start of its call on, hence only the first step needs the request. */
+/* Whether a request is genuine, and what it says: a pure function of what it has, so that a thread may run it. */
+struct judging {
+	const struct hook_forge *forge;
+	struct hook_kept *kept; /* NULL: the request's own headers */
+	struct hook_request request;
+	char *body;
+	char *secret;
+	bool is_genuine;
+	struct hook_result result; /* when it could be decoded */
+	struct err err;
+};
+
+/* Three steps under one deadline: the repository is looked up, the request is judged, the change is submitted. The
+ * change is the store's from the start of its call on, hence only the first two need the request. */
 struct hook_op {
 	LIST_ENTRY(hook_op) entry;
 	struct hook *hook;
 	char *repo;
+	struct repo *settings; /* once they were looked up */
 	struct hook_headers headers;
-	struct str body;
+	char *body; /* NULL: it is judged */
+	size_t body_len;
 	bool is_submitting;
 	struct store_op *store_op;
+	struct disk_op *disk_op; /* while a thread judges */
+	struct judging *judging; /* then it is the disk's */
 	struct timer *timer;
 	char *delivery;     /* "github d-1", for the log; "" before it is known */
 	hook_answer_fn *fn; /* NULL: nobody waits */
@@ -33,17 +52,19 @@ struct hook_op {
 
 struct hook {
 	struct loop *loop;
+	struct disk *disk;
 	struct store *store;
 	LIST_HEAD(, hook_op) ops;
 	struct hook_counts counts;
 };
 
 struct hook *
-hook_new(struct loop *loop, struct store *store)
+hook_new(struct loop *loop, struct disk *disk, struct store *store)
 {
 	struct hook *hook = xcalloc(1, sizeof(*hook));
 
 	hook->loop = loop;
+	hook->disk = disk;
 	hook->store = store;
 	LIST_INIT(&hook->ops);
 	return hook;
@@ -54,7 +75,10 @@ op_free(struct hook_op *op)
 {
 	LIST_REMOVE(op, entry);
 	store_cancel(&op->store_op);
+	disk_cancel(&op->disk_op);
 	timer_free(&op->timer);
+	repo_free(&op->settings);
+	free(op->body);
 	free(op->delivery);
 	free(op->repo);
 	free(op);
@@ -220,69 +244,137 @@ decode_status(const struct err *err)
 	return err->code == ERR_REFUSED ? (unsigned)err->detail : 422;
 }
 
+/* --- judging --- */
+
+static struct judging *
+judging_new(struct hook_op *op, const struct hook_forge *forge)
+{
+	struct judging *j = xcalloc(1, sizeof(*j));
+
+	j->forge = forge;
+	j->request = (struct hook_request){
+		.headers = op->headers, .body = { op->body, op->body_len }, .now_s = loop_wall_ms() / 1000
+	};
+	if (op->body_len > BODY_IN_LOOP_MAX) {
+		j->kept = hook_headers_keep(&op->headers);
+		j->request.headers = (struct hook_headers){ .get = hook_kept_header, .arg = j->kept };
+	}
+	j->body = op->body;
+	j->secret = xstrdup(op->settings->secret);
+	op->body = NULL;
+	return j;
+}
+
+static void
+judging_free(void *work)
+{
+	struct judging *j = work;
+
+	if (j->is_genuine && j->err.code == ERR_NONE)
+		hook_result_fini(&j->result);
+	hook_kept_free(&j->kept);
+	crypto_wipe_free(&j->secret);
+	free(j->body);
+	free(j);
+}
+
+static void
+judge(void *work, struct err *err)
+{
+	struct judging *j = work;
+
+	(void)err;
+	j->is_genuine = hook_verify(j->forge, &j->request, str_of(j->secret), &j->err);
+	if (j->is_genuine)
+		hook_decode(j->forge, &j->request, &j->result, &j->err);
+}
+
 /* Unless the repository's settings leave it out. */
 static void
-submit(struct hook_op *op, const struct hook_forge *forge, const struct repo *repo, const struct hook_result *result)
+submit(struct hook_op *op, const struct judging *j)
 {
+	const struct repo *repo = op->settings;
 	const struct trigger trigger = { repo->events, repo->branches, repo->tags, repo->pulls, repo->forks };
 	struct err err;
 
-	if (!trigger_wants(&trigger, &result->change, &err)) {
+	if (!trigger_wants(&trigger, &j->result.change, &err)) {
 		answer_word(op, "ignored", err.text);
 		return;
 	}
 	op->is_submitting = true;
-	op->store_op = store_submit(op->hook->store, op->repo, &result->change, hook_delivery(forge, &op->headers),
-	    result->digest, on_submitted, op);
+	op->store_op = store_submit(op->hook->store, op->repo, &j->result.change,
+	    hook_delivery(j->forge, &j->request.headers), j->result.digest, on_submitted, op);
 }
 
-/* The request is genuine. */
 static void
-take(struct hook_op *op, const struct hook_forge *forge, const struct repo *repo, const struct hook_request *request)
+act(struct hook_op *op, const struct judging *j)
 {
-	struct hook_result result;
-	struct err err;
-
-	if (!hook_decode(forge, request, &result, &err)) {
-		answer_err(op, decode_status(&err), err);
-		return;
-	}
-	switch (result.outcome) {
+	switch (j->result.outcome) {
 	case HOOK_CHANGE:
-		submit(op, forge, repo, &result);
+		submit(op, j);
 		break;
 	case HOOK_PING:
 		answer_word(op, "ping", "pong");
 		break;
 	case HOOK_IGNORED:
-		answer_word(op, "ignored", result.reason);
+		answer_word(op, "ignored", j->result.reason);
 		break;
 	}
-	hook_result_fini(&result);
 }
 
 static void
-check(struct hook_op *op, const struct repo *repo)
+take_judgement(struct hook_op *op, struct judging *j)
 {
-	struct hook_request request = { .headers = op->headers, .body = op->body, .now_s = loop_wall_ms() / 1000 };
+	struct str delivery = hook_delivery(j->forge, &j->request.headers);
+
+	if (!j->is_genuine) {
+		answer_err(op, 401, j->err);
+		return;
+	}
+	free(op->delivery);
+	op->delivery =
+	    xasprintf("%s %.*s: ", hook_forge_name(j->forge), delivery.len < 80 ? (int)delivery.len : 80, delivery.p);
+	if (j->err.code != ERR_NONE)
+		answer_err(op, decode_status(&j->err), j->err);
+	else
+		act(op, j);
+}
+
+static void
+on_judged(void *arg, const struct err *err)
+{
+	struct hook_op *op = arg;
+	struct judging *j = op->judging;
+
+	op->disk_op = NULL;
+	op->judging = NULL;
+	if (err != NULL) /* too much waits for the threads */
+		answer_store_err(op, err);
+	else
+		take_judgement(op, j);
+	judging_free(j);
+}
+
+static void
+check(struct hook_op *op)
+{
 	const struct hook_forge *forge = hook_detect(&op->headers);
-	struct str delivery;
-	struct err err;
+	struct judging *j;
 
 	if (forge == NULL) {
 		answer_err(
 		    op, 401, err_make(ERR_AUTH, 0, "no header of a known forge and no signature: see doc/webhooks.md"));
 		return;
 	}
-	if (!hook_verify(forge, &request, str_of(repo->secret), &err)) {
-		answer_err(op, 401, err);
+	j = judging_new(op, forge);
+	if (op->body_len > BODY_IN_LOOP_MAX) {
+		op->judging = j;
+		op->disk_op = disk_call(op->hook->disk, judge, judging_free, j, on_judged, op);
 		return;
 	}
-	delivery = hook_delivery(forge, &op->headers);
-	free(op->delivery);
-	op->delivery =
-	    xasprintf("%s %.*s: ", hook_forge_name(forge), delivery.len < 80 ? (int)delivery.len : 80, delivery.p);
-	take(op, forge, repo, &request);
+	judge(j, NULL);
+	take_judgement(op, j);
+	judging_free(j);
 }
 
 static void
@@ -291,18 +383,17 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	struct hook_op *op = arg;
 
 	op->store_op = NULL;
-	if (err != NULL) {
+	op->settings = repo;
+	if (err != NULL)
 		answer_store_err(op, err);
-	} else if (op->body.len > HOOK_BODY_MAX) {
+	else if (op->body_len > HOOK_BODY_MAX)
 		answer_err(op, 413, err_make(ERR_LIMIT, 0, "the body has more than %d bytes", HOOK_BODY_MAX));
-	} else {
-		check(op, repo);
-	}
-	repo_free(&repo);
+	else
+		check(op);
 }
 
 struct hook_op *
-hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, struct str body,
+hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, char *body, size_t body_len,
     hook_answer_fn *fn, void *arg)
 {
 	struct hook_op *op = xcalloc(1, sizeof(*op));
@@ -312,6 +403,7 @@ hook_receive(struct hook *hook, const char *repo, const struct hook_headers *hea
 	op->delivery = xstrdup("");
 	op->headers = *headers;
 	op->body = body;
+	op->body_len = body_len;
 	op->fn = fn;
 	op->arg = arg;
 	op->timer = timer_new(hook->loop, on_deadline, op);

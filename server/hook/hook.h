@@ -15,13 +15,14 @@
 #include "proto/hook.h"
 #include "proto/str.h"
 
+struct disk;
 struct hook;
 struct hook_op;
 struct loop;
 struct store;
 
-/* loop and store must outlive the hook. */
-struct hook *hook_new(struct loop *loop, struct store *store);
+/* All three must outlive the hook. A large body is checked and parsed in one of the disk's threads. */
+struct hook *hook_new(struct loop *loop, struct disk *disk, struct store *store);
 /* Drops what is in flight; who still waits is not called back. Accepts NULL inside. */
 void hook_free(struct hook **hook);
 
@@ -33,9 +34,10 @@ struct hook_answer {
 
 typedef void hook_answer_fn(void *arg, const struct hook_answer *answer);
 
-/* A request to /hook/REPO. headers and body are borrowed until the callback runs or hook_cancel is called. */
-struct hook_op *hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, struct str body,
-    hook_answer_fn *fn, void *arg);
+/* A request to /hook/REPO. headers are borrowed until the callback runs or hook_cancel is called; body is the hook's
+ * from now on: free(). */
+struct hook_op *hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, char *body,
+    size_t body_len, hook_answer_fn *fn, void *arg);
 /* The client is gone: no callback. A change that is being submitted already is submitted. Accepts NULL inside. */
 void hook_cancel(struct hook_op **op);
 

@@ -553,7 +553,7 @@ on_hook_turn(void *arg)
 }
 
 struct hook_op *
-hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, struct str body,
+hook_receive(struct hook *hook, const char *repo, const struct hook_headers *headers, char *body, size_t body_len,
     hook_answer_fn *fn, void *arg)
 {
 	struct hook_op *op = xcalloc(1, sizeof(*op));
@@ -562,7 +562,8 @@ hook_receive(struct hook *hook, const char *repo, const struct hook_headers *hea
 
 	*op = (struct hook_op){ .fn = fn, .arg = arg };
 	snprintf(op->json, sizeof(op->json), "{\"repo\":\"%s\",\"bytes\":%zu,\"signature\":\"%.*s\",\"count\":%u}",
-	    repo, body.len, (int)signature.len, signature.p, count);
+	    repo, body_len, (int)signature.len, signature.p, count);
+	free(body);
 	kept = op;
 	if (!fake_hook_is_slow)
 		op->call = deferred_call((struct loop *)hook, on_hook_turn, op);

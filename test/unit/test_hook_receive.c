@@ -3,6 +3,7 @@
 
 #include "proto/json.h"
 #include "proto/mem.h"
+#include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/hook/hook.h"
@@ -23,6 +24,7 @@ struct store {
 	char ref[100];
 	char delivery[100];
 	char digest[100];
+	struct loop *on_submit_stop; /* NULL: none */
 };
 
 struct store_op *
@@ -43,6 +45,8 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	snprintf(store->delivery, sizeof(store->delivery), "%.*s", (int)delivery.len, delivery.p);
 	snprintf(store->digest, sizeof(store->digest), "%s", body_sha256);
 	store->submits++;
+	if (store->on_submit_stop != NULL)
+		loop_stop(store->on_submit_stop);
 	store->submit_fn = fn;
 	store->arg = arg;
 	return &store->op;
@@ -73,6 +77,7 @@ repo_free(struct repo **repo)
 
 struct probe {
 	struct loop *loop;
+	struct disk *disk;
 	struct store store;
 	struct hook *hook;
 	struct hook_op *op;
@@ -102,7 +107,8 @@ set_up(void **state)
 
 	log_set_level(LOG_LEVEL_ERROR);
 	p->loop = loop_new();
-	p->hook = hook_new(p->loop, &p->store);
+	p->disk = disk_new(p->loop);
+	p->hook = hook_new(p->loop, p->disk, &p->store);
 	*state = p;
 	return 0;
 }
@@ -115,6 +121,7 @@ tear_down(void **state)
 	hook_free(&p->hook);
 	assert_null(p->hook);
 	hook_free(&p->hook);
+	disk_free(&p->disk);
 	loop_free(&p->loop);
 	free(p);
 	return 0;
@@ -126,7 +133,7 @@ receive(struct probe *p, const struct header *headers, struct str body)
 	struct hook_request request = make_request(headers, body);
 
 	p->answers = 0;
-	p->op = hook_receive(p->hook, "crane", &request.headers, body, on_answer, p);
+	p->op = hook_receive(p->hook, "crane", &request.headers, str_dup(body), body.len, on_answer, p);
 	assert_non_null(p->op);
 	assert_int_equal(p->answers, 0);
 }
@@ -150,6 +157,18 @@ give_submitted(struct probe *p, enum store_submit_result result, int64_t build)
 
 	p->store.submit_fn = NULL;
 	fn(p->store.arg, &submitted, NULL);
+}
+
+/* A push with so long a text that a thread gets it. */
+static void
+make_large_push(struct buf *body)
+{
+	buf_init(body, 1 << 20);
+	buf_adds(body, "{\"ref\":\"refs/heads/main\",\"before\":\"0123456789012345678901234567890123456789\","
+		       "\"after\":\"abcdefabcdefabcdefabcdefabcdefabcdefabcd\",\"filler\":\"");
+	while (body->len < 300000)
+		buf_adds(body, "0123456789");
+	buf_adds(body, "\"}");
 }
 
 static void
@@ -209,6 +228,51 @@ test_a_push_becomes_a_build(void **state)
 	give_submitted(p, STORE_NEW, 17);
 	assert_answer(p, 202, "{\"build\":17}");
 	assert_int_equal(hook_counts(p->hook).builds, 1);
+}
+
+/* The answer of a request whose body a thread judges comes from the loop. */
+static void
+test_a_large_body_is_judged_by_a_thread(void **state)
+{
+	struct probe *p = *state;
+	struct buf body;
+
+	make_large_push(&body);
+	receive(p, github("push", buf_str(&body)), buf_str(&body));
+	give_repo(p, "another secret");
+	assert_int_equal(p->answers, 0);
+	loop_run(p->loop);
+	assert_answer(p, 401, "auth");
+	assert_null(p->store.submit_fn);
+
+	p->store.on_submit_stop = p->loop;
+	receive(p, github("push", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	assert_null(p->store.submit_fn);
+	loop_run(p->loop);
+	assert_string_equal(p->store.ref, "refs/heads/main");
+	assert_string_equal(p->store.delivery, "d-1");
+	give_submitted(p, STORE_NEW, 17);
+	assert_answer(p, 202, "{\"build\":17}");
+	buf_fini(&body);
+}
+
+/* Whatever the thread does meanwhile. */
+static void
+test_a_client_may_leave_while_a_thread_judges(void **state)
+{
+	struct probe *p = *state;
+	struct buf body;
+
+	make_large_push(&body);
+	receive(p, github("push", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	hook_cancel(&p->op);
+	assert_null(p->store.submit_fn);
+	receive(p, github("push", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	hook_free(&p->hook); /* likewise the hook */
+	buf_fini(&body);
 }
 
 static void
@@ -317,6 +381,7 @@ test_a_body_of_the_limit_passes_and_one_byte_more_does_not(void **state)
 	memcpy(body, "{}", 2);
 	receive(p, github("ping", text), text);
 	give_repo(p, SECRET);
+	loop_run(p->loop); /* a thread's answer comes from there */
 	assert_answer(p, 200, "pong");
 	text.len++;
 	receive(p, github("ping", text), text);
@@ -386,6 +451,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(test_a_push_becomes_a_build),
+		TEST(test_a_large_body_is_judged_by_a_thread),
+		TEST(test_a_client_may_leave_while_a_thread_judges),
 		TEST(test_what_the_store_says_is_answered),
 		TEST(test_an_error_of_the_store_is_503_and_not_told),
 		TEST(test_nothing_is_submitted_without_the_right_signature),
