@@ -7,6 +7,8 @@
 #include "server/controller/controller_private.h"
 #include "server/controller/listener.h"
 #include "server/controller/sse.h"
+#include "server/core/holdups.h"
+#include "server/core/loop.h"
 #include "server/hook/hook.h"
 
 #define STORE_PATIENCE_MS 900
@@ -181,6 +183,18 @@ print_engines(const struct builder *builder, struct buf *out)
 }
 
 static void
+print_loop(const struct loop *loop, struct buf *out)
+{
+	const struct holdups *h = loop_holdups(loop);
+	const struct figures_times times = { holdup_bounds_ms, HOLDUP_BUCKETS, h->counts, h->total_us };
+
+	figures_histogram(out, "davit_loop_callback_seconds",
+	    "Time that one callback held the loop, while everything else waited.", &times);
+	figures_one(out, "davit_loop_longest_callback_seconds", "gauge", "The longest of them since the start.",
+	    (double)h->longest_us / 1e6);
+}
+
+static void
 answer_metrics(struct api_call **call, const struct store_stats *stats)
 {
 	struct controller *controller = (*call)->controller;
@@ -193,6 +207,7 @@ answer_metrics(struct api_call **call, const struct store_stats *stats)
 	print_hook_counts(controller->deps.hook, &out);
 	print_listeners(controller, &out);
 	print_engines(controller->deps.builder, &out);
+	print_loop(controller->deps.loop, &out);
 	figures_print(&controller->figures, &out);
 	reply_send(&(*call)->reply, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	buf_fini(&out);

@@ -71,23 +71,34 @@ print_builds(const struct figures *figures, struct buf *out)
 	}
 }
 
+void
+figures_histogram(struct buf *out, const char *name, const char *help, const struct figures_times *times)
+{
+	char bucket[64], label[32];
+	uint64_t sum = 0;
+
+	figures_head(out, name, "histogram", help);
+	snprintf(bucket, sizeof(bucket), "%s_bucket", name);
+	for (size_t i = 0; i < times->bounds; i++) {
+		sum += times->counts[i];
+		snprintf(label, sizeof(label), "le=\"%g\"", times->bounds_ms[i] / 1000.0);
+		figures_value(out, bucket, label, (double)sum);
+	}
+	sum += times->counts[times->bounds];
+	figures_value(out, bucket, "le=\"+Inf\"", (double)sum);
+	snprintf(bucket, sizeof(bucket), "%s_sum", name);
+	figures_value(out, bucket, NULL, (double)times->total_us / 1e6);
+	snprintf(bucket, sizeof(bucket), "%s_count", name);
+	figures_value(out, bucket, NULL, (double)sum);
+}
+
 static void
 print_hooks(const struct figures *figures, struct buf *out)
 {
-	uint64_t sum = 0;
-	char label[32];
+	const struct figures_times times = { bounds_ms, FIGURES_HOOK_BUCKETS, figures->hooks, figures->hook_us };
 
-	figures_head(
-	    out, "davit_hook_duration_seconds", "histogram", "Time from a delivery's last byte to its answer.");
-	for (size_t i = 0; i < FIGURES_HOOK_BUCKETS; i++) {
-		sum += figures->hooks[i];
-		snprintf(label, sizeof(label), "le=\"%g\"", bounds_ms[i] / 1000.0);
-		figures_value(out, "davit_hook_duration_seconds_bucket", label, (double)sum);
-	}
-	sum += figures->hooks[FIGURES_HOOK_BUCKETS];
-	figures_value(out, "davit_hook_duration_seconds_bucket", "le=\"+Inf\"", (double)sum);
-	figures_value(out, "davit_hook_duration_seconds_sum", NULL, (double)figures->hook_us / 1e6);
-	figures_value(out, "davit_hook_duration_seconds_count", NULL, (double)sum);
+	figures_histogram(
+	    out, "davit_hook_duration_seconds", "Time from a delivery's last byte to its answer.", &times);
 }
 
 /* Pages, from /proc/self/statm; 0 when it cannot be read. */

@@ -28,6 +28,14 @@ void figures_head(struct buf *out, const char *name, const char *type, const cha
 void figures_value(struct buf *out, const char *name, const char *labels, double value);
 /* head and value. */
 void figures_one(struct buf *out, const char *name, const char *type, const char *help, double value);
+/* Durations by upper bound; counts has one more for what is longer. */
+struct figures_times {
+	const unsigned *bounds_ms;
+	size_t bounds;
+	const uint64_t *counts;
+	uint64_t total_us;
+};
+void figures_histogram(struct buf *out, const char *name, const char *help, const struct figures_times *times);
 /* The controller's own, and the process'. */
 void figures_print(const struct figures *figures, struct buf *out);
 

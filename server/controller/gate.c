@@ -456,10 +456,9 @@ is_live(const struct gate *g)
 }
 
 static void
-on_read(struct bufferevent *bev, void *arg)
+take_input(struct gate *g)
 {
-	struct gate *g = arg;
-	struct evbuffer *input = bufferevent_get_input(bev);
+	struct evbuffer *input = bufferevent_get_input(g->bev);
 
 	if (g->state == GATE_LINGER || is_live(g)) {
 		evbuffer_drain(input, evbuffer_get_length(input));
@@ -470,10 +469,20 @@ on_read(struct bufferevent *bev, void *arg)
 }
 
 static void
-on_write(struct bufferevent *bev, void *arg)
+on_read(struct bufferevent *bev, void *arg)
 {
 	struct gate *g = arg;
+	struct loop *loop = g->shared->loop;
 
+	(void)bev;
+	loop_enter(loop, "http request", NULL);
+	take_input(g);
+	loop_leave(loop);
+}
+
+static void
+go_on_writing(struct gate *g)
+{
 	if (g->state == GATE_SEND && g->stream != NULL)
 		reply_stream_on_ready(g->stream);
 	else if (output_len(g) > 0)
@@ -485,23 +494,45 @@ on_write(struct bufferevent *bev, void *arg)
 	else if (g->state == GATE_LINGER && g->client_done)
 		gate_end(&g);
 	else if (g->state == GATE_LINGER)
-		shutdown(bufferevent_getfd(bev), SHUT_WR);
+		shutdown(bufferevent_getfd(g->bev), SHUT_WR);
+}
+
+static void
+on_write(struct bufferevent *bev, void *arg)
+{
+	struct gate *g = arg;
+	struct loop *loop = g->shared->loop;
+
+	(void)bev;
+	loop_enter(loop, "http answer", NULL);
+	go_on_writing(g);
+	loop_leave(loop);
 }
 
 /* A client that has said all it will may still wait for its answer; a live stream would not be missed. */
 static void
-on_event(struct bufferevent *bev, short what, void *arg)
+take_event(struct gate *g, short what)
 {
-	struct gate *g = arg;
 	bool is_eof = what == (BEV_EVENT_EOF | BEV_EVENT_READING);
 
-	(void)bev;
 	if (is_eof && (g->state == GATE_HANDLER || g->state == GATE_SEND) && !is_live(g))
 		g->client_done = true;
 	else if (is_eof && g->state == GATE_LINGER && output_len(g) > 0)
 		g->client_done = true;
 	else
 		gate_end(&g);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct gate *g = arg;
+	struct loop *loop = g->shared->loop;
+
+	(void)bev;
+	loop_enter(loop, "http connection", NULL);
+	take_event(g, what);
+	loop_leave(loop);
 }
 
 static void

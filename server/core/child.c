@@ -317,15 +317,18 @@ static void
 on_exited(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *child = arg;
+	struct loop *loop = child->children->loop;
 
 	(void)fd;
 	(void)what;
+	loop_enter(loop, "end of", child->name);
 	event_free(child->exit_event);
 	child->exit_event = NULL;
 	child->state = CHILD_EXITED;
 	pipe_close(&child->in);
 	timer_start(child->timer, LINGER_MS);
 	child_arrived(child);
+	loop_leave(loop);
 }
 
 static void
@@ -359,16 +362,19 @@ static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct pipe_end *end = arg;
+	struct loop *loop = end->child->children->loop;
 	char bytes[READ_MAX];
 	ssize_t got = read(fd, bytes, sizeof(bytes));
 
 	(void)what;
+	loop_enter(loop, "output of", end->child->name);
 	if (got > 0)
 		pipe_deliver(end, (struct str){ bytes, (size_t)got });
 	else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
 		pipe_close(end);
 		child_arrived(end->child);
 	}
+	loop_leave(loop);
 }
 
 static void

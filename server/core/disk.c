@@ -155,8 +155,10 @@ on_wake(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
+	loop_enter(disk->loop, "disk", NULL);
 	while ((op = take_done(disk)) != NULL)
 		op_end(op);
+	loop_leave(disk->loop);
 }
 
 /* Signals belong to the loop's thread. */

@@ -9,16 +9,19 @@
 #include <time.h>
 
 #include "proto/mem.h"
+#include "server/core/holdups.h"
 #include "server/core/log.h"
 
 struct loop {
 	struct event_base *base;
 	struct evdns_base *dns;
 	unsigned objects; /* timers, signals and deferred calls alive */
+	struct holdups holdups;
 };
 
 struct timer {
 	struct loop *loop;
+	const char *name;
 	struct event *event;
 	loop_fn *fn;
 	void *arg;
@@ -33,6 +36,7 @@ struct loop_signal {
 
 struct deferred {
 	struct loop *loop;
+	const char *name;
 	struct event *event;
 	loop_fn *fn;
 	void *arg;
@@ -132,22 +136,43 @@ loop_wall_ms(void)
 	return clock_ms(CLOCK_REALTIME);
 }
 
+void
+loop_enter(struct loop *loop, const char *what, const char *of)
+{
+	holdups_enter(&loop->holdups, what, of);
+}
+
+void
+loop_leave(struct loop *loop)
+{
+	holdups_leave(&loop->holdups);
+}
+
+const struct holdups *
+loop_holdups(const struct loop *loop)
+{
+	return &loop->holdups;
+}
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct timer *timer = arg;
+	struct loop *loop = timer->loop;
 
 	(void)fd;
 	(void)what;
+	loop_enter(loop, timer->name, NULL);
 	timer->fn(timer->arg); /* timer may be gone */
+	loop_leave(loop);
 }
 
 struct timer *
-timer_new(struct loop *loop, loop_fn *fn, void *arg)
+timer_new_named(struct loop *loop, const char *name, loop_fn *fn, void *arg)
 {
 	struct timer *timer = xcalloc(1, sizeof(*timer));
 
-	*timer = (struct timer){ .loop = loop, .fn = fn, .arg = arg };
+	*timer = (struct timer){ .loop = loop, .name = name, .fn = fn, .arg = arg };
 	timer->event = evtimer_new(loop->base, on_timer, timer);
 	assert(timer->event != NULL);
 	loop->objects++;
@@ -192,10 +217,13 @@ static void
 on_signal(evutil_socket_t signo, short what, void *arg)
 {
 	struct loop_signal *handler = arg;
+	struct loop *loop = handler->loop;
 
 	(void)signo;
 	(void)what;
-	handler->fn(handler->arg);
+	loop_enter(loop, "signal", NULL);
+	handler->fn(handler->arg); /* handler may be gone */
+	loop_leave(loop);
 }
 
 struct loop_signal *
@@ -236,21 +264,24 @@ static void
 on_deferred(evutil_socket_t fd, short what, void *arg)
 {
 	struct deferred *call = arg;
+	struct loop *loop = call->loop;
 	loop_fn *fn = call->fn;
 	void *fn_arg = call->arg;
 
 	(void)fd;
 	(void)what;
+	loop_enter(loop, call->name, NULL);
 	deferred_free(call);
 	fn(fn_arg);
+	loop_leave(loop);
 }
 
 struct deferred *
-deferred_call(struct loop *loop, loop_fn *fn, void *arg)
+deferred_call_named(struct loop *loop, const char *name, loop_fn *fn, void *arg)
 {
 	struct deferred *call = xcalloc(1, sizeof(*call));
 
-	*call = (struct deferred){ .loop = loop, .fn = fn, .arg = arg };
+	*call = (struct deferred){ .loop = loop, .name = name, .fn = fn, .arg = arg };
 	call->event = event_new(loop->base, -1, 0, on_deferred, call);
 	assert(call->event != NULL);
 	loop->objects++;

@@ -33,13 +33,21 @@ struct event_base *loop_base(struct loop *loop);
 /* Made on first use, since it reads /etc/resolv.conf. */
 struct evdns_base *loop_dns(struct loop *loop);
 
+/* Stand around what libevent calls, outside this file: what it is, and of what (NULL: nothing more to say). The loop's
+ * owner sees in holdups.h who held it for how long. */
+struct holdups;
+void loop_enter(struct loop *loop, const char *what, const char *of);
+void loop_leave(struct loop *loop);
+const struct holdups *loop_holdups(const struct loop *loop);
+
 /* Milliseconds that never jump; for deadlines and durations. */
 int64_t loop_mono_ms(void);
 /* Milliseconds since 1970 (UTC); for what people read. */
 int64_t loop_wall_ms(void);
 
-/* A one-shot timer; fn may free or start it again. */
-struct timer *timer_new(struct loop *loop, loop_fn *fn, void *arg);
+/* A one-shot timer; fn may free or start it again. Named after fn, for holdups. */
+#define timer_new(loop, fn, arg) timer_new_named(loop, __FILE__ ": " #fn, fn, arg)
+struct timer *timer_new_named(struct loop *loop, const char *name, loop_fn *fn, void *arg);
 void timer_free(struct timer **timer);
 /* (Re)starts it; the earlier start is forgotten. */
 void timer_start(struct timer *timer, int64_t ms);
@@ -54,7 +62,8 @@ void loop_signal_free(struct loop_signal **handler);
 /* A call that is made on a later turn of the loop, before the loop waits again: how a start function "answers" at once
  * without breaking rule 1. */
 struct deferred;
-struct deferred *deferred_call(struct loop *loop, loop_fn *fn, void *arg);
+#define deferred_call(loop, fn, arg) deferred_call_named(loop, __FILE__ ": " #fn, fn, arg)
+struct deferred *deferred_call_named(struct loop *loop, const char *name, loop_fn *fn, void *arg);
 /* Accepts NULL. Not after fn has begun: fn's first line clears the pointer. */
 void deferred_cancel(struct deferred **call);
 

@@ -125,22 +125,36 @@ end_output(struct stream *s)
 static void
 on_readable(struct bufferevent *bev, void *arg)
 {
+	struct stream *s = arg;
+	struct loop *loop = s->loop;
+
 	(void)bev;
-	deliver(arg);
+	loop_enter(loop, "data from", s->name);
+	deliver(s);
+	loop_leave(loop);
 }
 
 static void
-on_drained(struct bufferevent *bev, void *arg)
+drained(struct stream *s)
 {
-	struct stream *s = arg;
-
-	(void)bev;
 	if (s->state != STREAM_OPEN || stream_pending(s) > 0)
 		return;
 	if (s->ends_output)
 		end_output(s);
 	else if (s->handler->on_drain != NULL)
 		s->handler->on_drain(s->arg);
+}
+
+static void
+on_drained(struct bufferevent *bev, void *arg)
+{
+	struct stream *s = arg;
+	struct loop *loop = s->loop;
+
+	(void)bev;
+	loop_enter(loop, "data to", s->name);
+	drained(s);
+	loop_leave(loop);
 }
 
 static void
@@ -178,15 +192,14 @@ output_broke(struct stream *s)
 }
 
 static void
-on_event(struct bufferevent *bev, short what, void *arg)
+take_event(struct stream *s, short what)
 {
-	struct stream *s = arg;
 	bool writing = (what & BEV_EVENT_WRITING) && !(what & BEV_EVENT_READING); /* deferred, both come as one */
 
 	if (what & BEV_EVENT_CONNECTED)
 		opened(s);
 	else if ((what & BEV_EVENT_ERROR) && s->is_tls)
-		ended(s, stream_tls_err(bev));
+		ended(s, stream_tls_err(s->bev));
 	else if (writing && (what & BEV_EVENT_EOF))
 		ended(s, err_make(ERR_IO, 0, "the file that is sent became shorter"));
 	else if (writing)
@@ -197,6 +210,18 @@ on_event(struct bufferevent *bev, short what, void *arg)
 		ended(s, err_make(ERR_IO, 0, "the peer closed the connection during the TLS handshake"));
 	else
 		ended(s, ERR_OK);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct stream *s = arg;
+	struct loop *loop = s->loop;
+
+	(void)bev;
+	loop_enter(loop, "change of", s->name);
+	take_event(s, what);
+	loop_leave(loop);
 }
 
 static void

@@ -415,8 +415,10 @@ test_health_and_metrics(void **state)
 	controller_wake(s.controller, "");
 	expect(&s, "GET", "/metrics", "", 200, "davit_builds_total{state=\"failed\"} 1\n");
 	expect(&s, "GET", "/metrics", "", 200, "davit_jobs_queued 3\n");
+	expect(&s, "GET", "/metrics", "", 200, "davit_loop_callback_seconds_bucket{le=\"0.02\"} ");
+	expect(&s, "GET", "/metrics", "", 200, "davit_loop_longest_callback_seconds ");
 	expect(&s, "GET", "/metrics", "", 200, "davit_hook_deliveries_total{result=\"build\"} 5\n");
-	expect(&s, "GET", "/metrics", "", 200, "davit_http_requests_total{code=\"2xx\"} 4\n");
+	expect(&s, "GET", "/metrics", "", 200, "davit_http_requests_total{code=\"2xx\"} 6\n");
 	fake_engine_is_down = true;
 	expect(&s, "GET", "/healthz", "", 503, "connection refused");
 	fake_engine_is_down = false;

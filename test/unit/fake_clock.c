@@ -18,10 +18,11 @@ static LIST_HEAD(, timer) timers = LIST_HEAD_INITIALIZER(timers);
 static int64_t now;
 
 struct timer *
-timer_new(struct loop *loop, loop_fn *fn, void *arg)
+timer_new_named(struct loop *loop, const char *name, loop_fn *fn, void *arg)
 {
 	struct timer *t = xcalloc(1, sizeof(*t));
 
+	(void)name;
 	(void)loop;
 	*t = (struct timer){ .fn = fn, .arg = arg, .due = -1 };
 	LIST_INSERT_HEAD(&timers, t, link);
