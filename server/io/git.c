@@ -217,9 +217,9 @@ git_forget(struct git *git, const char *repo)
 
 /* --- processes --- */
 
-struct child *
-git_run(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env, struct str input,
-    child_done_fn *done, void *arg)
+static struct child *
+run(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env, struct str input,
+    struct child_output out, child_done_fn *done, void *arg)
 {
 	char *dir = mirror == NULL ? NULL : xasprintf("--git-dir=%s", mirror->path);
 	const char *argv[ARGS_MAX] = { "git" };
@@ -229,6 +229,7 @@ git_run(struct git *git, const struct git_mirror *mirror, const char *const *arg
 		.env = (const char *const *)(env == NULL ? git->env : env),
 		.in = input.len > 0 ? CHILD_IN_BYTES : CHILD_IN_NULL,
 		.input = input,
+		.out = out,
 		.err = { .kind = CHILD_OUT_COLLECT, .max = STDERR_MAX },
 		.timeout_ms = git->conf.fetch_timeout_ms,
 	};
@@ -243,6 +244,24 @@ git_run(struct git *git, const struct git_mirror *mirror, const char *const *arg
 	child = child_start(git->children, &spec, done, arg);
 	free(dir);
 	return child;
+}
+
+struct child *
+git_run(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env, struct str input,
+    child_done_fn *done, void *arg)
+{
+	const struct child_output none = { .kind = CHILD_OUT_NULL };
+
+	return run(git, mirror, args, env, input, none, done, arg);
+}
+
+struct child *
+git_ask(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env, size_t max,
+    child_done_fn *done, void *arg)
+{
+	const struct child_output collected = { .kind = CHILD_OUT_COLLECT, .max = max };
+
+	return run(git, mirror, args, env, (struct str){ 0 }, collected, done, arg);
 }
 
 struct err
@@ -301,6 +320,12 @@ git_cancel(struct git_op **op)
 	case OP_WORKSPACE:
 		workspace_leave(o);
 		break;
+	case OP_QUERY:
+		query_leave(o);
+		break;
+	case OP_MERGE:
+		merge_leave(o);
+		break;
 	}
 	git_op_free(o);
 }
@@ -356,8 +381,8 @@ on_read_refused(void *arg)
 	refused.fn.read(refused.arg, (struct str){ "", 0 }, &refused.err);
 }
 
-static struct git_op *
-op_refuse(struct git *git, const struct err *err, loop_fn *call, void *arg)
+struct git_op *
+git_op_refuse_by(struct git *git, const struct err *err, void (*call)(void *op), void *arg)
 {
 	struct git_op *op = git_op_new(git, OP_REFUSED, arg);
 
@@ -369,7 +394,7 @@ op_refuse(struct git *git, const struct err *err, loop_fn *call, void *arg)
 struct git_op *
 git_op_refuse(struct git *git, const struct err *err, git_done_fn *fn, void *arg)
 {
-	struct git_op *op = op_refuse(git, err, on_refused, arg);
+	struct git_op *op = git_op_refuse_by(git, err, on_refused, arg);
 
 	op->fn.done = fn;
 	return op;
@@ -426,7 +451,7 @@ git_read(
 	char *expression;
 
 	if (!names_check(mirror, commit, &err) || !path_check(path, &err)) {
-		op = op_refuse(git, &err, on_read_refused, arg);
+		op = git_op_refuse_by(git, &err, on_read_refused, arg);
 		op->fn.read = fn;
 		return op;
 	}

@@ -23,6 +23,7 @@ struct git;
 struct git_op;
 struct git_workspace;
 struct loop;
+struct strings;
 
 /* Lent for git's life. A member of 0 or NULL is the default. */
 struct git_conf {
@@ -69,6 +70,26 @@ struct git_op *git_has(struct git *git, const char *repo, const char *commit, gi
 typedef void git_read_fn(void *arg, struct str text, const struct err *err);
 struct git_op *git_read(
     struct git *git, const char *repo, const char *commit, const char *path, size_t max, git_read_fn *fn, void *arg);
+
+/* Which commit a ref of the server is at now: source->ref, a full name or "HEAD" (the default branch); of an annotated
+ * tag the commit that it is for. commit is for the callback's duration, NULL on an error: as git_fetch's, ERR_NOT_FOUND
+ * when there is no such ref. */
+typedef void git_commit_fn(void *arg, const char *commit, const struct err *err);
+struct git_op *git_head(struct git *git, const struct git_source *source, git_commit_fn *fn, void *arg);
+/* Of two commits that git_fetch brought, the newest that is in both histories; ERR_NOT_FOUND: none is. */
+struct git_op *git_merge_base(
+    struct git *git, const char *repo, const char *one, const char *other, git_commit_fn *fn, void *arg);
+/* The merge of head into base, both brought by git_fetch, as if it had been fetched as well. Equal pairs give the same
+ * commit. ERR_CONFLICT names the files that both changed. */
+struct git_op *git_merge(
+    struct git *git, const char *repo, const char *base, const char *head, git_commit_fn *fn, void *arg);
+
+/* The files that differ between two commits that git_fetch brought; one that was renamed comes under both names. For
+ * the callback's duration; NULL on an error: ERR_LIMIT when there are more than GIT_PATHS_MAX. */
+enum { GIT_PATHS_MAX = 10000 };
+typedef void git_paths_fn(void *arg, const struct strings *paths, const struct err *err);
+struct git_op *git_changed_paths(
+    struct git *git, const char *repo, const char *from, const char *to, git_paths_fn *fn, void *arg);
 
 struct git_checkout {
 	const char *repo;

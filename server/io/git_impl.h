@@ -1,6 +1,6 @@
 /* What the files of io/git share. git.c owns the mirrors and the operations, git_env.c what every git process gets,
  * git_cat.c the cat-file processes, git_fetch.c fetches, git_tidy.c what they
- * leave, git_workspace.c the tars. */
+ * leave, git_query.c questions, git_merge.c merges, git_workspace.c the tars. */
 #ifndef DAVIT_IO_GIT_IMPL_H
 #define DAVIT_IO_GIT_IMPL_H
 
@@ -13,6 +13,8 @@ struct cat;
 struct cat_request;
 struct deferred;
 struct fetch;
+struct git_merge;
+struct git_query;
 
 /* One repository's. Lives until git_free, or git_forget. */
 struct git_mirror {
@@ -56,7 +58,7 @@ struct git {
 	uint64_t workspace_bytes;
 };
 
-enum op_kind { OP_REFUSED, OP_CAT, OP_FETCH, OP_WORKSPACE };
+enum op_kind { OP_REFUSED, OP_CAT, OP_FETCH, OP_WORKSPACE, OP_QUERY, OP_MERGE };
 
 TAILQ_HEAD(op_list, git_op);
 
@@ -71,12 +73,16 @@ struct git_op {
 		struct cat_request *request;
 		struct fetch *fetch;
 		struct git_workspace *workspace;
+		struct git_query *query;
+		struct git_merge *merge;
 	} in;
 	struct err err; /* of OP_REFUSED */
 	union {
 		git_done_fn *done;
 		git_read_fn *read;
 		git_workspace_fn *workspace;
+		git_commit_fn *commit;
+		git_paths_fn *paths;
 	} fn;
 	void *arg;
 };
@@ -88,6 +94,11 @@ struct git_op *git_op_new(struct git *git, enum op_kind kind, void *arg);
 void git_op_free(struct git_op *op);
 /* One that ends with err by the loop, having done nothing. */
 struct git_op *git_op_refuse(struct git *git, const struct err *err, git_done_fn *fn, void *arg);
+
+/* The same for other kinds of callbacks: call is given the operation, to end it as on_refused() does. */
+struct git_op *git_op_refuse_by(struct git *git, const struct err *err, void (*call)(void *op), void *arg);
+/* Ends it with err by the loop. */
+struct git_op *git_commit_refuse(struct git *git, const struct err *err, git_commit_fn *fn, void *arg);
 
 /* The mirror of that repository, made in memory if need be; NULL when the id is not one. */
 struct git_mirror *git_mirror_get(struct git *git, const char *repo);
@@ -109,6 +120,9 @@ void git_env_free(char ***env);
  * collected for git_error(). env NULL: git->env. */
 struct child *git_run(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env,
     struct str input, child_done_fn *done, void *arg);
+/* The same, and collects at most max bytes of its output. */
+struct child *git_ask(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env,
+    size_t max, child_done_fn *done, void *arg);
 /* What a finished git_run comes to, in words about that commit. */
 struct err git_run_error(const struct child_result *result, const struct err *err, const char *commit);
 
@@ -133,12 +147,14 @@ void tidy_count(struct git_mirror *mirror);
 /* Ends it, when it is that mirror's (NULL: any's). */
 void tidy_cancel(struct git *git, const struct git_mirror *mirror);
 
-/* --- git_fetch.c, git_workspace.c: for git_cancel and git_free --- */
+/* --- git_fetch.c, git_workspace.c, git_query.c, git_merge.c: for git_cancel and git_free --- */
 
 void fetch_leave(struct git_op *op);
 /* Those of one mirror (NULL: of all) that nobody waits for, and whose processes are ending. */
 void fetches_free(struct git *git, const struct git_mirror *mirror);
 void workspace_leave(struct git_op *op);
+void query_leave(struct git_op *op);
+void merge_leave(struct git_op *op);
 /* Forgets the tars that are kept. */
 void workspaces_free(struct git *git);
 /* Those of one mirror; who has one keeps it. */
