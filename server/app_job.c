@@ -22,6 +22,8 @@ enum app_job_state {
 	APP_JOB_REPO,
 	APP_JOB_SECRETS,
 	APP_JOB_FETCH,
+	APP_JOB_FETCH_BASE,
+	APP_JOB_MERGE,
 	APP_JOB_WORKSPACE,
 	APP_JOB_RUN,
 	APP_JOB_FLUSH,
@@ -62,6 +64,8 @@ struct app_job {
 static void enter_repo(struct app_job *a);
 static void enter_secrets(struct app_job *a);
 static void enter_fetch(struct app_job *a);
+static void enter_fetch_base(struct app_job *a);
+static void enter_merge(struct app_job *a);
 static void enter_workspace(struct app_job *a);
 static void enter_run(struct app_job *a);
 static void enter_flush(struct app_job *a);
@@ -73,14 +77,16 @@ static const struct {
 	const char *name;
 	void (*enter)(struct app_job *a);
 } states[] = {
-	[APP_JOB_REPO]      = { "repository", enter_repo },
-	[APP_JOB_SECRETS]   = { "secrets",    enter_secrets },
-	[APP_JOB_FETCH]     = { "fetch",      enter_fetch },
-	[APP_JOB_WORKSPACE] = { "workspace",  enter_workspace },
-	[APP_JOB_RUN]       = { "run",        enter_run },
-	[APP_JOB_FLUSH]     = { "flush",      enter_flush },
-	[APP_JOB_RECORD]    = { "record",     enter_record },
-	[APP_JOB_END]       = { "end",        enter_end },
+	[APP_JOB_REPO]       = { "repository", enter_repo },
+	[APP_JOB_SECRETS]    = { "secrets",    enter_secrets },
+	[APP_JOB_FETCH]      = { "fetch",      enter_fetch },
+	[APP_JOB_FETCH_BASE] = { "fetch base", enter_fetch_base },
+	[APP_JOB_MERGE]      = { "merge",      enter_merge },
+	[APP_JOB_WORKSPACE]  = { "workspace",  enter_workspace },
+	[APP_JOB_RUN]        = { "run",        enter_run },
+	[APP_JOB_FLUSH]      = { "flush",      enter_flush },
+	[APP_JOB_RECORD]     = { "record",     enter_record },
+	[APP_JOB_END]        = { "end",        enter_end },
 };
 /* clang-format on */
 
@@ -204,7 +210,7 @@ on_fetched(void *arg, const struct err *err)
 	if (err != NULL)
 		job_fail(a, JOB_ERROR, err_prefix(*err, "fetch").text);
 	else
-		job_step(a, APP_JOB_WORKSPACE);
+		job_step(a, a->build->built[0] != '\0' ? APP_JOB_FETCH_BASE : APP_JOB_WORKSPACE);
 }
 
 /* Planning brought the commit into this node's mirror; on another node, or after its loss, it is fetched here. */
@@ -220,6 +226,47 @@ enter_fetch(struct app_job *a)
 	};
 
 	a->git_op = git_fetch(a->deps->git, &source, a->build->commit, on_fetched, a);
+}
+
+static void
+on_fetched_base(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->git_op = NULL;
+	if (err != NULL)
+		job_fail(a, JOB_ERROR, err_prefix(*err, "fetch the target").text);
+	else
+		job_step(a, APP_JOB_MERGE);
+}
+
+static void
+enter_fetch_base(struct app_job *a)
+{
+	struct git_source source = { .repo = a->repo->id, .url = a->repo->url, .token = a->repo->token };
+
+	a->git_op = git_fetch(a->deps->git, &source, a->build->base, on_fetched_base, a);
+}
+
+static void
+on_merged(void *arg, const char *commit, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->git_op = NULL;
+	if (err != NULL)
+		job_fail(a, JOB_ERROR, err_prefix(*err, "merge").text);
+	else if (strcmp(commit, a->build->built) != 0)
+		job_fail(a, JOB_ERROR, "this node's git merges otherwise than the node's that planned the build");
+	else
+		job_step(a, APP_JOB_WORKSPACE);
+}
+
+/* The planning node made it already; any other one makes the same again. */
+static void
+enter_merge(struct app_job *a)
+{
+	a->git_op = git_merge(a->deps->git, a->repo->id, a->build->base, a->build->commit, on_merged, a);
 }
 
 static void
@@ -240,7 +287,7 @@ enter_workspace(struct app_job *a)
 {
 	struct git_checkout checkout = {
 		.repo = a->repo->id,
-		.commit = a->build->commit,
+		.commit = a->build->built[0] != '\0' ? a->build->built : a->build->commit,
 		.ref = a->build->ref,
 		.origin = a->repo->url,
 		.full = a->deps->full_clone,

@@ -6,16 +6,31 @@
 #include <sys/queue.h>
 
 #include "proto/mem.h"
+#include "proto/params.h"
 #include "proto/pipeline.h"
+#include "proto/trigger.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/git.h"
+#include "server/scheduler/paths.h"
 
 #define FILE_MAX (256 * 1024)
 #define FETCH_ATTEMPTS 3
 #define FETCH_RETRY_MS 1000
 
-enum planner_state { PLANNER_FETCH, PLANNER_READ, PLANNER_READ_ALIAS, PLANNER_DONE };
+enum planner_state {
+	PLANNER_HEAD,
+	PLANNER_FETCH,
+	PLANNER_TARGET,
+	PLANNER_FETCH_TARGET,
+	PLANNER_MERGE,
+	PLANNER_READ,
+	PLANNER_READ_ALIAS,
+	PLANNER_INCLUDE,
+	PLANNER_PARSE,
+	PLANNER_PATHS,
+	PLANNER_DONE,
+};
 
 struct planner_op {
 	struct planner *planner;
@@ -23,8 +38,16 @@ struct planner_op {
 	const struct build *build;
 	const struct repo *repo;
 	struct git_op *git_op;
+	struct paths_op *paths_op;
 	struct timer *retry;
 	unsigned fetches;
+	const char *name; /* of the pipeline file */
+	char *text;       /* and what is in it */
+	size_t len;
+	struct pipeline_includes includes;
+	size_t included;      /* how many of them were read */
+	struct strings paths; /* the changed files */
+	bool knows_paths;
 	struct planner_result result;
 	planner_fn *fn;
 	void *arg;
@@ -43,9 +66,16 @@ struct planner {
 	LIST_HEAD(, prefetch) prefetches;
 };
 
+static void enter_head(struct planner_op *op);
 static void enter_fetch(struct planner_op *op);
+static void enter_target(struct planner_op *op);
+static void enter_fetch_target(struct planner_op *op);
+static void enter_merge(struct planner_op *op);
 static void enter_read(struct planner_op *op);
 static void enter_read_alias(struct planner_op *op);
+static void enter_include(struct planner_op *op);
+static void enter_parse(struct planner_op *op);
+static void enter_paths(struct planner_op *op);
 static void enter_done(struct planner_op *op);
 
 /* clang-format off */
@@ -53,10 +83,17 @@ static const struct {
 	const char *name;
 	void (*enter)(struct planner_op *op);
 } states[] = {
-	[PLANNER_FETCH]      = { "fetch",             enter_fetch },
-	[PLANNER_READ]       = { "read daocloud.yml", enter_read },
-	[PLANNER_READ_ALIAS] = { "read davit.yml",    enter_read_alias },
-	[PLANNER_DONE]       = { "done",              enter_done },
+	[PLANNER_HEAD]         = { "head",              enter_head },
+	[PLANNER_FETCH]        = { "fetch",             enter_fetch },
+	[PLANNER_TARGET]       = { "target",            enter_target },
+	[PLANNER_FETCH_TARGET] = { "fetch target",      enter_fetch_target },
+	[PLANNER_MERGE]        = { "merge",             enter_merge },
+	[PLANNER_READ]         = { "read daocloud.yml", enter_read },
+	[PLANNER_READ_ALIAS]   = { "read davit.yml",    enter_read_alias },
+	[PLANNER_INCLUDE]      = { "include",           enter_include },
+	[PLANNER_PARSE]        = { "parse",             enter_parse },
+	[PLANNER_PATHS]        = { "changed files",     enter_paths },
+	[PLANNER_DONE]         = { "done",              enter_done },
 };
 /* clang-format on */
 
@@ -66,14 +103,29 @@ planner_step(struct planner_op *op, enum planner_state next)
 {
 	log_debug("build %lld: %s -> %s", (long long)op->build->build, states[op->state].name, states[next].name);
 	git_cancel(&op->git_op);
+	paths_cancel(&op->paths_op);
 	timer_stop(op->retry);
 	op->state = next;
 	states[next].enter(op);
 }
 
+/* What is read and built: the merge, or the commit itself. */
+static const char *
+commit_of(const struct planner_op *op)
+{
+	return op->result.built[0] != '\0' ? op->result.built : op->result.commit;
+}
+
+static void
+keep_id(char to[65], const char *commit)
+{
+	snprintf(to, 65, "%s", commit);
+}
+
 static void
 planner_fail(struct planner_op *op, enum build_state state, const char *reason)
 {
+	plan_free(&op->result.plan);
 	op->result.state = state;
 	snprintf(op->result.reason, sizeof(op->result.reason), "%s", reason);
 	planner_step(op, PLANNER_DONE);
@@ -108,7 +160,7 @@ prefetch(struct planner_op *op)
 	struct prefetch *p = xcalloc(1, sizeof(*p));
 	struct git_checkout checkout = {
 		.repo = op->repo->id,
-		.commit = op->build->commit,
+		.commit = commit_of(op),
 		.ref = op->build->ref,
 		.origin = op->repo->url,
 		.full = planner->full_clone,
@@ -118,12 +170,79 @@ prefetch(struct planner_op *op)
 	p->op = git_workspace(planner->git, &checkout, on_prefetched, p);
 }
 
-/* --- fetch --- */
+/* --- what comes from the forge --- */
 
 static bool
 may_help_again(const struct err *err)
 {
 	return err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT;
+}
+
+/* The same state again, some time later, or the end. */
+static void
+fetch_failed(struct planner_op *op, const struct err *err)
+{
+	bool is_theirs = op->state == PLANNER_HEAD && err->code == ERR_NOT_FOUND;
+
+	if (may_help_again(err) && op->fetches < FETCH_ATTEMPTS) {
+		log_info("build %lld: %s: %s; again", (long long)op->build->build, states[op->state].name, err->text);
+		timer_start(op->retry, FETCH_RETRY_MS << (2 * (op->fetches - 1)));
+	} else {
+		planner_fail(
+		    op, is_theirs ? BUILD_FAILED : BUILD_ERROR, err_prefix(*err, "%s", states[op->state].name).text);
+	}
+}
+
+static void
+on_retry(void *arg)
+{
+	struct planner_op *op = arg;
+
+	planner_step(op, op->state);
+}
+
+static void
+fetched(struct planner_op *op, enum planner_state next)
+{
+	op->fetches = 0;
+	planner_step(op, next);
+}
+
+static struct git_source
+source_of(const struct planner_op *op, const char *ref)
+{
+	return (struct git_source){ .repo = op->repo->id, .url = op->repo->url, .ref = ref, .token = op->repo->token };
+}
+
+static void
+on_head(void *arg, const char *commit, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	if (err != NULL) {
+		fetch_failed(op, err);
+		return;
+	}
+	keep_id(op->result.commit, commit);
+	fetched(op, PLANNER_FETCH);
+}
+
+static void
+enter_head(struct planner_op *op)
+{
+	struct git_source source = source_of(op, op->build->ref);
+
+	op->fetches++;
+	op->git_op = git_head(op->planner->git, &source, on_head, op);
+}
+
+static bool
+is_merged(const struct planner_op *op)
+{
+	const struct trigger trigger = { .pulls = op->repo->pulls };
+
+	return op->build->change != NULL && trigger_merges(&trigger, op->build->change);
 }
 
 static void
@@ -132,47 +251,110 @@ on_fetched(void *arg, const struct err *err)
 	struct planner_op *op = arg;
 
 	op->git_op = NULL;
-	if (err == NULL) {
-		prefetch(op);
-		planner_step(op, PLANNER_READ);
-	} else if (may_help_again(err) && op->fetches < FETCH_ATTEMPTS) {
-		log_info("build %lld: fetch: %s; again", (long long)op->build->build, err->text);
-		timer_start(op->retry, FETCH_RETRY_MS << (2 * (op->fetches - 1)));
-	} else {
-		planner_fail(op, BUILD_ERROR, err_prefix(*err, "fetch").text);
+	if (err != NULL) {
+		fetch_failed(op, err);
+		return;
 	}
-}
-
-static void
-on_retry(void *arg)
-{
-	planner_step(arg, PLANNER_FETCH);
+	if (!is_merged(op))
+		prefetch(op);
+	fetched(op, is_merged(op) ? PLANNER_TARGET : PLANNER_READ);
 }
 
 static void
 enter_fetch(struct planner_op *op)
 {
-	struct git_source source = {
-		.repo = op->repo->id,
-		.url = op->repo->url,
-		.fetch_url = op->build->change != NULL ? op->build->change->fetch_url : NULL,
-		.ref = op->build->ref,
-		.token = op->repo->token,
-	};
+	struct git_source source = source_of(op, op->build->ref);
+
+	source.fetch_url = op->build->change != NULL ? op->build->change->fetch_url : NULL;
+	op->fetches++;
+	op->git_op = git_fetch(op->planner->git, &source, op->result.commit, on_fetched, op);
+}
+
+/* --- merged with its target --- */
+
+static void
+on_target(void *arg, const char *commit, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	if (err != NULL) {
+		fetch_failed(op, err);
+		return;
+	}
+	keep_id(op->result.base, commit);
+	fetched(op, PLANNER_FETCH_TARGET);
+}
+
+static void
+enter_target(struct planner_op *op)
+{
+	char *ref = xasprintf("refs/heads/%s", op->build->branch);
+	struct git_source source = source_of(op, ref);
 
 	op->fetches++;
-	op->git_op = git_fetch(op->planner->git, &source, op->build->commit, on_fetched, op);
+	op->git_op = git_head(op->planner->git, &source, on_target, op);
+	free(ref);
+}
+
+static void
+on_target_fetched(void *arg, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	if (err != NULL)
+		fetch_failed(op, err);
+	else
+		fetched(op, PLANNER_MERGE);
+}
+
+static void
+enter_fetch_target(struct planner_op *op)
+{
+	char *ref = xasprintf("refs/heads/%s", op->build->branch);
+	struct git_source source = source_of(op, ref);
+
+	op->fetches++;
+	op->git_op = git_fetch(op->planner->git, &source, op->result.base, on_target_fetched, op);
+	free(ref);
+}
+
+static void
+on_merged(void *arg, const char *commit, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	if (err == NULL) {
+		keep_id(op->result.built, commit);
+		prefetch(op);
+		planner_step(op, PLANNER_READ);
+		return;
+	}
+	planner_fail(op, err->code == ERR_CONFLICT || err->code == ERR_REFUSED ? BUILD_FAILED : BUILD_ERROR,
+	    err_prefix(*err, "it cannot be merged into %.60s", op->build->branch).text);
+}
+
+static void
+enter_merge(struct planner_op *op)
+{
+	op->git_op = git_merge(op->planner->git, op->repo->id, op->result.base, op->result.commit, on_merged, op);
 }
 
 /* --- read --- */
 
+/* The text is the pipeline's; what it includes is read next. */
 static void
 take_file(struct planner_op *op, const char *name, struct str text)
 {
 	struct err err;
 
-	if (pipeline_parse(text, name, NULL, &op->result.plan, &err))
-		planner_step(op, PLANNER_DONE);
+	op->name = name;
+	op->text = xstrndup(text.p, text.len);
+	op->len = text.len;
+	if (pipeline_includes(text, name, &op->includes, &err))
+		planner_step(op, PLANNER_INCLUDE);
 	else
 		planner_fail(op, BUILD_FAILED, err.text);
 }
@@ -218,16 +400,138 @@ on_file(void *arg, struct str text, const struct err *err)
 static void
 enter_read(struct planner_op *op)
 {
-	op->git_op = git_read(op->planner->git, op->repo->id, op->build->commit, "daocloud.yml", FILE_MAX, on_file, op);
+	op->git_op = git_read(op->planner->git, op->repo->id, commit_of(op), "daocloud.yml", FILE_MAX, on_file, op);
 }
 
 static void
 enter_read_alias(struct planner_op *op)
 {
-	op->git_op = git_read(op->planner->git, op->repo->id, op->build->commit, "davit.yml", FILE_MAX, on_alias, op);
+	op->git_op = git_read(op->planner->git, op->repo->id, commit_of(op), "davit.yml", FILE_MAX, on_alias, op);
+}
+
+/* --- include --- */
+
+/* One that is not there is an error of the pipeline, which names the line. */
+static void
+on_included(void *arg, struct str text, const struct err *err)
+{
+	struct planner_op *op = arg;
+	struct pipeline_include *include = &op->includes.items[op->included];
+
+	op->git_op = NULL;
+	if (err != NULL && err->code != ERR_NOT_FOUND) {
+		fail_read(op, include->name, err);
+		return;
+	}
+	if (err == NULL) {
+		include->text = xstrndup(text.p, text.len);
+		include->len = text.len;
+	}
+	op->included++;
+	planner_step(op, PLANNER_INCLUDE);
+}
+
+static void
+enter_include(struct planner_op *op)
+{
+	while (op->included < op->includes.count && op->includes.items[op->included].is_template)
+		op->included++;
+	if (op->included == op->includes.count)
+		planner_step(op, PLANNER_PARSE);
+	else
+		op->git_op = git_read(op->planner->git, op->repo->id, commit_of(op),
+		    op->includes.items[op->included].name, FILE_MAX, on_included, op);
+}
+
+/* --- parse --- */
+
+static struct pipeline_context
+context_of(const struct planner_op *op, const struct env *parameters)
+{
+	const struct build *b = op->build;
+	const struct change *c = b->change;
+	bool is_tag = str_has_prefix(str_of(b->ref), "refs/tags/");
+
+	return (struct pipeline_context){
+		.event = b->event,
+		.repo = op->repo->name,
+		.ref = b->ref,
+		.branch = is_tag ? NULL : b->branch,
+		.tag = is_tag ? b->branch : NULL,
+		.commit = op->result.commit,
+		.message = c != NULL ? c->message : NULL,
+		.author = b->author,
+		.pull_number = c != NULL ? c->pull_number : 0,
+		.fork = c != NULL && c->trust == CHANGE_FORK,
+		.paths = op->knows_paths ? &op->paths : NULL,
+		.parameters = parameters->count > 0 ? parameters : NULL,
+		.includes = &op->includes,
+	};
+}
+
+static bool
+may_know_paths(const struct planner_op *op)
+{
+	return !op->knows_paths && op->build->change != NULL;
+}
+
+static void
+enter_parse(struct planner_op *op)
+{
+	struct env parameters;
+	struct pipeline_context context;
+	struct err err;
+	bool ok;
+
+	params_env(op->build->change != NULL ? op->build->change->params : NULL, &parameters);
+	context = context_of(op, &parameters);
+	plan_free(&op->result.plan);
+	ok = pipeline_parse((struct str){ op->text, op->len }, op->name, &context, &op->result.plan, &err);
+	env_fini(&parameters);
+	if (!ok)
+		planner_fail(op, BUILD_FAILED, err.text);
+	else
+		planner_step(op, op->result.plan->wants_paths && may_know_paths(op) ? PLANNER_PATHS : PLANNER_DONE);
+}
+
+/* --- changed files --- */
+
+static void
+on_paths(void *arg, const struct strings *paths)
+{
+	struct planner_op *op = arg;
+
+	op->paths_op = NULL;
+	if (paths == NULL) {
+		planner_step(op, PLANNER_DONE); /* not known: the plan stands as it is */
+		return;
+	}
+	op->knows_paths = true;
+	for (size_t i = 0; i < paths->count; i++)
+		strings_add(&op->paths, str_of(paths->items[i]));
+	planner_step(op, PLANNER_PARSE);
+}
+
+static void
+enter_paths(struct planner_op *op)
+{
+	op->paths_op =
+	    paths_start(op->planner->loop, op->planner->git, op->build, op->repo, op->result.commit, on_paths, op);
 }
 
 /* --- the operation --- */
+
+static void
+op_free(struct planner_op *op)
+{
+	git_cancel(&op->git_op);
+	paths_cancel(&op->paths_op);
+	timer_free(&op->retry);
+	pipeline_includes_fini(&op->includes);
+	strings_fini(&op->paths);
+	free(op->text);
+	free(op);
+}
 
 static void
 enter_done(struct planner_op *op)
@@ -236,9 +540,8 @@ enter_done(struct planner_op *op)
 	planner_fn *fn = op->fn;
 	void *arg = op->arg;
 
-	assert(op->git_op == NULL);
-	timer_free(&op->retry);
-	free(op);
+	assert(op->git_op == NULL && op->paths_op == NULL);
+	op_free(op);
 	fn(arg, &result);
 }
 
@@ -249,7 +552,9 @@ planner_start(struct planner *planner, const struct build *build, const struct r
 
 	*op = (struct planner_op){ .planner = planner, .build = build, .repo = repo, .fn = fn, .arg = arg };
 	op->retry = timer_new(planner->loop, on_retry, op);
-	enter_fetch(op);
+	op->state = build->commit[0] == '\0' ? PLANNER_HEAD : PLANNER_FETCH;
+	keep_id(op->result.commit, build->commit);
+	states[op->state].enter(op);
 	return op;
 }
 
@@ -261,9 +566,8 @@ planner_cancel(struct planner_op **op)
 	*op = NULL;
 	if (o == NULL)
 		return;
-	git_cancel(&o->git_op);
-	timer_free(&o->retry);
-	free(o);
+	plan_free(&o->result.plan);
+	op_free(o);
 }
 
 struct planner *

@@ -1,7 +1,10 @@
-/* Plans a build: brings its commit into the repository's mirror, reads daocloud.yml (or davit.yml) at that commit, and
- * makes the plan. The workspace of the jobs is prepared on the side, so that it is there when they are claimed.
+/* Plans a build: finds out its commit where nobody said it, brings it into the repository's mirror, merges it with its
+ * target where the repository wants that, reads daocloud.yml (or davit.yml) there with the files that it includes, and
+ * makes the plan, for which it finds out the changed files where a condition asks for them. The workspace of the jobs
+ * is prepared on the side, so that it is there when they are claimed.
  *
- *   fetch -> read daocloud.yml -> (read davit.yml) -> done
+ *   (head) -> fetch -> (target -> fetch target -> merge) -> read daocloud.yml -> (read davit.yml) -> (include ...)
+ *          -> parse -> (changed files -> parse) -> done
  *
  * A file that is wrong or missing is the change's failure; what the network or the forge denies is an error, after a
  * few attempts where another one may help. */
@@ -22,6 +25,9 @@ struct planner_result {
 	struct plan *plan;      /* the callback's; NULL: */
 	enum build_state state; /* BUILD_FAILED or BUILD_ERROR */
 	char reason[256];       /* "daocloud.yml:3:5: unknown key ..." */
+	char commit[65];        /* what the build is of; "" when that was not found out */
+	char base[65];          /* "" unless it is built merged: the target's commit */
+	char built[65];         /* and the merge */
 };
 
 typedef void planner_fn(void *arg, struct planner_result *result);

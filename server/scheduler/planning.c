@@ -15,7 +15,7 @@
 
 #define RETRY_MS 500
 
-enum planning_state { PLANNING_REPO, PLANNING_PLAN, PLANNING_RECORD, PLANNING_END };
+enum planning_state { PLANNING_REPO, PLANNING_PLAN, PLANNING_COMMIT, PLANNING_RECORD, PLANNING_END };
 
 /* One build on its way from accepted to queued. */
 struct item {
@@ -47,6 +47,7 @@ struct planning {
 
 static void enter_repo(struct item *item);
 static void enter_plan(struct item *item);
+static void enter_commit(struct item *item);
 static void enter_record(struct item *item);
 static void enter_end(struct item *item);
 static void claim(struct planning *p);
@@ -58,6 +59,7 @@ static const struct {
 } states[] = {
 	[PLANNING_REPO]   = { "repository", enter_repo },
 	[PLANNING_PLAN]   = { "plan",       enter_plan },
+	[PLANNING_COMMIT] = { "commit",     enter_commit },
 	[PLANNING_RECORD] = { "record",     enter_record },
 	[PLANNING_END]    = { "end",        enter_end },
 };
@@ -121,6 +123,13 @@ enter_repo(struct item *item)
 	item->op = store_repo_get(item->planning->store, item->build->repo, on_repo, item);
 }
 
+/* The planner found out more of the commit than the build knows. */
+static bool
+has_news(const struct item *item)
+{
+	return (item->build->commit[0] == '\0' && item->result.commit[0] != '\0') || item->result.built[0] != '\0';
+}
+
 static void
 on_planned(void *arg, struct planner_result *result)
 {
@@ -128,13 +137,37 @@ on_planned(void *arg, struct planner_result *result)
 
 	item->planner_op = NULL;
 	item->result = *result;
-	item_step(item, PLANNING_RECORD);
+	item_step(item, has_news(item) ? PLANNING_COMMIT : PLANNING_RECORD);
 }
 
 static void
 enter_plan(struct item *item)
 {
 	item->planner_op = planner_start(item->planning->planner, item->build, item->repo, on_planned, item);
+}
+
+static void
+on_commit(void *arg, const struct err *err)
+{
+	struct item *item = arg;
+
+	item->op = NULL;
+	if (err == NULL)
+		item_step(item, PLANNING_RECORD);
+	else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND)
+		item_step(item, PLANNING_END);
+	else
+		item_retry(item, err);
+}
+
+/* Before the jobs: whoever claims one has to know what it is of. */
+static void
+enter_commit(struct item *item)
+{
+	const struct store_commit commit = { item->result.commit, item->result.base, item->result.built };
+
+	item->op =
+	    store_plan_commit(item->planning->store, item->build->build, item->build->token, &commit, on_commit, item);
 }
 
 static void

@@ -72,6 +72,7 @@ build_free(struct build **build)
 {
 	if (*build != NULL) {
 		free((*build)->repo);
+		free((*build)->commit);
 		free((*build)->token);
 	}
 	free(*build);
@@ -193,6 +194,17 @@ store_repo_get(struct store *store, const char *id, store_repo_fn *fn, void *arg
 }
 
 struct store_op *
+store_plan_commit(struct store *store, int64_t build, const char *token, const struct store_commit *commit,
+    store_done_fn *fn, void *arg)
+{
+	struct store_op *op = ask(store, ASK_PLAN_COMMIT, fn, arg);
+
+	name_build(op, build, token);
+	snprintf(op->reason, sizeof(op->reason), "%s %s %s", commit->commit, commit->base, commit->built);
+	return op;
+}
+
+struct store_op *
 store_planned(
     struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg)
 {
@@ -263,7 +275,7 @@ new_build(int64_t number, const char *token)
 {
 	struct build *b = xcalloc(1, sizeof(*b));
 
-	*b = (struct build){ .build = number, .repo = xstrdup("app"), .token = xstrdup(token) };
+	*b = (struct build){ .build = number, .repo = xstrdup("app"), .commit = xstrdup(""), .token = xstrdup(token) };
 	return b;
 }
 
@@ -308,6 +320,7 @@ answer_error(struct store *store, enum ask_kind kind, enum err_code code)
 		((store_repo_fn *)op.fn)(op.arg, NULL, &err);
 		break;
 	case ASK_REQUEUE:
+	case ASK_PLAN_COMMIT:
 	case ASK_PLANNED:
 	case ASK_PLAN_FAILED:
 		((store_done_fn *)op.fn)(op.arg, &err);
@@ -322,7 +335,7 @@ answer_done(struct store *store, enum ask_kind kind)
 {
 	struct store_op op = take(store, kind);
 
-	assert(kind == ASK_REQUEUE || kind == ASK_PLANNED || kind == ASK_PLAN_FAILED);
+	assert(kind == ASK_REQUEUE || kind == ASK_PLAN_COMMIT || kind == ASK_PLANNED || kind == ASK_PLAN_FAILED);
 	((store_done_fn *)op.fn)(op.arg, NULL);
 }
 
@@ -384,16 +397,32 @@ answer_repo(struct store *store)
 	((store_repo_fn *)op.fn)(op.arg, repo, NULL);
 }
 
-void
-answer_plan(struct store *store, enum build_state state, const char *reason)
+static void
+give_plan(struct store *store, struct planner_result result, const char *reason)
 {
 	struct store_op op = take(store, ASK_PLAN);
-	struct planner_result result = { .state = state };
 
 	snprintf(result.reason, sizeof(result.reason), "%s", reason);
 	if (reason[0] == '\0')
 		result.plan = xcalloc(1, sizeof(*result.plan));
 	((planner_fn *)op.fn)(op.arg, &result);
+}
+
+void
+answer_plan(struct store *store, enum build_state state, const char *reason)
+{
+	give_plan(store, (struct planner_result){ .state = state }, reason);
+}
+
+void
+answer_plan_of(struct store *store, const char *commit, const char *built, const char *reason)
+{
+	struct planner_result result = { .state = BUILD_FAILED };
+
+	snprintf(result.commit, sizeof(result.commit), "%s", commit);
+	snprintf(result.base, sizeof(result.base), "%s", built[0] != '\0' ? "base" : "");
+	snprintf(result.built, sizeof(result.built), "%s", built);
+	give_plan(store, result, reason);
 }
 
 void

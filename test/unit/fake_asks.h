@@ -18,6 +18,7 @@ enum ask_kind {
 	ASK_PLAN_CLAIM,
 	ASK_REPO,
 	ASK_PLAN, /* of the planner */
+	ASK_PLAN_COMMIT,
 	ASK_PLANNED,
 	ASK_PLAN_FAILED,
 };
@@ -59,6 +60,8 @@ void answer_plan_claim(struct store *store, int64_t build, const char *token);
 void answer_repo(struct store *store);
 /* reason "": a plan. */
 void answer_plan(struct store *store, enum build_state state, const char *reason);
+/* The same, and what the build is of was found out. */
+void answer_plan_of(struct store *store, const char *commit, const char *built, const char *reason);
 /* The same for all leases but for those of id (NULL: none), which get state. */
 void answer_renew(struct store *store, const char *id, enum store_lease_state state);
 

@@ -24,6 +24,7 @@ struct probe {
 	struct planner *planner;
 	struct repo repo;
 	struct build build;
+	struct change change;
 	struct planner_op *op;
 	int calls;
 	struct planner_result result;
@@ -43,6 +44,8 @@ on_planned(void *arg, struct planner_result *result)
 static char id[] = "acme-app";
 static char empty[] = "";
 static char main_ref[] = "refs/heads/main";
+static char main_branch[] = "main";
+static char merge_word[] = "merge";
 
 static int
 setup(void **state)
@@ -61,7 +64,9 @@ setup(void **state)
 	assert_non_null(p->git);
 	p->planner = planner_new(p->loop, p->git, false);
 	p->repo = (struct repo){ .id = id, .url = p->source.url, .token = empty };
-	p->build = (struct build){ .build = 17, .repo = id, .ref = main_ref, .commit = p->source.commit };
+	p->build = (struct build){
+		.build = 17, .repo = id, .ref = main_ref, .branch = main_branch, .commit = p->source.commit
+	};
 	*state = p;
 	return 0;
 }
@@ -154,6 +159,79 @@ test_workspace_is_prepared(void **state)
 	loop_run(p->loop);
 	test_repo_line(&p->source, count, sizeof(count), "ls state/workspace/*/*.tar | wc -l");
 	assert_string_equal(count, "1");
+}
+
+/* --- a commit that nobody named, a merge, the changed files --- */
+
+#define FILE_OF(script) "printf 'image: busybox\\nscript:\\n  - " script "\\n' > daocloud.yml"
+
+static void
+test_the_head_of_a_branch(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, FILE_OF("echo hello"));
+	p->build.commit = empty;
+	plan(p);
+	assert_non_null(p->result.plan);
+	assert_string_equal(p->result.commit, p->source.commit);
+	assert_string_equal(p->result.built, "");
+}
+
+static void
+test_no_such_branch(void **state)
+{
+	struct probe *p = *state;
+	char ref[] = "refs/heads/gone";
+
+	test_repo_commit(&p->source, FILE_OF("echo hello"));
+	p->build.commit = empty;
+	p->build.ref = ref;
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "head: the repository has no refs/heads/gone");
+}
+
+/* The first commit is on main; a pull request's is on a branch of its own. */
+static void
+make_pull(struct probe *p, const char *ours, const char *theirs, char ours_id[65])
+{
+	char first[65];
+
+	test_repo_commit(&p->source, FILE_OF("echo hello"));
+	memcpy(first, p->source.commit, sizeof(first));
+	test_repo_commit(&p->source, ours);
+	memcpy(ours_id, p->source.commit, 65);
+	test_repo_run(&p->source, "cd source && git checkout -q -b change %s", first);
+	test_repo_commit(&p->source, theirs);
+	p->change = (struct change){ .event = CHANGE_PULL_REQUEST, .branch = main_branch, .pull_number = 7 };
+	p->build.change = &p->change;
+	p->repo.pulls = merge_word;
+}
+
+static void
+test_a_pull_request_is_merged(void **state)
+{
+	struct probe *p = *state;
+	char main_id[65];
+
+	make_pull(p, FILE_OF("echo both"), "echo x > x", main_id);
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	assert_string_equal(p->result.plan->jobs[0].segments[0].commands[0], "echo both");
+	assert_string_equal(p->result.base, main_id);
+	assert_string_equal(p->result.commit, p->source.commit);
+	assert_int_equal(strlen(p->result.built), 40);
+}
+
+static void
+test_a_pull_request_conflicts(void **state)
+{
+	struct probe *p = *state;
+	char main_id[65];
+
+	make_pull(p, FILE_OF("echo ours"), FILE_OF("echo theirs"), main_id);
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "it cannot be merged into main: both sides changed daocloud.yml");
 }
 
 static void
@@ -279,6 +357,10 @@ main(void)
 		TEST(test_plan),
 		TEST(test_alias),
 		TEST(test_workspace_is_prepared),
+		TEST(test_the_head_of_a_branch),
+		TEST(test_no_such_branch),
+		TEST(test_a_pull_request_is_merged),
+		TEST(test_a_pull_request_conflicts),
 		TEST(test_no_file),
 		TEST(test_broken_file),
 		TEST(test_folder_of_that_name),

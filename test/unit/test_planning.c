@@ -47,7 +47,7 @@ teardown(void **state)
 
 /* --- the states of one build, each with the question that it waits for --- */
 
-static const enum ask_kind waits_for[] = { ASK_REPO, ASK_PLAN, ASK_PLANNED, ASK_PLAN_FAILED };
+static const enum ask_kind waits_for[] = { ASK_REPO, ASK_PLAN, ASK_PLAN_COMMIT, ASK_PLANNED, ASK_PLAN_FAILED };
 
 #define STATES (sizeof(waits_for) / sizeof(*waits_for))
 
@@ -60,7 +60,9 @@ bring_to(enum ask_kind question)
 	if (question == ASK_REPO)
 		return;
 	answer_repo(&b.store);
-	if (question == ASK_PLANNED)
+	if (question == ASK_PLAN_COMMIT)
+		answer_plan_of(&b.store, "found", "", "");
+	else if (question == ASK_PLANNED)
 		answer_plan(&b.store, BUILD_PLANNING, "");
 	else if (question == ASK_PLAN_FAILED)
 		answer_plan(&b.store, BUILD_FAILED, "daocloud.yml:3:5: unknown key");
@@ -86,6 +88,34 @@ test_a_build_is_planned(void **state)
 	assert_string_equal(asked(&b.store, ASK_PLANNED)->token, "token");
 	answer_done(&b.store, ASK_PLANNED);
 	assert_ended();
+}
+
+/* A build by hand: its commit is on record before its jobs are. */
+static void
+test_a_commit_is_found_out(void **state)
+{
+	(void)state;
+	bring_to(ASK_PLAN_COMMIT);
+	assert_string_equal(asked(&b.store, ASK_PLAN_COMMIT)->reason, "found  ");
+	assert_string_equal(asked(&b.store, ASK_PLAN_COMMIT)->token, "token");
+	answer_done(&b.store, ASK_PLAN_COMMIT);
+	assert_non_null(asked(&b.store, ASK_PLANNED));
+	answer_done(&b.store, ASK_PLANNED);
+	assert_ended();
+}
+
+/* A bad file in a merge: its record says what was merged. */
+static void
+test_a_merge_is_recorded(void **state)
+{
+	(void)state;
+	planning_wake(b.planning);
+	answer_plan_claim(&b.store, 17, "token");
+	answer_repo(&b.store);
+	answer_plan_of(&b.store, "commit", "merge", "daocloud.yml:3:5: unknown key");
+	assert_string_equal(asked(&b.store, ASK_PLAN_COMMIT)->reason, "commit base merge");
+	answer_done(&b.store, ASK_PLAN_COMMIT);
+	assert_non_null(asked(&b.store, ASK_PLAN_FAILED));
 }
 
 static void
@@ -139,12 +169,12 @@ test_every_question_is_repeated(void **state)
 static void
 test_its_plan_is_not_wanted_any_more(void **state)
 {
-	static const enum ask_kind records[] = { ASK_PLANNED, ASK_PLAN_FAILED };
+	static const enum ask_kind records[] = { ASK_PLANNED, ASK_PLAN_FAILED, ASK_PLAN_COMMIT };
 	static const enum err_code codes[] = { ERR_CONFLICT, ERR_NOT_FOUND };
 
-	for (size_t i = 0; i < 4; i++) {
-		bring_to(records[i % 2]);
-		answer_error(&b.store, records[i % 2], codes[i / 2]);
+	for (size_t i = 0; i < 6; i++) {
+		bring_to(records[i % 3]);
+		answer_error(&b.store, records[i % 3], codes[i / 3]);
 		assert_ended();
 		teardown(state);
 		setup(state);
@@ -273,6 +303,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_build_is_planned),
+		TEST(test_a_commit_is_found_out),
+		TEST(test_a_merge_is_recorded),
 		TEST(test_a_file_that_is_wrong),
 		TEST(test_the_repository_is_gone),
 		TEST(test_every_question_is_repeated),
