@@ -1,0 +1,89 @@
+"""The page in a real browser: what comes from commits, forges and jobs is shown and never run."""
+
+import json
+
+import pytest
+
+import browser as browsers
+import forge
+from server import IMAGE
+
+# Each would call hit() or leave an element that the page does not make.
+PAYLOADS = [
+    "<script>hit()</script>", "<script src=/hit></script>", "<img src=x onerror=hit()>", "<svg onload=hit()>", "<svg/onload=hit()>",
+    "<iframe srcdoc='<script>parent.hit()</script>'></iframe>", "<body onload=hit()>", "<details open ontoggle=hit()>",
+    "<input autofocus onfocus=hit()>", "<video><source onerror=hit()></video>", "<math><mi//xlink:href='javascript:hit()'>",
+    "'\"><img src=x onerror=hit()>", "</pre><script>hit()</script>", "</script><script>hit()</script>", "]]><script>hit()</script>",
+    "<!--><img src=x onerror=hit()>-->", "<a href=javascript:hit()>x</a>", "<form action=javascript:hit()><button>",
+    "<object data=javascript:hit()>", "<embed src=javascript:hit()>", "<base href=//evil.test/>", "<meta http-equiv=refresh content=0;url=/hit>",
+    "<link rel=stylesheet href=/hit>", "<style>*{background:url(/hit)}</style>", "javascript:hit()", "{{constructor.constructor('hit()')()}}",
+    "${hit()}", "`${hit()}`", "\\u003cscript\\u003ehit()\\u003c/script\\u003e", "&lt;script&gt;hit()&lt;/script&gt;", "%3Cscript%3Ehit()%3C/script%3E",
+    "\x1b]8;;javascript:hit()\x07link\x1b]8;;\x07", "\x1b[31m<img src=x onerror=hit()>\x1b[0m", "\x1b]0;<script>hit()</script>\x07",
+]
+BRANCH = "<img/src=x/onerror=hit()>"
+OWN = "head, head *, header.top, header.top *"
+# Elements that none of the page's own scripts makes.
+STRANGERS = ("[...document.querySelectorAll('script, iframe, object, embed, base, link, meta, style, video, source, details, math, "
+             "body img, svg, [onerror], [onload], [onfocus], [ontoggle], form[action], a[href^=\"javascript:\" i]')]"
+             f".filter((e) => !e.matches('{OWN}')).map((e) => e.outerHTML)")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    made = browsers.Browser()
+    yield made
+    made.close()
+
+
+def log_in(browser, davit, path):
+    browser.go(davit.url + path)
+    browser.wait("document.querySelector('input[type=password]')")
+    browser.write("input[type=password]", davit.token)
+    browser.run("document.querySelector('form button').click()")
+    browser.wait("document.querySelector('#nav') && !document.querySelector('#nav').hidden")
+
+
+def assert_harmless(browser, davit):
+    assert browser.run("return window.hits") is None
+    assert browser.run(f"return {STRANGERS}") == []
+    assert browser.run("return location.origin") == davit.url
+    assert not [text for text in browser.complaints() if "Content Security Policy" in text], "it was the policy that saved us"
+    assert not [line for line in davit.log.lines if " /hit" in line]
+
+
+def visit(browser, davit, path, shown):
+    """Opens a page with hit() in place before the page's own scripts, and waits until this text stands in it."""
+    browser.ask("POST", browser.session + "/goog/cdp/execute", {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {
+        "source": "window.hit = () => { window.hits = (window.hits || 0) + 1; }; window.alert = window.hit;"}})
+    browser.go(davit.url + path)
+    browser.wait("document.body.textContent.includes(arguments[0])", shown)
+    assert_harmless(browser, davit)
+
+
+def test_nothing_of_a_build_is_run_as_script(davit, repo, browser):
+    davit.add_repo(repo, name="acme/<script>hit()</script>")
+    pipeline = f"image: {IMAGE}\nscript:\n  - cat payloads; echo the end of it\n  - echo '<img src=x onerror=hit()>'\n"
+    ref = "refs/heads/" + BRANCH
+    commit = repo.push({"daocloud.yml": pipeline, "payloads": "\n".join(PAYLOADS) + "\n"}, ref=ref)
+    payload = forge.push_payload(commit, ref=ref, message=" ".join(PAYLOADS)[:200] + "\n\n" + "\n".join(PAYLOADS))
+    payload["head_commit"]["author"]["name"] = "<svg onload=hit()>"
+    payload["head_commit"]["url"] = "javascript:hit()//https://x"
+    number = forge.deliver(davit, payload).json["build"]
+    assert davit.wait_build(number)["state"] == "passed"
+    # And a file that is wrong in a hostile way: its words come back in the reason.
+    commit = repo.push({"daocloud.yml": json.dumps({"image": IMAGE, PAYLOADS[2]: 1})})
+    wrong = forge.deliver(davit, forge.push_payload(commit, message=PAYLOADS[0])).json["build"]
+    assert davit.wait_build(wrong)["state"] == "failed"
+
+    log_in(browser, davit, f"/builds/{number}")
+    visit(browser, davit, "/", BRANCH)
+    visit(browser, davit, f"/builds/{number}", "the end of it")
+    browser.wait("document.body.textContent.includes('All commands succeeded.')")
+    assert all(text in browser.run("return document.querySelector('.lines').textContent")
+               for text in PAYLOADS if "\x1b" not in text), "shown as it was printed"
+    assert_harmless(browser, davit)
+    visit(browser, davit, f"/builds/{wrong}", "onerror=hit()")
+    visit(browser, davit, "/repos", "acme/<script>hit()</script>")
+    raw = davit.ask("GET", f"/api/v1/jobs/{number}.1/log")
+    assert raw.headers["Content-Type"].startswith("text/plain") and raw.headers["X-Content-Type-Options"] == "nosniff"
+    davit.stop()
