@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mask_forms.h"
 #include "proto/mem.h"
 
 enum {

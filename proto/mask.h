@@ -12,11 +12,11 @@
 #include <stdint.h>
 
 #include "proto/buf.h"
+#include "proto/mask_forms.h"
 #include "proto/str.h"
 
-/* A shorter value would hide ordinary words, and is refused. A longer text than MASK_PIECE is known by its pieces of
- * that length. */
-enum { MASK_MIN = 4, MASK_PIECE = 256, MASK_HELD_MAX = MASK_PIECE - 1 };
+/* A shorter value would hide ordinary words, and is refused. */
+enum { MASK_MIN = 4, MASK_HELD_MAX = MASK_PIECE - 1 };
 
 struct mask;
 

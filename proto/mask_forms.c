@@ -8,10 +8,14 @@
 #include "proto/url.h"
 #include "proto/utf8.h"
 
-enum { GROWTH_MAX = 16 }; /* no form has more bytes than that many times its value */
+enum {
+	GROWTH_MAX = 16, /* no form has more bytes than that many times its value */
+	TWICE_MAX = 1024 /* of base64 in base64, as there are many of them */
+};
 
 /* Who gets the forms, and the place where they are written. */
 struct forms {
+	struct str value;
 	mask_form_fn *fn;
 	void *arg;
 	struct buf text;
@@ -24,12 +28,22 @@ give(struct forms *f, struct str form)
 		f->fn(f->arg, form);
 }
 
-/* What was written into text; and it is empty again. */
+/* What was written into text, unless that is the value itself; and it is empty again. */
 static void
 give_text(struct forms *f)
 {
-	give(f, buf_str(&f->text));
+	if (!str_eq(buf_str(&f->text), f->value))
+		give(f, buf_str(&f->text));
 	buf_reset(&f->text);
+}
+
+/* The last piece of it: what stands before is in another form. */
+static void
+give_end(struct forms *f, struct str form)
+{
+	size_t skip = form.len > MASK_PIECE ? form.len - MASK_PIECE : 0;
+
+	give(f, (struct str){ form.p + skip, form.len - skip });
 }
 
 static void
@@ -39,32 +53,25 @@ wipe(struct buf *b)
 	buf_fini(b);
 }
 
-/* The last two lines together: the very last may be too short to be known by itself. */
+/* Its lines, when a tool wraps it at that width; and the last two together, as the very last may be too short to be
+ * known by itself. */
 static void
-give_last_two(struct forms *f, struct str form, size_t at, size_t width)
+give_wrapped(struct forms *f, struct str form, size_t width, bool end_only)
 {
+	size_t last = form.len > width ? (form.len - 1) / width * width : 0;
 	struct buf two;
 
+	for (size_t at = 0; at < last && !end_only; at += width)
+		give(f, (struct str){ form.p + at, width });
+	if (last == 0)
+		return;
+	give(f, (struct str){ form.p + last, form.len - last });
 	buf_init(&two, 2 * width + 2);
-	buf_add(&two, form.p + at - width, width);
+	buf_add(&two, form.p + last - width, width);
 	buf_addc(&two, '\n');
-	buf_add(&two, form.p + at, form.len - at);
+	buf_add(&two, form.p + last, form.len - last);
 	give(f, buf_str(&two));
 	wipe(&two);
-}
-
-/* Its lines, when a tool wraps it at that width. */
-static void
-give_wrapped(struct forms *f, struct str form, size_t width)
-{
-	size_t at;
-
-	for (at = 0; at + width < form.len; at += width)
-		give(f, (struct str){ form.p + at, width });
-	if (at == 0)
-		return;
-	give(f, (struct str){ form.p + at, form.len - at });
-	give_last_two(f, form, at, width);
 }
 
 /* --- lines --- */
@@ -96,14 +103,29 @@ lines(struct forms *f, struct str value)
 
 /* --- base64 --- */
 
+/* Into the alphabet for URLs; false when that changes nothing. */
+static bool
+to_url_alphabet(struct buf *text)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < text->len; i++)
+		if (text->data[i] == '+' || text->data[i] == '/') {
+			text->data[i] = text->data[i] == '+' ? '-' : '_';
+			changed = true;
+		}
+	return changed;
+}
+
 /* The characters in which the value stands and nothing else does, when skip bytes of something stand before it; then
  * with the last one too, as it is when `behind` ends the text; then with the padding. */
 static void
-base64_at(struct forms *f, struct str value, size_t skip, const char *behind, bool url)
+base64_at(struct forms *f, struct str value, size_t skip, const char *behind)
 {
 	static const char before[2];
 	struct buf clear, *text = &f->text;
 	size_t first = skip == 0 ? 0 : skip + 1, full, digits;
+	bool is_bare = *behind == '\0';
 
 	buf_init(&clear, value.len + 4);
 	buf_add(&clear, before, skip);
@@ -112,15 +134,14 @@ base64_at(struct forms *f, struct str value, size_t skip, const char *behind, bo
 	buf_adds(&clear, behind);
 	digits = (clear.len * 8 + 5) / 6;
 	base64_encode(buf_str(&clear), BASE64_STANDARD, text);
-	for (size_t i = 0; url && i < text->len; i++)
-		text->data[i] = text->data[i] == '+' ? '-' : text->data[i] == '/' ? '_' : text->data[i];
-	give(f, (struct str){ text->data + first, full - first });
-	give(f, (struct str){ text->data + first, digits - first });
-	give(f, (struct str){ text->data + first, text->len - first });
-	if (skip == 0) {
-		give_wrapped(f, buf_str(text), 64);
-		give_wrapped(f, buf_str(text), 76);
-	}
+	for (size_t width = 64; skip == 0 && value.p == f->value.p && width <= 76; width += 76 - 64)
+		give_wrapped(f, buf_str(text), width, !is_bare);
+	do {
+		if (is_bare)
+			give(f, (struct str){ text->data + first, full - first });
+		give_end(f, (struct str){ text->data + first, digits - first });
+		give_end(f, (struct str){ text->data + first, text->len - first });
+	} while (to_url_alphabet(text));
 	buf_reset(text);
 	wipe(&clear);
 }
@@ -128,51 +149,49 @@ base64_at(struct forms *f, struct str value, size_t skip, const char *behind, bo
 static void
 base64(struct forms *f, struct str value)
 {
-	for (size_t skip = 0; skip < 3; skip++)
-		for (int url = 0; url <= 1; url++) {
-			base64_at(f, value, skip, "", url);
-			base64_at(f, value, skip, "\n", url);
-		}
+	for (size_t skip = 0; skip < 3; skip++) {
+		base64_at(f, value, skip, "");
+		base64_at(f, value, skip, "\n");
+	}
 }
 
 /* What shows up when somebody wants to get round a mask of base64. */
 static void
-base64_twice(struct forms *f, struct str value)
+base64_twice(struct forms *f, const char *behind)
 {
 	struct buf once;
 
-	for (int newline = 0; newline <= 1; newline++) {
-		buf_init(&once, 2 * value.len + 16);
-		buf_addstr(&f->text, value);
-		if (newline)
-			buf_addc(&f->text, '\n');
-		base64_encode(buf_str(&f->text), BASE64_STANDARD, &once);
-		buf_reset(&f->text);
-		for (size_t skip = 0; skip < 3; skip++)
-			base64_at(f, buf_str(&once), skip, newline ? "\n" : "", false);
-		wipe(&once);
-	}
+	buf_init(&once, 2 * f->value.len + 16);
+	buf_addstr(&f->text, f->value);
+	buf_adds(&f->text, behind);
+	base64_encode(buf_str(&f->text), BASE64_STANDARD, &once);
+	buf_reset(&f->text);
+	base64(f, buf_str(&once));
+	wipe(&once);
 }
 
 /* --- hexadecimal --- */
 
 static void
-hex(struct forms *f, struct str value, const char *digits)
+hex(struct forms *f, const char *digits)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		buf_addc(&f->text, digits[(unsigned char)value.p[i] >> 4]);
-		buf_addc(&f->text, digits[(unsigned char)value.p[i] & 15]);
+	for (size_t i = 0; i < f->value.len; i++) {
+		unsigned char byte = (unsigned char)f->value.p[i];
+		const char pair[] = { digits[byte >> 4], digits[byte & 15] };
+
+		buf_add(&f->text, pair, 2);
 	}
-	give_wrapped(f, buf_str(&f->text), 60);
+	give_wrapped(f, buf_str(&f->text), 60, false);
 	give_text(f);
 }
 
 /* --- percent-encoding --- */
 
 static void
-percent(struct forms *f, struct str value)
+percent(struct forms *f)
 {
 	static const char *const kept[] = { "", "/", "!'()*", "!'()*;/?:@&=+$,#" };
+	struct str value = f->value;
 	struct buf *text = &f->text;
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
@@ -224,11 +243,28 @@ json_ascii(struct buf *b, char c, unsigned way)
 		buf_addc(b, c);
 }
 
-static void
-json(struct forms *f, struct str value)
+/* Those of the ways that make a difference. */
+static unsigned
+json_ways(struct str value)
 {
+	unsigned ways = 0;
+
+	for (size_t i = 0; i < value.len; i++)
+		ways |= (value.p[i] == '/' ? JSON_SLASH : 0) | (strchr("<>&", value.p[i]) != NULL ? JSON_HTML : 0) |
+			((value.p[i] & 0x80) != 0 ? JSON_ASCII : 0);
+	return ways;
+}
+
+static void
+json(struct forms *f)
+{
+	unsigned ways = json_ways(f->value);
+
 	for (unsigned way = 0; way < JSON_WAYS; way++) {
-		struct str rest = value;
+		struct str rest = f->value;
+
+		if ((way & ~ways) != 0)
+			continue;
 
 		while (rest.len > 0) {
 			size_t len;
@@ -298,10 +334,12 @@ in_dollar(char c, char buf[8])
 }
 
 static void
-shell(struct forms *f, struct str value)
+shell(struct forms *f)
 {
 	static const char *(*const ways[])(
 	    char c, char buf[8]) = { in_single, in_single_and_double, in_double, in_backslashes, in_dollar };
+
+	struct str value = f->value;
 
 	for (size_t way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
 		for (size_t i = 0; i < value.len; i++) {
@@ -320,20 +358,20 @@ shell(struct forms *f, struct str value)
 void
 mask_forms(struct str value, mask_form_fn *fn, void *arg)
 {
-	struct forms f = { .fn = fn, .arg = arg };
-	struct str core = mask_core(value);
+	struct forms f = { .value = mask_core(value), .fn = fn, .arg = arg };
 
 	buf_init(&f.text, GROWTH_MAX * value.len + 64);
-	fn(arg, core);
-	lines(&f, value);
-	base64(&f, value);
-	if (core.len < value.len)
-		base64(&f, core);
-	base64_twice(&f, core);
-	hex(&f, core, "0123456789abcdef");
-	hex(&f, core, "0123456789ABCDEF");
-	percent(&f, core);
-	json(&f, core);
-	shell(&f, core);
+	fn(arg, f.value);
+	lines(&f, f.value);
+	base64(&f, f.value);
+	if (f.value.len <= TWICE_MAX) {
+		base64_twice(&f, "");
+		base64_twice(&f, "\n");
+	}
+	hex(&f, "0123456789abcdef");
+	hex(&f, "0123456789ABCDEF");
+	percent(&f);
+	json(&f);
+	shell(&f);
 	wipe(&f.text);
 }

@@ -13,7 +13,7 @@
 
 enum {
 	SECRETS_MAX = 100,           /* of a job */
-	VALUES_MAX = 128 * 1024,     /* of them all, in bytes: their mask is made in one go */
+	VALUES_MAX = 64 * 1024,      /* of them all, in bytes: their mask is made in one go */
 	OWN_MIN = 8,                 /* a shorter webhook secret may be an ordinary word */
 	OUTPUT_MAX = 8 * 1024 * 1024 /* twice what builder/ gives in one piece */
 };
