@@ -4,20 +4,26 @@
 local n, token, notify, warnings = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local key = 'davit:build:' .. n
 local state, held_by, repo, event = unpack(call('HMGET', key, 'state', 'token', 'repo', 'event'))
-local needed_by = {}
+local needed_by, first_ones = {}, {}
 
-local function add(k, first, last)
+local function add(k, first, last, priority)
 	local job = n .. '.' .. k
-	call('HSET', 'davit:job:' .. job, 'job', job, 'build', n, 'repo', repo, 'state', 'waiting', 'attempt', 1,
-		'priority', priority_of(repo, event), 'exit_code', -1, unpack(ARGV, first, last))
-	local needs, group = job_fields(job, 'needs', 'group')
-	local left = 0
-	for other in (needs or ''):gmatch('%d+') do
-		needed_by[other] = (needed_by[other] and needed_by[other] .. ' ' or '') .. k
+	local of, left = {}, 0
+
+	for i = first, last, 2 do
+		of[ARGV[i]] = ARGV[i + 1]
+	end
+	for other in (of.needs or ''):gmatch('%d+') do
+		needed_by[other] = needed_by[other] or {}
+		table.insert(needed_by[other], k)
 		left = left + 1
 	end
-	call('HSET', 'davit:job:' .. job, 'needs_left', left)
-	group_join(job, repo, group)
+	call('HSET', 'davit:job:' .. job, 'job', job, 'build', n, 'repo', repo, 'state', 'waiting', 'attempt', 1,
+		'priority', priority, 'exit_code', -1, 'needs_left', left, unpack(ARGV, first, last))
+	group_join(job, repo, of.group)
+	if left == 0 or of.skipped then
+		first_ones[#first_ones + 1] = job
+	end
 end
 
 if held_by ~= token then
@@ -26,21 +32,23 @@ elseif state ~= 'planning' then
 	return { 'ok' }
 end
 local now = now_ms()
-local jobs, at = 0, 5
+local jobs, at, priority = 0, 5, priority_of(repo, event)
 while ARGV[at] do
 	jobs = jobs + 1
-	add(jobs, at + 1, at + ARGV[at])
+	add(jobs, at + 1, at + ARGV[at], priority)
 	at = at + 1 + ARGV[at]
 end
 for k, list in pairs(needed_by) do
-	call('HSET', 'davit:job:' .. n .. '.' .. k, 'needed_by', list)
+	call('HSET', 'davit:job:' .. n .. '.' .. k, 'needed_by', table.concat(list, ' '))
 end
 call('HSET', key, 'state', 'queued', 'planned_ms', now, 'jobs', jobs, 'jobs_left', jobs, 'notify', notify, 'warnings', warnings)
 call('ZREM', 'davit:running', n)
 if jobs == 0 then
 	build_end(n, 'passed', 'there is nothing to do', now)
-else
-	wake('build ' .. n .. ' queued')
-	jobs_begin(n, jobs, now)
+	return { 'ok' }
+end
+wake('build ' .. n .. ' queued')
+for _, job in ipairs(first_ones) do
+	job_decide(job, now)
 end
 return { 'ok' }

@@ -48,13 +48,18 @@ local function run_again(build, k, runs)
 	local fields = copied('davit:job:' .. old .. '.' .. k, PLANNED, {})
 	call('HSET', 'davit:job:' .. job, 'job', job, 'build', build, 'state', 'waiting', 'attempt', 1, 'exit_code', -1,
 		unpack(fields))
-	local needs, group = job_fields(job, 'needs', 'group')
+	local needs, group, skipped = job_fields(job, 'needs', 'group', 'skipped')
 	local left = 0
 	for other in (needs or ''):gmatch('%d+') do
-		left = left + (runs[tonumber(other)] and 1 or 0)
+		if runs[tonumber(other)] then
+			left = left + 1
+		else
+			job_hear(job, other, job_fields(old .. '.' .. other, 'outcome'))
+		end
 	end
 	call('HSET', 'davit:job:' .. job, 'needs_left', left)
 	group_join(job, repo, group)
+	return left == 0 or skipped
 end
 
 -- Answers the build in which it ran.
@@ -67,15 +72,15 @@ local function take_over(build, k)
 end
 
 local function add_jobs(build, runs, count, now)
-	local reused, sources = {}, {}
+	local reused, sources, first_ones = {}, {}, {}
 	for k = 1, jobs do
 		local source = not runs[k] and take_over(build, k)
 		if source and not reused[source] then
 			reused[source] = true
 			sources[#sources + 1] = source
 			call('HINCRBY', 'davit:build:' .. source, 'reused_by', 1)
-		elseif runs[k] then
-			run_again(build, k, runs)
+		elseif runs[k] and run_again(build, k, runs) then
+			first_ones[#first_ones + 1] = build .. '.' .. k
 		end
 	end
 	call('HSET', 'davit:build:' .. build, 'state', 'queued', 'planned_ms', now, 'jobs', jobs, 'jobs_left', count)
@@ -83,7 +88,9 @@ local function add_jobs(build, runs, count, now)
 		call('HSET', 'davit:build:' .. build, 'reuses', table.concat(sources, ' '))
 	end
 	wake('build ' .. build .. ' queued')
-	jobs_begin(build, jobs, now)
+	for _, job in ipairs(first_ones) do
+		job_decide(job, now)
+	end
 end
 
 if not state or call('EXISTS', 'davit:repo:' .. repo) == 0 then

@@ -3,6 +3,7 @@
 -- Each job of a graph ends once, which bounds it.
 local job_end, job_cancel
 local ended, settling = {}, false
+local heard_of = {} -- by job, what job_hear has read or written
 
 local function job_fields(job, ...)
 	return unpack(call('HMGET', 'davit:job:' .. job, ...))
@@ -111,33 +112,42 @@ local function job_ready(job, now)
 	end
 end
 
--- How the jobs that it needs came out: 'ok', or that of the first failed one, or of the first other one, with words.
-local function needs_outcome(build, needs)
-	local worst, words = 'ok', ''
-
-	for k in needs:gmatch('%d+') do
-		local name, state, outcome = job_fields(build .. '.' .. k, 'name', 'state', 'outcome')
-		if outcome == 'failed' and worst ~= 'failed' or outcome == 'none' and worst == 'ok' then
-			worst, words = outcome, name .. ' ' .. ENDED_WORDS[state]
-		end
+-- One of its needs has ended. What counts is the first that failed, or else the first that came to nothing.
+local function job_hear(job, k, outcome)
+	if outcome == 'ok' then
+		return
 	end
-	return worst, words
+	local heard = heard_of[job] or job_fields(job, 'heard')
+	if not heard or (heard == 'none' and outcome == 'failed') then
+		call('HSET', 'davit:job:' .. job, 'heard', outcome, 'heard_from', k)
+		heard = outcome
+	end
+	heard_of[job] = heard
+end
+
+local function heard_in_words(build, k)
+	local name, state = job_fields(build .. '.' .. k, 'name', 'state')
+	return name .. ' ' .. ENDED_WORDS[state]
 end
 
 -- All that it needs has ended. What a skipped job says to those that need it is what it was told itself, unless it was
 -- there for a failure that did not come.
 local function job_decide(job, now)
-	local build, needs, run_on, skipped = job_fields(job, 'build', 'needs', 'run_on', 'skipped')
-	local outcome, words = needs_outcome(build, needs or '')
+	local build, state, run_on, skipped, heard, from =
+		job_fields(job, 'build', 'state', 'run_on', 'skipped', 'heard', 'heard_from')
+	local outcome = heard or 'ok'
 
-	if call('HGET', 'davit:build:' .. build, 'cancel') == '1' then
+	if state ~= 'waiting' then
+		return
+	elseif call('HGET', 'davit:build:' .. build, 'cancel') == '1' then
 		job_end(job, 'cancelled', -1, 'cancelled before it began', now)
 	elseif skipped then
 		job_end(job, 'skipped', -1, skipped, now, 'ok')
 	elseif run_on == 'always' or outcome == (run_on == 'failure' and 'failed' or 'ok') then
 		job_ready(job, now)
 	else
-		job_end(job, 'skipped', -1, run_on == 'failure' and 'nothing that it needs failed' or words, now, outcome)
+		local words = run_on == 'failure' and 'nothing that it needs failed' or heard_in_words(build, from)
+		job_end(job, 'skipped', -1, words, now, outcome)
 	end
 end
 
@@ -146,9 +156,10 @@ local function settle(now)
 
 	settling = true
 	while ended[i] do
-		local build, needed_by = job_fields(ended[i], 'build', 'needed_by')
+		local build, needed_by, outcome = job_fields(ended[i], 'build', 'needed_by', 'outcome')
 		for k in (needed_by or ''):gmatch('%d+') do
 			local job = build .. '.' .. k
+			job_hear(job, ended[i]:match('%d+$'), outcome)
 			if call('HINCRBY', 'davit:job:' .. job, 'needs_left', -1) == 0 and job_fields(job, 'state') == 'waiting' then
 				job_decide(job, now)
 				wake('job ' .. job .. ' ' .. job_fields(job, 'state'))
@@ -225,17 +236,6 @@ local function job_again(job, delay_ms, state, reason, now)
 	end
 end
 
--- The first look at the jobs of a build, when all are written.
-local function jobs_begin(build, jobs, now)
-	for k = 1, jobs do
-		local job = build .. '.' .. k
-		local state, needs_left, skipped = job_fields(job, 'state', 'needs_left', 'skipped')
-		if state == 'waiting' and (needs_left == '0' or skipped) then
-			job_decide(job, now)
-		end
-	end
-end
-
 -- in words --
 
 local function group_waits_for(job, repo, group)
@@ -249,18 +249,19 @@ local function group_waits_for(job, repo, group)
 	return 'group ' .. group .. ': job ' .. other .. (job_fields(other, 'state') == 'running' and ' runs' or ' is before it')
 end
 
-local function needs_in_words(build, needs)
-	local names, more = {}, 0
+local function needs_in_words(build, needs, left)
+	local names = {}
 
 	for k in needs:gmatch('%d+') do
 		local name, state = job_fields(build .. '.' .. k, 'name', 'state')
-		if not RANK[state] and #names < NAMES_MAX then
+		if not RANK[state] then
 			names[#names + 1] = name
-		elseif not RANK[state] then
-			more = more + 1
+		end
+		if #names == NAMES_MAX then
+			break
 		end
 	end
-	return table.concat(names, ', ') .. (more > 0 and ' and ' .. more .. ' more' or '') .. ' to end'
+	return table.concat(names, ', ') .. (left > #names and ' and ' .. left - #names .. ' more' or '') .. ' to end'
 end
 
 local function job_waits_for(job, of, now)
@@ -269,7 +270,7 @@ local function job_waits_for(job, of, now)
 	local group = of.group and group_waits_for(job, of.repo, of.group)
 
 	if of.state == 'waiting' then
-		return needs_in_words(of.build, of.needs or '')
+		return needs_in_words(of.build, of.needs or '', tonumber(of.needs_left))
 	elseif due then
 		return 'attempt ' .. of.attempt .. ' in ' .. math.ceil(math.max(0, due - now) / 1000) .. ' s'
 	elseif group then
