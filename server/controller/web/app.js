@@ -229,22 +229,23 @@ async function showBuilds() {
 /* One build, its jobs, and the log of one of them. */
 async function showBuild(number) {
 	begin("builds", "Build " + number);
-	const head = el("div", { class: "card head" }), jobs = el("div", { class: "jobs" }), place = el("div");
+	const head = el("div", { class: "card head" }), jobs = el("div", { class: "jobs" });
+	const facts = el("div", { class: "facts jobfacts" }), place = el("div");
 	let build = await api("GET", "/builds/" + number);
 	let chosen = null, log = null;
-	main.append(head, jobs, place);
+	main.append(head, jobs, facts, place);
 
 	function page(build) {
 		const url = safeUrl(build.web_url);
 		return url ? el("a", { href: url, rel: "noreferrer noopener" }, "on the forge's page") : "at the forge";
 	}
 
-	function act(verb) {
+	function act(verb, path) {
 		return async (e) => {
 			e.target.disabled = true;
 			try {
-				const answer = await api("POST", "/builds/" + number + "/" + verb);
-				if (verb === "rerun")
+				const answer = await api("POST", (path || "/builds/" + number) + "/" + verb);
+				if (verb.startsWith("rerun"))
 					go("/builds/" + answer.build);
 			} catch (error) {
 				e.target.disabled = false;
@@ -259,6 +260,7 @@ async function showBuild(number) {
 		document.title = "#" + number + " " + build.state + " · Davit";
 		head.replaceChildren(
 			el("div", { class: "bar" }, state(build.state), el("h1", {}, build.title || build.ref || "Build " + number),
+				FINAL.has(build.state) && build.jobs.some(isUnsuccessful) ? el("button", { onclick: act("rerun?jobs=failed") }, "Run failed jobs again") : null,
 				FINAL.has(build.state) ? el("button", { onclick: act("rerun") }, "Run again") : null,
 				build.state === "waiting" ? el("button", { class: "first", onclick: act("approve") }, "Approve") : null,
 				build.state === "waiting" ? el("button", { class: "danger", onclick: act("reject") }, "Reject") : null,
@@ -271,7 +273,7 @@ async function showBuild(number) {
 				el("span", {}, "commit ", page ? el("a", { href: page, rel: "noreferrer noopener" }, el("b", {}, commit)) : el("b", {}, commit)),
 				build.author ? el("span", {}, "by ", el("b", {}, build.author)) : null,
 				el("span", {}, ago(build.created_ms), took(build) ? el("span", {}, FINAL.has(build.state) ? " · took " : " · for ", el("b", {}, took(build))) : null),
-				build.rerun_of ? el("span", {}, "again of ", el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
+				build.rerun_of ? el("span", {}, build.rerun_jobs === "failed" ? "failed jobs of " : build.rerun_jobs ? "job " + build.rerun_jobs + " of " : "again of ", el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
 		if (body)
 			head.append(el("pre", { class: "message" }, body));
 		for (const old of main.querySelectorAll(".notice.reason"))
@@ -282,10 +284,11 @@ async function showBuild(number) {
 			head.after(el("div", { class: "notice reason" + (build.state === "cancelled" ? " soft" : "") }, build.reason));
 	}
 
-	function drawJobs() {
-		jobs.replaceChildren(...build.jobs.map((job) => el("button", { class: "card job" + (job.id === chosen ? " here" : ""), onclick: () => choose(job.id) },
-			state(job.state), el("span", { class: "name" }, job.name || job.id), el("span", { class: "time" }, took(job) || (job.state === "queued" && job.waits_for) || ""))));
-		jobs.hidden = build.jobs.length < 1;
+	function drawBuild() {
+		const job = build.jobs.find((j) => j.id === chosen);
+		drawHead();
+		drawJobs(jobs, build.jobs, chosen, choose);
+		facts.replaceChildren(...(job ? jobFacts(build, job, act) : []));
 	}
 
 	function choose(id) {
@@ -293,15 +296,14 @@ async function showBuild(number) {
 			log.close();
 		chosen = id;
 		log = openLog(id, place);
-		drawJobs();
+		drawBuild();
 	}
 
 	function draw() {
-		drawHead();
 		if (!chosen && build.jobs.length > 0)
-			choose((build.jobs.find((j) => j.state === "running") || build.jobs.find((j) => j.state === "failed") || build.jobs[0]).id);
+			choose(jobOfInterest(build.jobs).id);
 		else
-			drawJobs();
+			drawBuild();
 		if (build.jobs.length === 0)
 			place.replaceChildren(FINAL.has(build.state) ? "" : build.state === "waiting" ? el("div", { class: "card empty" }, el("h2", {}, "Waits for approval"),
 				"Look at what it would run, ", page(build), ", before you approve it: nothing of it has been read yet.") : el("div", { class: "card empty" }, el("h2", {}, "Planning"), "The pipeline file of this commit is being read."));
@@ -317,7 +319,7 @@ async function showBuild(number) {
 		build = await api("GET", "/builds/" + number);
 		draw();
 	};
-	const clock = setInterval(() => FINAL.has(build.state) || (drawHead(), drawJobs()), 1000);
+	const clock = setInterval(() => FINAL.has(build.state) || drawBuild(), 1000);
 	leave = () => {
 		clearInterval(clock);
 		if (log)
