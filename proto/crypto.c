@@ -31,6 +31,12 @@ must(bool ok, const char *what)
 }
 
 void
+sha1(struct str bytes, unsigned char ret[SHA1_SIZE])
+{
+	must(SHA1((const unsigned char *)bytes.p, bytes.len, ret) != NULL, "make a SHA-1 digest");
+}
+
+void
 sha256(struct str bytes, unsigned char ret[SHA256_SIZE])
 {
 	must(SHA256((const unsigned char *)bytes.p, bytes.len, ret) != NULL, "make a SHA-256 digest");
