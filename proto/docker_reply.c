@@ -150,6 +150,22 @@ docker_reply_container(struct str body, struct docker_container *ret, struct err
 }
 
 bool
+docker_reply_exec(struct str body, struct docker_exec_end *ret, struct err *err)
+{
+	struct json *doc;
+	int64_t code;
+
+	if (!parse(body, "description of a process", JSON_OBJECT, &doc, err))
+		return false;
+	code = json_int(json_get(json_root(doc), "ExitCode"), -1);
+	ret->running = json_bool(json_get(json_root(doc), "Running"), false);
+	ret->exit_code = (int)code;
+	json_free(&doc);
+	return ret->running || (code >= 0 && code <= 255) ||
+	       err_set(err, ERR_PROTO, 0, "the engine gave no exit code of a process");
+}
+
+bool
 docker_reply_is_twin(struct str body, const struct docker_label *labels, size_t count)
 {
 	const struct json_value *root, *have;

@@ -36,6 +36,13 @@ struct docker_exit {
 /* Of wait. */
 bool docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err);
 
+struct docker_exec_end {
+	bool running;
+	int exit_code;
+};
+/* Of a process beside a container's own. */
+bool docker_reply_exec(struct str body, struct docker_exec_end *ret, struct err *err);
+
 struct docker_container {
 	char id[DOCKER_ID_SIZE];
 	bool running;

@@ -109,6 +109,20 @@ write_tmpfs(struct json_writer *w, bool has_input)
 	json_write_object_close(w);
 }
 
+/* Of all mounts there are only this kind: nothing of the machine's own files. */
+static void
+write_volume(struct json_writer *w, const struct docker_container_spec *spec)
+{
+	json_write_key(w, "Mounts");
+	json_write_array_open(w);
+	json_write_object_open(w);
+	json_member_string(w, "Type", "volume");
+	json_member_string(w, "Source", spec->volume);
+	json_member_string(w, "Target", spec->volume_path);
+	json_write_object_close(w);
+	json_write_array_close(w);
+}
+
 static void
 write_host_config(struct json_writer *w, const struct docker_container_spec *spec, bool for_podman)
 {
@@ -132,6 +146,8 @@ write_host_config(struct json_writer *w, const struct docker_container_spec *spe
 		json_member_bool(w, "ReadonlyRootfs", true);
 	else
 		write_tmpfs(w, spec->open_stdin);
+	if (spec->volume != NULL)
+		write_volume(w, spec);
 	json_member_bool(w, "Init", spec->role == DOCKER_JOB);
 	json_member_int(w, "OomScoreAdj", 500);
 	write_log(w, spec, for_podman);
@@ -215,6 +231,62 @@ docker_network_body(const char *name, const struct docker_label *labels, size_t 
 	json_member_string(w, "Driver", "bridge");
 	json_member_bool(w, "EnableIPv6", false);
 	write_labels(w, labels, count);
+	json_write_object_close(w);
+	return json_writer_finish(&w, len);
+}
+
+char *
+docker_volume_body(const char *name, const struct docker_label *labels, size_t count, size_t *len)
+{
+	struct json_writer *w = json_writer_new(BODY_MAX);
+
+	json_write_object_open(w);
+	json_member_string(w, "Name", name);
+	json_member_string(w, "Driver", "local");
+	write_labels(w, labels, count);
+	json_write_object_close(w);
+	return json_writer_finish(&w, len);
+}
+
+char *
+docker_update_body(const struct docker_limits *limits, size_t *len)
+{
+	struct json_writer *w = json_writer_new(BODY_MAX);
+
+	json_write_object_open(w);
+	write_limits(w, limits);
+	json_write_object_close(w);
+	return json_writer_finish(&w, len);
+}
+
+char *
+docker_exec_body(const struct docker_exec_spec *spec, size_t *len)
+{
+	struct json_writer *w = json_writer_new(BODY_MAX);
+
+	json_write_object_open(w);
+	json_member_bool(w, "AttachStdin", true);
+	json_member_bool(w, "AttachStdout", true);
+	json_member_bool(w, "AttachStderr", true);
+	json_member_bool(w, "Tty", spec->tty);
+	json_member_bool(w, "Privileged", false);
+	write_strings(w, "Cmd", spec->command);
+	if (spec->env != NULL)
+		write_strings(w, "Env", spec->env);
+	if (spec->workdir != NULL)
+		json_member_string(w, "WorkingDir", spec->workdir);
+	json_write_object_close(w);
+	return json_writer_finish(&w, len);
+}
+
+char *
+docker_exec_start_body(const struct docker_exec_spec *spec, size_t *len)
+{
+	struct json_writer *w = json_writer_new(BODY_MAX);
+
+	json_write_object_open(w);
+	json_member_bool(w, "Detach", false);
+	json_member_bool(w, "Tty", spec->tty);
 	json_write_object_close(w);
 	return json_writer_finish(&w, len);
 }

@@ -40,6 +40,8 @@ struct docker_container_spec {
 	bool health_often;     /* the image's health check each second */
 	const char *network;   /* a network's name, "container:ID" or "none" */
 	const char *alias;     /* host name in that network; NULL: none */
+	const char *volume;    /* of ours, mounted at volume_path; NULL: none */
+	const char *volume_path;
 	const struct docker_label *labels;
 	size_t label_count;
 	struct docker_limits limits;
@@ -47,8 +49,22 @@ struct docker_container_spec {
 
 /* for_podman: the log driver of that name and its options. */
 char *docker_container_body(const struct docker_container_spec *spec, bool for_podman, size_t *len);
+/* New limits of one that exists: memory and CPUs. */
+char *docker_update_body(const struct docker_limits *limits, size_t *len);
 /* A bridge network. */
 char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
+/* A volume on the engine's own disk. */
+char *docker_volume_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
+
+/* A process beside a container's own, with the same rights. */
+struct docker_exec_spec {
+	const char *const *command; /* NULL-terminated */
+	const char *const *env;     /* "NAME=value", NULL-terminated; NULL: none */
+	const char *workdir;        /* NULL: the container's */
+	bool tty;                   /* output is one stream then, as a terminal shows it */
+};
+char *docker_exec_body(const struct docker_exec_spec *spec, size_t *len);
+char *docker_exec_start_body(const struct docker_exec_spec *spec, size_t *len);
 
 /* The "filters" parameter for things with this label and, when value is not NULL, this value; decoded. */
 char *docker_label_filter(const char *name, const char *value);

@@ -28,6 +28,7 @@ union docker_result {
 	struct docker_version version;
 	char id[DOCKER_ID_SIZE];
 	struct docker_exit exit;
+	struct docker_exec_end exec;
 	struct docker_container container;
 	struct docker_image image;
 	struct docker_list list;
@@ -98,6 +99,9 @@ struct docker_op *docker_wait(
 struct docker_op *docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* Whether it runs or not, with its anonymous volumes. Success when there is none. */
 struct docker_op *docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* Takes effect at once. Of the limits, memory, CPUs and pids. */
+struct docker_op *docker_update(
+    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg);
 struct docker_op *docker_rename(
     struct docker *docker, const char *container, const char *name, docker_fn *fn, void *arg);
 /* -> container */
@@ -119,6 +123,16 @@ struct docker_op *docker_network_create(
 struct docker_op *docker_network_remove(struct docker *docker, const char *network, docker_fn *fn, void *arg);
 /* -> list */
 struct docker_op *docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
+
+/* --- volumes --- */
+
+/* Success when there is one of that name. */
+struct docker_op *docker_volume_create(
+    struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg);
+/* Success when there is none. ERR_CONFLICT while a container has it. */
+struct docker_op *docker_volume_remove(struct docker *docker, const char *volume, docker_fn *fn, void *arg);
+/* -> list */
+struct docker_op *docker_list_volumes(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
 
 /* --- attachment: a container's input and output as they come --- */
 
@@ -147,5 +161,34 @@ bool docker_attach_write_file(struct docker_attach *attach, int fd, int64_t offs
 void docker_attach_end_input(struct docker_attach *attach);
 /* No on_close follows. Accepts NULL inside. */
 void docker_attach_close(struct docker_attach **attach);
+
+/* --- a process beside a container's own --- */
+
+struct docker_exec;
+
+struct docker_exec_handler {
+	/* It runs. */
+	void (*on_open)(void *arg);
+	/* With a terminal, as it comes; else in the engine's frames. May be NULL. */
+	void (*on_output)(void *arg, struct str bytes);
+	/* All input that was written has left. May be NULL. */
+	void (*on_drain)(void *arg);
+	/* It is gone. err NULL: the process has ended with that exit code. */
+	void (*on_close)(void *arg, int exit_code, const struct err *err);
+};
+
+/* The process outlives docker_exec_close: the engine has no call that ends it. */
+struct docker_exec *docker_exec(struct docker *docker, const char *container, const struct docker_exec_spec *spec,
+    const struct docker_exec_handler *handler, void *arg);
+/* Once it is open. The bytes are copied; docker_exec_pending of them have not left. */
+void docker_exec_write(struct docker_exec *exec, struct str bytes);
+size_t docker_exec_pending(const struct docker_exec *exec);
+/* Its output has to wait, and so has the process. Both may be called twice. */
+void docker_exec_pause(struct docker_exec *exec);
+void docker_exec_resume(struct docker_exec *exec);
+/* Of its terminal; once it is open. */
+void docker_exec_resize(struct docker_exec *exec, unsigned rows, unsigned columns);
+/* No on_close follows. Accepts NULL inside. */
+void docker_exec_close(struct docker_exec **exec);
 
 #endif

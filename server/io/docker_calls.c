@@ -1,4 +1,4 @@
-/* The calls with a reply that is read when it is whole: images, containers, networks. */
+/* The calls with a reply that is read when it is whole: images, containers, networks, volumes. */
 #include "server/io/docker_private.h"
 
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 
 #include "proto/mem.h"
 
-static bool
-decode_id(struct str body, union docker_result *result, struct err *err)
+bool
+docker_decode_id(struct str body, union docker_result *result, struct err *err)
 {
 	return docker_reply_id(body, result->id, err);
 }
@@ -137,7 +137,7 @@ static void
 on_created(void *arg, const struct httpc_reply *reply, const struct err *err)
 {
 	static const struct docker_call inspect = {
-		.what = "inspect container", .method = "GET", .total_ms = 30000, .decode = decode_id
+		.what = "inspect container", .method = "GET", .total_ms = 30000, .decode = docker_decode_id
 	};
 	static const struct httpc_handler handler = { .on_done = on_twin };
 	struct create *c = arg;
@@ -156,7 +156,7 @@ docker_create(
     struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
-		.what = "create container", .method = "POST", .total_ms = 120000, .decode = decode_id
+		.what = "create container", .method = "POST", .total_ms = 120000, .decode = docker_decode_id
 	};
 	static const struct httpc_handler handler = { .on_done = on_created };
 	struct create *c = (struct create *)docker_op_new(docker, sizeof(*c), &call, fn, arg);
@@ -188,6 +188,19 @@ docker_remove(struct docker *docker, const char *container, docker_fn *fn, void 
 	};
 
 	return docker_plain(docker, &call, xasprintf("/containers/%s?force=1&v=1", container), fn, arg);
+}
+
+struct docker_op *
+docker_update(
+    struct docker *docker, const char *container, const struct docker_limits *limits, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "limit container", .method = "POST", .total_ms = 30000 };
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	size_t len;
+	char *body = docker_update_body(limits, &len);
+
+	docker_op_send(op, docker_path(op, "/containers/%s/update", container), body, len, NULL);
+	return op;
 }
 
 struct docker_op *
@@ -253,7 +266,7 @@ docker_network_create(
     struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
-		.what = "create network", .method = "POST", .total_ms = 60000, .decode = decode_id
+		.what = "create network", .method = "POST", .total_ms = 60000, .decode = docker_decode_id
 	};
 	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
 	size_t len;
@@ -279,4 +292,37 @@ docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, 
 	static const struct docker_call call = { .what = "list networks", .method = "GET", .total_ms = 60000 };
 
 	return list(docker, &call, "/networks?filters=", filters, fn, arg);
+}
+
+/* --- volumes --- */
+
+struct docker_op *
+docker_volume_create(
+    struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "create volume", .method = "POST", .total_ms = 60000 };
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	size_t len;
+	char *body = docker_volume_body(name, labels, count, &len);
+
+	docker_op_send(op, docker_path(op, "/volumes/create"), body, len, NULL);
+	return op;
+}
+
+struct docker_op *
+docker_volume_remove(struct docker *docker, const char *volume, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "remove volume", .method = "DELETE", .also_good = 404, .total_ms = 600000
+	};
+
+	return docker_plain(docker, &call, xasprintf("/volumes/%s", volume), fn, arg);
+}
+
+struct docker_op *
+docker_list_volumes(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "list volumes", .method = "GET", .total_ms = 60000 };
+
+	return list(docker, &call, "/volumes?filters=", filters, fn, arg);
 }

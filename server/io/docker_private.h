@@ -54,6 +54,8 @@ void docker_on_done(void *arg, const struct httpc_reply *reply, const struct err
 /* Ends op: its callback runs, op is gone. */
 void docker_op_end(struct docker_op *op, const union docker_result *result, const struct err *err);
 bool docker_status_is_good(const struct docker_call *call, unsigned status);
+/* A call's decode: of what was made. */
+bool docker_decode_id(struct str body, union docker_result *result, struct err *err);
 /* What a status that is not good means. */
 struct err docker_status_error(const struct docker_call *call, unsigned status, struct str body);
 

@@ -36,6 +36,7 @@ check_replies(struct str in)
 	struct docker_progress progress;
 	struct docker_image image;
 	struct docker_event event;
+	struct docker_exec_end exec_end;
 	struct docker_exit ended;
 	struct docker_list list;
 	char text[100];
@@ -50,6 +51,8 @@ check_replies(struct str in)
 		must_be_id(event.id);
 	if (docker_reply_exit(in, &ended, NULL))
 		must(ended.code >= 0 && ended.code <= 255);
+	if (docker_reply_exec(in, &exec_end, NULL) && !exec_end.running)
+		must(exec_end.exit_code >= 0 && exec_end.exit_code <= 255);
 	if (docker_reply_progress(in, &progress, NULL)) {
 		must_be_line(progress.status);
 		must_be_line(progress.error);
