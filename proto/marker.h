@@ -14,6 +14,10 @@ enum { MARKER_NONCE_LEN = 32, MARKER_NAME_MAX = 64 };
 /* The longest marker: what a scanner may hold back. */
 #define MARKER_MAX (1 + MARKER_NONCE_LEN + sizeof(" begin ") - 1 + MARKER_NAME_MAX + sizeof(" 255\n") - 1)
 
+/* Names that no segment has; see script.h. */
+#define MARKER_JOB ".job"
+#define MARKER_HOLD ".hold"
+
 enum marker_kind { MARKER_BEGIN, MARKER_END };
 
 struct marker_event {

@@ -208,13 +208,37 @@ add_piece(struct buf *b, const char *text)
 	buf_adds(b, ends_in_backslash(text) ? "\n\n" : "\n");
 }
 
-/* The segment's text comes to its shell as a here-document on descriptor 3, which the text itself closes first, so that
- * no command can read on in it. */
+/* As a marker takes it: what else may stand in a step's name becomes a dash. */
 static void
-add_segment(struct buf *b, const struct segment_spec *segment, const char *nonce)
+add_marker_name(struct buf *b, const char *name)
 {
-	buf_addf(b, "printf '\\036%s begin %s\\n'\n", nonce, segment->name);
-	buf_addf(b, "\"$davit_shell\" -e /dev/fd/3 3<<'%s' </dev/null\nexec 3<&-\n", nonce);
+	for (size_t i = 0; name[i] != '\0' && i < MARKER_NAME_MAX; i++)
+		buf_addc(b, is_name_byte(name[i]) || name[i] == '-' || (name[i] == '.' && i > 0) ? name[i] : '-');
+}
+
+/* A script that outlives its segments. */
+static bool
+has_ending(const struct script_spec *spec)
+{
+	for (size_t i = 0; i < spec->count; i++)
+		if (spec->job->segments[spec->first + i].always)
+			return true;
+	return spec->hold_s > 0;
+}
+
+/* The segment's text comes to its shell as a here-document on descriptor 3, which the text itself closes first, so that
+ * no command can read on in it. What script_stop comes too late for, as its shell has just begun, ends at once. */
+static bool
+add_shell(struct buf *b, const struct script_spec *spec, const struct segment_spec *segment, struct err *err)
+{
+	buf_addf(b, "\"$davit_shell\" -e /dev/fd/3 3<<'%s' </dev/null\nexec 3<&-\n", spec->nonce);
+	if (!segment->always && has_ending(spec)) {
+		buf_adds(b, "[ ! -e ");
+		add_quoted(b, spec->folder);
+		buf_adds(b, "/status ] || exit 1\n");
+	}
+	if (!add_env(b, &segment->env, add_expanding, err))
+		return false;
 	for (size_t i = 0, count; i < segment->command_count; i += count) {
 		char *text;
 
@@ -223,50 +247,158 @@ add_segment(struct buf *b, const struct segment_spec *segment, const char *nonce
 		add_piece(b, text);
 		free(text);
 	}
-	buf_addf(b, "%s\ndavit_exit=$?\n", nonce);
-	buf_addf(b, "printf '\\036%s end %s %%d\\n' \"$davit_exit\"\n", nonce, segment->name);
-	buf_adds(b, "[ \"$davit_exit\" -eq 0 ] || exit \"$davit_exit\"\n");
-}
-
-static bool
-check_commands(const struct job_spec *job, const char *nonce, struct err *err)
-{
-	for (size_t i = 0; i < job->segment_count; i++)
-		for (size_t k = 0; k < job->segments[i].command_count; k++)
-			if (strstr(job->segments[i].commands[k], nonce) != NULL)
-				return err_set(err, ERR_INPUT, 0, "a command of %s contains the job's nonce",
-				    job->segments[i].name);
+	buf_addf(b, "%s\ndavit_exit=$?\n", spec->nonce);
 	return true;
 }
 
 static bool
-add_script(struct buf *b, const struct job_spec *job, const struct env *environment, const char *workspace,
-    const char *nonce, struct err *err)
+add_segment(struct buf *b, const struct script_spec *spec, const struct segment_spec *segment, struct err *err)
 {
-	if (!check_commands(job, nonce, err) || !add_env(b, environment, add_quoted, err) ||
-	    !add_env(b, &job->env, add_expanding, err))
+	buf_addf(b, "printf '\\036%s begin ", spec->nonce);
+	add_marker_name(b, segment->name);
+	buf_adds(b, "\\n'\n");
+	if (!add_shell(b, spec, segment, err))
+		return false;
+	buf_addf(b, "printf '\\036%s end ", spec->nonce);
+	add_marker_name(b, segment->name);
+	buf_adds(b, " %d\\n' \"$davit_exit\"\n");
+	return true;
+}
+
+static bool
+check_commands(const struct script_spec *spec, struct err *err)
+{
+	for (size_t i = 0; i < spec->count; i++) {
+		const struct segment_spec *segment = &spec->job->segments[spec->first + i];
+
+		for (size_t k = 0; k < segment->command_count; k++)
+			if (strstr(segment->commands[k], spec->nonce) != NULL)
+				return err_set(
+				    err, ERR_INPUT, 0, "a command of %s contains the job's nonce", segment->name);
+	}
+	return true;
+}
+
+size_t
+script_after(const struct job_spec *job)
+{
+	size_t first = job->segment_count;
+
+	while (first > 0 && job->segments[first - 1].always)
+		first--;
+	return first;
+}
+
+/* Nothing is left to do once a segment has failed. */
+static bool
+add_plain_segments(struct buf *b, const struct script_spec *spec, struct err *err)
+{
+	for (size_t i = 0; i < spec->count; i++) {
+		if (!add_segment(b, spec, &spec->job->segments[spec->first + i], err))
+			return false;
+		buf_adds(b, "[ \"$davit_exit\" -eq 0 ] || exit \"$davit_exit\"\n");
+	}
+	return true;
+}
+
+/* davit_code is the job's exit code up to here. */
+static void
+add_status(struct buf *b, const struct script_spec *spec)
+{
+	buf_addf(b, "davit_code=%d\n", spec->status != NULL);
+	buf_adds(b, "davit_folder=");
+	add_quoted(b, spec->folder);
+	buf_addf(b,
+	    "\necho $$ >\"$davit_folder\"/pid\n"
+	    "davit_status() {\n"
+	    "DAVIT_JOB_STATUS=%s\n"
+	    "[ \"$davit_code\" -eq 0 ] && DAVIT_JOB_STATUS=passed\n"
+	    "[ ! -e \"$davit_folder\"/status ] || read -r DAVIT_JOB_STATUS <\"$davit_folder\"/status\n"
+	    "export DAVIT_JOB_STATUS\n"
+	    "}\n",
+	    spec->status != NULL ? spec->status : "failed");
+}
+
+/* With segments that run always, or a script that waits at its end. */
+static bool
+add_segments(struct buf *b, const struct script_spec *spec, struct err *err)
+{
+	size_t after = script_after(spec->job), end = spec->first + spec->count;
+
+	add_status(b, spec);
+	for (size_t i = spec->first; i < end; i++) {
+		const struct segment_spec *segment = &spec->job->segments[i];
+
+		if (segment->always) {
+			if (i == after)
+				buf_addf(
+				    b, "printf '\\036%s end " MARKER_JOB " %%d\\n' \"$davit_code\"\n", spec->nonce);
+			buf_adds(b, "davit_status\n");
+			if (!add_segment(b, spec, segment, err))
+				return false;
+		} else if (spec->status == NULL) {
+			buf_adds(b, "if [ \"$davit_code\" -eq 0 ]; then\n");
+			if (!add_segment(b, spec, segment, err))
+				return false;
+			buf_adds(b, "davit_code=$davit_exit\nfi\n");
+		}
+	}
+	if (spec->hold_s > 0) {
+		buf_adds(b, "if [ \"$davit_code\" -ne 0 ] && [ ! -e \"$davit_folder\"/status ]; then\n");
+		if (after >= end)
+			buf_addf(b, "printf '\\036%s end " MARKER_JOB " %%d\\n' \"$davit_code\"\n", spec->nonce);
+		buf_addf(
+		    b, "printf '\\036%s begin " MARKER_HOLD "\\n'\nexec sleep %u\nfi\n", spec->nonce, spec->hold_s);
+	}
+	buf_adds(b, "exit \"$davit_code\"\n");
+	return true;
+}
+
+static bool
+add_script(struct buf *b, const struct script_spec *spec, struct err *err)
+{
+	if (!check_commands(spec, err) || !add_env(b, spec->environment, add_quoted, err) ||
+	    !add_env(b, &spec->job->env, add_expanding, err))
 		return false;
 	buf_adds(b, "cd ");
-	add_quoted(b, workspace);
-	buf_addf(b, " || exit %d\n", SCRIPT_NO_WORKSPACE);
-	buf_adds(b, "if command -v bash >/dev/null 2>&1; then davit_shell=bash; else davit_shell=sh; fi\n");
-	for (size_t i = 0; i < job->segment_count; i++)
-		add_segment(b, &job->segments[i], nonce);
+	add_quoted(b, spec->workspace);
+	buf_addf(b, " || exit %d\nexport -p >", SCRIPT_NO_WORKSPACE);
+	add_quoted(b, spec->folder);
+	buf_adds(b, "/" SCRIPT_ENV "\n"
+		    "if command -v bash >/dev/null 2>&1; then davit_shell=bash; else davit_shell=sh; fi\n");
+	if (!(has_ending(spec) ? add_segments : add_plain_segments)(b, spec, err))
+		return false;
 	return !buf_failed(b) || err_set(err, ERR_LIMIT, 0, "the job's script is larger than %u bytes", SCRIPT_MAX);
 }
 
 bool
-script_make(const struct job_spec *job, const struct env *environment, const char *workspace, const char *nonce,
-    char **ret, size_t *len, struct err *err)
+script_make(const struct script_spec *spec, char **ret, size_t *len, struct err *err)
 {
 	struct buf b;
 	bool ok;
 
-	assert(strlen(nonce) == MARKER_NONCE_LEN && strspn(nonce, "0123456789abcdef") == MARKER_NONCE_LEN);
+	assert(strlen(spec->nonce) == MARKER_NONCE_LEN && strspn(spec->nonce, "0123456789abcdef") == MARKER_NONCE_LEN);
+	assert(spec->first + spec->count <= spec->job->segment_count);
 	buf_init(&b, SCRIPT_MAX);
-	ok = add_script(&b, job, environment, workspace, nonce, err);
+	ok = add_script(&b, spec, err);
 	if (ok)
 		*ret = buf_take(&b, len);
 	buf_fini(&b);
 	return ok;
 }
+
+/* The word first, so that the script knows it when its segment has ended. The script stands still meanwhile, so that
+ * nothing of what runs always is met. Not the container's init, this shell, and the script. Three rounds, for what was
+ * started meanwhile. */
+const char script_stop[] = "echo \"$1\" >\"$0/status\" && read -r davit_pid <\"$0/pid\" || exit\n"
+			   "kill -STOP \"$davit_pid\"\n"
+			   "for davit_round in 1 2 3; do\n"
+			   "for davit_process in /proc/[0-9]*; do\n"
+			   "davit_process=${davit_process#/proc/}\n"
+			   "case $davit_process in\n"
+			   "1 | $$ | \"$davit_pid\") ;;\n"
+			   "*) kill -KILL \"$davit_process\" 2>/dev/null ;;\n"
+			   "esac\n"
+			   "done\n"
+			   "done\n"
+			   "kill -CONT \"$davit_pid\"\n";

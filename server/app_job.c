@@ -304,7 +304,7 @@ check_log(struct app_job *a, bool ok, const struct err *err)
 		return;
 	set_result(a, JOB_ERROR, -1, err->text);
 	if (a->run != NULL)
-		builder_cancel(a->run, err->text);
+		builder_end(a->run, err->text);
 }
 
 static void
@@ -364,7 +364,7 @@ on_recorded_start(void *arg, const struct err *err)
 		builder_go(a->run);
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		a->ending = ENDING_LOST;
-		builder_cancel(a->run, "the job is not ours any more");
+		builder_end(a->run, "the job is not ours any more");
 	} else {
 		job_retry(a, err);
 	}
@@ -613,10 +613,10 @@ app_job_id(const struct app_job *a)
 
 /* Before there is a container the job ends here; after, by the builder's done; at its end, by itself. */
 static void
-stop(struct app_job *a, const char *why)
+stop(struct app_job *a, void (*end_run)(struct run *run, const char *why), const char *why)
 {
 	if (a->run != NULL) {
-		builder_cancel(a->run, why);
+		end_run(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
 		deferred_cancel(&a->begin);
 		job_fail(a, JOB_CANCELLED, why);
@@ -626,14 +626,14 @@ stop(struct app_job *a, const char *why)
 void
 app_job_cancel(struct app_job *a)
 {
-	stop(a, "cancelled");
+	stop(a, builder_cancel, "cancelled");
 }
 
 void
 app_job_lose(struct app_job *a)
 {
 	a->ending = ENDING_LOST;
-	stop(a, "the job is not ours any more");
+	stop(a, builder_end, "the job is not ours any more");
 }
 
 void
@@ -641,5 +641,5 @@ app_job_suspend(struct app_job *a)
 {
 	if (a->ending == ENDING_OWN && a->result == JOB_RUNNING)
 		a->ending = ENDING_SUSPENDED;
-	stop(a, "davitd was stopped");
+	stop(a, builder_end, "davitd was stopped");
 }

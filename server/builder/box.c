@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/script.h"
 #include "proto/tar.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -26,7 +27,7 @@ static const char bootstrap[] = "command -v tar >/dev/null 2>&1 || { echo davit:
 				"echo davit:ready\n"
 				"tar -x -f - -C / || exit 125\n"
 				"exec </dev/null\n"
-				". /davit/script\n";
+				". " BOX_FOLDER "/script\n";
 
 enum box_state {
 	BOX_SANDBOX, /* one is claimed */
@@ -36,6 +37,7 @@ enum box_state {
 	BOX_START,
 	BOX_BOOT, /* the shell says that it reads */
 	BOX_READY,
+	BOX_LIMIT, /* the job's limits take the place of those it was started with */
 	BOX_UPLOAD,
 	BOX_RUN,     /* until exit and end of output */
 	BOX_COLLECT, /* was the memory limit hit? */
@@ -55,6 +57,7 @@ struct box {
 	struct docker_op *op; /* of the state */
 	struct docker_op *wait;
 	struct docker_op *rename;
+	struct docker_exec *stop; /* of the script */
 	struct docker_attach *attach;
 	struct sandbox_claim *claim;
 	struct sandbox *sandbox;
@@ -65,6 +68,9 @@ struct box {
 	char *title;
 	const struct builder_job *job;
 	int64_t deadline_ms;
+	const char *volume;           /* lent */
+	struct builder_limits limits; /* as it is to have */
+	struct builder_limits given;  /* as it has */
 	const char *name;
 	const char *old_name; /* from before box_name */
 	char id[DOCKER_ID_SIZE];
@@ -92,6 +98,7 @@ static void enter_register(struct box *b);
 static void enter_start(struct box *b);
 static void enter_boot(struct box *b);
 static void enter_ready(struct box *b);
+static void enter_limit(struct box *b);
 static void enter_upload(struct box *b);
 static void enter_run(struct box *b);
 static void enter_collect(struct box *b);
@@ -112,7 +119,8 @@ static const struct {
 	[BOX_REGISTER] = { "wait",     enter_register, 30,   { BOX_START,    BOX_READY } },
 	[BOX_START]    = { "start",    enter_start,    120,  { BOX_BOOT,     BOX_RUN } },
 	[BOX_BOOT]     = { "boot",     enter_boot,     60,   { BOX_READY,    BOX_READY } },
-	[BOX_READY]    = { "ready",    enter_ready,    0,    { BOX_RUN,      BOX_UPLOAD } },
+	[BOX_READY]    = { "ready",    enter_ready,    0,    { BOX_LIMIT,    BOX_LIMIT } },
+	[BOX_LIMIT]    = { "limit",    enter_limit,    30,   { BOX_RUN,      BOX_UPLOAD } },
 	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_START,    BOX_START } },
 	[BOX_RUN]      = { "run",      enter_run,      0,    { BOX_COLLECT,  BOX_COLLECT } },
 	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_KEPT,     BOX_KEPT } },
@@ -207,22 +215,32 @@ on_sandbox(void *arg, struct sandbox *sandbox, const struct err *err)
 static void
 enter_sandbox(struct box *b)
 {
-	b->claim = sandbox_claim(b->sandboxes, on_sandbox, b);
+	if (b->sandbox != NULL)
+		box_advance(b);
+	else
+		b->claim = sandbox_claim(b->sandboxes, on_sandbox, b);
+}
+
+static struct docker_limits
+docker_limits_of(const struct builder_limits *limits)
+{
+	return (struct docker_limits){ limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes };
 }
 
 static void
 enter_create(struct box *b)
 {
 	const char *const with_stdin[] = { "/bin/sh", "-c", bootstrap, NULL };
-	const char *const with_archive[] = { "/bin/sh", "/davit/script", NULL };
-	const struct builder_limits *limits = &b->host->limits;
+	const char *const with_archive[] = { "/bin/sh", BOX_FOLDER "/script", NULL };
 	struct docker_container_spec spec = { .role = DOCKER_JOB,
 		.image = b->image,
 		.command = b->input == BOX_STDIN ? with_stdin : with_archive,
 		.workdir = "/",
 		.open_stdin = b->input == BOX_STDIN,
 		.network = sandbox_mode(b->sandbox),
-		.limits = { limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes } };
+		.volume = b->volume,
+		.volume_path = BOX_WORKSPACE,
+		.limits = docker_limits_of(&b->limits) };
 	struct host_labels labels;
 
 	host_labels_init(&labels, b->host, b->job != NULL ? "job" : "warm");
@@ -230,6 +248,7 @@ enter_create(struct box *b)
 		host_labels_job(&labels, b->job, b->deadline_ms);
 	spec.labels = labels.list;
 	spec.label_count = labels.count;
+	b->given = b->limits;
 	b->op = docker_create(b->host->docker, b->name, &spec, on_reply, b);
 }
 
@@ -380,6 +399,17 @@ enter_ready(struct box *b)
 /* --- from the feeding on --- */
 
 static void
+enter_limit(struct box *b)
+{
+	struct docker_limits limits = docker_limits_of(&b->limits);
+
+	if (b->limits.memory == b->given.memory && b->limits.nano_cpus == b->given.nano_cpus)
+		box_advance(b);
+	else
+		b->op = docker_update(b->host->docker, b->id, &limits, on_reply, b);
+}
+
+static void
 send_piece(struct box *b)
 {
 	const struct docker_piece *piece = &b->pieces[b->piece];
@@ -486,6 +516,7 @@ enter_remove(struct box *b)
 	docker_attach_close(&b->attach);
 	docker_cancel(&b->wait);
 	docker_cancel(&b->rename);
+	docker_exec_close(&b->stop);
 	b->op = docker_remove(b->host->docker, b->id[0] != '\0' ? b->id : b->name, on_reply, b);
 }
 
@@ -524,6 +555,9 @@ box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec 
 		.waiting = EXIT | OUTPUT,
 		.job = spec->job,
 		.deadline_ms = spec->deadline_ms,
+		.sandbox = spec->sandbox,
+		.volume = spec->volume,
+		.limits = spec->limits != NULL ? *spec->limits : host->limits,
 		.result = { .exit_code = -1 },
 		.handler = handler,
 		.arg = arg };
@@ -564,6 +598,12 @@ on_renamed(void *arg, const union docker_result *result, const struct err *err)
 }
 
 void
+box_limit(struct box *box, const struct builder_limits *limits)
+{
+	box->limits = *limits;
+}
+
+void
 box_name(struct box *box, const struct builder_job *job)
 {
 	if (box->job != NULL || box->old_name != NULL)
@@ -589,6 +629,38 @@ box_let_go(struct box *box)
 {
 	if (box->state == BOX_KEPT)
 		box_advance(box);
+}
+
+static void
+on_stop_running(void *arg)
+{
+	(void)arg;
+}
+
+/* When it did not work, the grace of who asked for it runs out. */
+static void
+on_stopped(void *arg, int exit_code, const struct err *err)
+{
+	struct box *b = arg;
+
+	(void)exit_code;
+	b->stop = NULL;
+	if (err != NULL)
+		log_warn("box %s: stop script: %s", b->name, err->text);
+}
+
+void
+box_stop_script(struct box *box, const char *word)
+{
+	static const struct docker_exec_handler handler = { .on_open = on_stop_running, .on_close = on_stopped };
+	const char *const command[] = { "/bin/sh", "-c", script_stop, BOX_FOLDER, word, NULL };
+	const struct docker_exec_spec spec = { .command = command };
+
+	assert(box->stop == NULL);
+	if (box->state == BOX_RUN)
+		box->stop = docker_exec(box->host->docker, box->id, &spec, &handler, box);
+	else
+		box_end(box);
 }
 
 const char *

@@ -18,6 +18,7 @@
 #include "server/io/docker.h"
 
 #define BOX_WORKSPACE "/workspace"
+#define BOX_FOLDER "/davit"
 
 struct box;
 
@@ -48,8 +49,11 @@ struct box_spec {
 	const char *image; /* id */
 	const char *title; /* the image's name, for texts */
 	enum box_input input;
-	const struct builder_job *job; /* NULL: not yet for a certain one */
-	int64_t deadline_ms;           /* of the job, milliseconds since 1970 */
+	const struct builder_job *job;       /* NULL: not yet for a certain one */
+	int64_t deadline_ms;                 /* of the job, milliseconds since 1970 */
+	struct sandbox *sandbox;             /* where it is put, taken over; NULL: it claims one */
+	const char *volume;                  /* that is the workspace; NULL: it is in the container */
+	const struct builder_limits *limits; /* NULL: the host's */
 };
 
 /* Everything is copied but job, which is lent until on_ready, and the handler. */
@@ -60,9 +64,14 @@ bool box_is_ready(const struct box *box);
 void box_set_handler(struct box *box, const struct box_handler *handler, void *arg);
 /* Names a container that was made for no certain job after the one that gets it. */
 void box_name(struct box *box, const struct builder_job *job);
+/* What it may take when it reads what it is fed, if it was made with other limits. */
+void box_limit(struct box *box, const struct builder_limits *limits);
 /* Once it is ready: the beginning of the tar, copied, then the pieces of it, all without an end. The pieces are lent
  * until on_exit or on_end. */
 void box_feed(struct box *box, struct str head, const struct docker_piece *pieces, size_t count);
+/* Kills what the script runs, which goes on with what runs always; word: for DAVIT_JOB_STATUS (see script_stop). Once
+ * only, of a script that has begun. */
+void box_stop_script(struct box *box, const char *word);
 /* The answer to on_exit. */
 void box_let_go(struct box *box);
 /* Ends it by force. May be called twice. */

@@ -185,6 +185,33 @@ builder_cancel(struct run *run, const char *why)
 	run_cancel(run, why);
 }
 
+void
+builder_end(struct run *run, const char *why)
+{
+	run_end(run, why);
+}
+
+static struct run *
+find(const struct builder *b, const char *job)
+{
+	struct run *run = NULL;
+
+	for (size_t i = 0; i < b->count && run == NULL && b->done == NULL; i++)
+		run = engine_find(b->engines[i], job);
+	return run;
+}
+
+bool
+builder_release(struct builder *builder, const char *job)
+{
+	struct run *run = find(builder, job);
+
+	if (run == NULL || !run_is_held(run))
+		return false;
+	run_end(run, "released");
+	return true;
+}
+
 bool
 builder_engine_status(const struct builder *builder, size_t index, struct builder_engine_status *ret)
 {

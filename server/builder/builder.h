@@ -6,10 +6,14 @@
  *   started             the container exists and is attached; nothing was sent to it
  *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent
  *   output, segment     as they come
- *   ended               the script has ended by itself; its container is still there, and files can be taken out of it
+ *   ended               the script has ended by itself, or waits at its end to be held; its container is still there,
+ *                       and files can be taken out of it
  *   builder_leave       the owner's answer, when it has them
  *   done                exactly once, from the loop, when nothing of the job is left on the engine
- * builder_cancel asks for the end: done follows with BUILDER_CANCELLED. The async contract of core/loop.h holds. */
+ * builder_cancel asks for the end: done follows with BUILDER_CANCELLED. The async contract of core/loop.h holds.
+ *
+ * A job whose spec says hold_s is done when it has failed, but its container stays for so long, in its slot, for who
+ * wants to look at it; from then on it is the builder's alone. */
 #ifndef DAVIT_BUILDER_BUILDER_H
 #define DAVIT_BUILDER_BUILDER_H
 
@@ -100,14 +104,15 @@ struct builder_result {
 };
 
 struct builder_events {
-	/* For people: "pulling image debian:12", "waiting for service mysql". Only before started. */
+	/* For people: "pulling image debian:12", "service mysql ended with exit code 1". */
 	void (*notice)(void *arg, const char *text);
 	/* The container's id and the engine's name. Answer with builder_go. */
 	void (*started)(void *arg, const char *container_id, const char *engine);
 	/* text: output of the job without its markers, possibly empty; raw: how many bytes of that stream the engine
 	 * has delivered from its beginning up to here (what a later reader of the engine's copy may skip). */
 	void (*output)(void *arg, enum builder_stream stream, struct str text, uint64_t raw);
-	/* name: install, before_script, script. Output given before it stands before it. exit_code -1: it begins. */
+	/* name: install, before_script, script, or a step's as a marker takes it. Output given before it stands before
+	 * it. exit_code -1: it begins. */
 	void (*segment)(void *arg, const char *name, int exit_code);
 	/* With the result as it will be, if nothing comes between. Answer with builder_leave. May be NULL. */
 	void (*ended)(void *arg, const struct builder_result *result);
@@ -147,8 +152,14 @@ struct collect *builder_collect(struct run *run, const struct strings *patterns,
     const struct collect_handler *handler, void *arg);
 /* The answer to ended; no collect may go on. Nothing happens when the run is ending anyway. */
 void builder_leave(struct run *run);
-/* Ends the job; done still follows. Nothing happens when it is ending anyway. why: for people. */
+/* Ends the job, but for what runs always, which has a minute; done still follows. Asked again, it ends at once. Nothing
+ * happens when it is ending anyway. why: for people. */
 void builder_cancel(struct run *run, const char *why);
+/* Ends it at once. */
+void builder_end(struct run *run, const char *why);
+
+/* A held job's container goes. False: no job of that id is held here. */
+bool builder_release(struct builder *builder, const char *job);
 
 /* For status pages: how the engine with that index fares. reason is "" while it is up. */
 struct builder_engine_status {

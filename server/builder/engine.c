@@ -34,6 +34,7 @@ struct engine {
 	struct pulls *pulls;
 	struct sandboxes *sandboxes;
 	struct pool *pool;
+	struct run_list runs;
 	enum engine_state state;
 	struct docker_op *op; /* of the state; from ENGINE_WATCH on the events */
 	struct sweep *sweep;
@@ -242,6 +243,7 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	struct engine *e = xcalloc(1, sizeof(*e));
 
 	e->conf = own;
+	LIST_INIT(&e->runs);
 	e->on_slot = on_slot;
 	e->arg = arg;
 	host_init(&e->host, loop, conf);
@@ -283,10 +285,19 @@ on_pool_end(void *arg)
 	sandboxes_end(&e->sandboxes, on_sandboxes_end, e);
 }
 
+/* Once no job is held any more. */
 static void
 enter_ending(struct engine *e)
 {
-	pool_end(&e->pool, on_pool_end, e);
+	struct run *run = LIST_FIRST(&e->runs), *next;
+
+	if (run == NULL)
+		pool_end(&e->pool, on_pool_end, e);
+	for (; run != NULL; run = next) {
+		next = run_next(run);
+		assert(run_is_held(run));
+		run_end(run, "the builder is stopped");
+	}
 }
 
 void
@@ -295,7 +306,7 @@ engine_end(struct engine **engine, engine_fn *done, void *arg)
 	struct engine *e = *engine;
 
 	*engine = NULL;
-	assert(e->busy == 0 && e->state != ENGINE_ENDING);
+	assert(e->state != ENGINE_ENDING);
 	e->done = done;
 	e->done_arg = arg;
 	engine_step(e, ENGINE_ENDING);
@@ -332,7 +343,11 @@ engine_give_back(struct engine *engine)
 static void
 on_run_ended(void *arg)
 {
-	engine_give_back(arg);
+	struct engine *e = arg;
+
+	engine_give_back(e);
+	if (e->state == ENGINE_ENDING && LIST_EMPTY(&e->runs))
+		pool_end(&e->pool, on_pool_end, e);
 }
 
 struct run *
@@ -342,9 +357,26 @@ engine_run(struct engine *engine, const struct builder_job *job, const struct bu
 		.pulls = engine->pulls,
 		.sandboxes = engine->sandboxes,
 		.pool = engine->pool,
+		.runs = &engine->runs,
 		.engine = engine->conf->name };
 
 	return run_start(&place, job, events, arg, on_run_ended, engine);
+}
+
+/* Of a job that runs again the attempt before it may still be held. */
+struct run *
+engine_find(const struct engine *engine, const char *job)
+{
+	struct run *run, *held = NULL;
+
+	for (run = LIST_FIRST(&engine->runs); run != NULL; run = run_next(run)) {
+		if (strcmp(run_job(run), job) != 0)
+			continue;
+		if (!run_is_held(run))
+			return run;
+		held = run;
+	}
+	return held;
 }
 
 void

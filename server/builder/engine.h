@@ -13,8 +13,8 @@ typedef void engine_fn(void *arg);
 /* on_slot: a slot has become free, or the engine has come up. */
 struct engine *engine_new(struct loop *loop, const struct builder_conf *conf, const struct builder_engine_conf *own,
     engine_fn *on_slot, void *arg);
-/* Takes down what is kept on it, within bounded time; then done is called, and the engine is gone. No run may be alive.
- */
+/* Takes down what is kept on it, held jobs too, within bounded time; then done is called, and the engine is gone. No
+ * other run may be alive. */
 void engine_end(struct engine **engine, engine_fn *done, void *arg);
 
 /* 0 while it is down. */
@@ -26,6 +26,8 @@ void engine_give_back(struct engine *engine);
 /* In a slot that was taken; what has become of the engine meanwhile, the run finds out. See builder_start. */
 struct run *engine_run(
     struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
+/* That of the job's last attempt; NULL: it is not here. */
+struct run *engine_find(const struct engine *engine, const char *job);
 void engine_status(const struct engine *engine, struct builder_engine_status *ret);
 
 #endif

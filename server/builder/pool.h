@@ -18,8 +18,8 @@ void pool_end(struct pool **pool, pool_done_fn *done, void *arg);
 
 /* A box of that image (its id) that is ready or soon will be; NULL: none. The caller's from now on: box_set_handler. */
 struct box *pool_take(struct pool *pool, const char *image);
-/* A job of that image has said its first words, so it can be kept warm: from now on there are boxes for it, until others
- * were used more recently. title: its name, for texts. */
+/* A job of that image has said its first words, so it can be kept warm: from now on there are boxes for it, until
+ * others were used more recently. title: its name, for texts. */
 void pool_note(struct pool *pool, const char *image, const char *title);
 /* How many boxes are ready. */
 unsigned pool_ready(const struct pool *pool);

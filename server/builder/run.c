@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/marker.h"
@@ -13,45 +14,60 @@
 #include "proto/script.h"
 #include "proto/tar.h"
 #include "server/builder/box.h"
+#include "server/builder/parts.h"
 #include "server/builder/services.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
 enum {
 	DEFAULT_TIMEOUT_S = 3600,
+	AFTER_S = 60,                /* what runs always has at least that */
 	OUTPUT_MAX = 4 * 1024 * 1024 /* of one piece: stream.h reads far less at a time */
 };
 
+/* From RUN_BOX to RUN_AFTER once for each part of the job that is to run. */
 enum run_state {
-	RUN_IMAGE,
+	RUN_IMAGE,    /* of every part */
+	RUN_VOLUME,   /* the workspace of a job of several parts */
 	RUN_BOX,      /* from the warm pool, or a new one */
-	RUN_SERVICES, /* until they are ready */
-	RUN_STARTED,  /* until the owner has written down that it is */
+	RUN_SERVICES, /* until they are ready; with the first part */
+	RUN_STARTED,  /* until the owner has written down that it is; with the first part */
 	RUN_SCRIPT,   /* until the box has ended */
+	RUN_AFTER,    /* the same, when only what runs always is left */
 	RUN_COLLECT,  /* until the owner has taken its files out of it */
+	RUN_HOLD,     /* a failed job's box waits for who looks at it; the owner has the result */
 	RUN_UNBOX,    /* the box is ended by force */
 	RUN_UNSERVE,  /* the services are ended */
+	RUN_UNVOLUME,
 	RUN_DONE,
 };
 
 struct run {
+	LIST_ENTRY(run) link; /* of the place's */
 	struct run_place place;
-	const struct builder_job *job;
+	const struct builder_job *job; /* the owner's, or kept */
+	struct builder_job kept;       /* of a job that may outlive its owner, being held */
+	struct job_spec kept_spec;
 	const struct builder_events *events;
 	void *arg;
 	run_ended_fn *ended;
 	void *ended_arg;
 	enum run_state state;
 
+	struct parts parts;
+	size_t part; /* whose image is got, or that runs */
 	struct pull *pull;
+	struct docker_op *op; /* of the volume */
+	const char *volume;   /* NULL: there is none */
 	struct box *box;
 	struct sandbox *sandbox; /* the box's, after it */
 	bool is_clean;           /* the sandbox */
 	struct services *services;
-	struct timer *deadline; /* of the job, from RUN_BOX on */
+	struct timer *deadline; /* of the job, from RUN_VOLUME on; of RUN_AFTER and RUN_HOLD their own */
 	int64_t deadline_ms;    /* since 1970 */
+	struct deferred *tell;  /* the owner, in RUN_HOLD */
 	struct host_labels labels;
-	struct docker_image image;
+	struct builder_limits limits;
 	enum box_input input;
 	struct docker_piece *pieces; /* the workspace, if there is one, then the job's inputs */
 	size_t piece_count;
@@ -59,11 +75,15 @@ struct run {
 
 	struct marker marker; /* on standard output */
 	struct buf output;
+	uint64_t raw_before[3];            /* bytes of earlier parts, by enum builder_stream */
+	uint64_t raw[3];                   /* all so far */
 	uint64_t raw_start;                /* bytes of standard output before the script's first */
 	uint64_t marker_bytes;             /* of markers taken out */
 	uint64_t raw_bytes;                /* of both streams */
-	char segment[MARKER_NAME_MAX + 1]; /* the last that began; "" before the first */
+	char segment[MARKER_NAME_MAX + 1]; /* the first that failed, or the last that began; "" before the first */
 	int segment_exit;                  /* of that; -1: it has not ended */
+	bool is_waiting;                   /* the script, at its end, to be held */
+	int exit_code; /* of the segments but those at the end that run always; -1: they are not over */
 
 	struct err err;             /* the first cause of an end by us */
 	enum builder_state verdict; /* of err */
@@ -71,13 +91,17 @@ struct run {
 };
 
 static void enter_image(struct run *r);
+static void enter_volume(struct run *r);
 static void enter_box(struct run *r);
 static void enter_services(struct run *r);
 static void enter_started(struct run *r);
 static void enter_script(struct run *r);
+static void enter_after(struct run *r);
 static void enter_collect(struct run *r);
+static void enter_hold(struct run *r);
 static void enter_unbox(struct run *r);
 static void enter_unserve(struct run *r);
+static void enter_unvolume(struct run *r);
 static void enter_done(struct run *r);
 
 /* The deadlines: of RUN_IMAGE the pull's own, then the job's, then those of the calls. */
@@ -87,14 +111,18 @@ static const struct {
 	void (*enter)(struct run *r);
 	enum run_state next;
 } states[] = {
-	[RUN_IMAGE]    = { "image",    enter_image,    RUN_BOX },
+	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME },
+	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX },
 	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES },
 	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED },
 	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT },
-	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_UNBOX },
+	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_COLLECT },
+	[RUN_AFTER]    = { "after",    enter_after,    RUN_COLLECT },
 	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX },
+	[RUN_HOLD]     = { "hold",     enter_hold,     RUN_UNBOX },
 	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE },
-	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_DONE },
+	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_UNVOLUME },
+	[RUN_UNVOLUME] = { "unvolume", enter_unvolume, RUN_DONE },
 	[RUN_DONE]     = { "done",     enter_done,     RUN_DONE },
 };
 /* clang-format on */
@@ -109,16 +137,60 @@ run_step(struct run *r, enum run_state next)
 	states[next].enter(r);
 }
 
+/* What is left to do is what runs always. */
+static bool
+is_over(const struct run *r)
+{
+	return r->err.code != ERR_NONE || r->exit_code > 0 || r->state >= RUN_AFTER;
+}
+
+/* The word for it in DAVIT_JOB_STATUS; NULL: the job has not come to an end, or not to a bad one. */
+static const char *
+status_word(const struct run *r)
+{
+	if (r->err.code == ERR_NONE)
+		return r->exit_code > 0 ? "failed" : NULL;
+	if (r->verdict == BUILDER_CANCELLED)
+		return "cancelled";
+	return r->verdict == BUILDER_TIMED_OUT ? "timed_out" : "failed";
+}
+
+/* The first cause of an end by us. What the engine is making has to be waited for to be removed. */
+static void
+run_abort(struct run *r, enum builder_state verdict, struct err err)
+{
+	if (r->err.code == ERR_NONE && r->state < RUN_HOLD) {
+		r->err = err;
+		r->verdict = verdict;
+	}
+	if (r->state < RUN_UNBOX && (r->state != RUN_VOLUME || r->op == NULL))
+		run_step(r, RUN_UNBOX);
+}
+
+/* Whether something is left to run although the job has to end, and its container is there to run it. */
+static bool
+ends_gently(const struct run *r, enum builder_state verdict)
+{
+	return r->state == RUN_SCRIPT && !is_over(r) && r->segment[0] != '\0' &&
+	       (verdict == BUILDER_CANCELLED || verdict == BUILDER_TIMED_OUT) &&
+	       parts_next(&r->parts, r->part, true) < r->parts.count;
+}
+
 /* The only way off the happy path. */
 static void
 run_fail(struct run *r, enum builder_state verdict, struct err err)
 {
-	if (r->err.code == ERR_NONE) {
-		r->err = err;
-		r->verdict = verdict;
+	if (!ends_gently(r, verdict)) {
+		run_abort(r, verdict, err);
+		return;
 	}
-	if (r->state < RUN_UNBOX)
-		run_step(r, RUN_UNBOX);
+	r->err = err;
+	r->verdict = verdict;
+	run_step(r, RUN_AFTER);
+	if (r->parts.list[r->part].has_always)
+		box_stop_script(r->box, status_word(r));
+	else
+		box_end(r->box);
 }
 
 /* Whose fault an error is: what the user wrote, or what we and the engine did. */
@@ -135,12 +207,31 @@ run_cancel(struct run *run, const char *why)
 	run_fail(run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
 }
 
+void
+run_end(struct run *run, const char *why)
+{
+	run_abort(run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+}
+
+static unsigned
+timeout_of(const struct run *r)
+{
+	return r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
+}
+
+/* What runs always has had its time, which changes no result; so has who looked at a held job. */
 static void
 on_deadline(void *arg)
 {
 	struct run *r = arg;
-	unsigned limit = r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
+	unsigned limit = timeout_of(r);
 
+	if (is_over(r)) {
+		if (r->state == RUN_AFTER)
+			r->events->notice(r->arg, "what runs always took too long and is ended");
+		run_step(r, RUN_UNBOX);
+		return;
+	}
 	run_fail(r, BUILDER_TIMED_OUT,
 	    err_make(
 		ERR_TIMEOUT, 0, "took longer than %u s%s%s", limit, r->segment[0] != '\0' ? ", in " : "", r->segment));
@@ -160,22 +251,93 @@ static void
 on_image(void *arg, const struct docker_image *image, const struct err *err)
 {
 	struct run *r = arg;
+	struct part *part = &r->parts.list[r->part];
 
 	r->pull = NULL;
 	if (err != NULL) {
 		run_fail(r, blame(err), *err);
 		return;
 	}
-	r->image = *image;
-	snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s",
-	    image->digest[0] != '\0' ? image->digest : image->id);
+	memcpy(part->id, image->id, sizeof(part->id));
+	if (r->part == 0)
+		snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s",
+		    image->digest[0] != '\0' ? image->digest : image->id);
+	r->part++;
+	if (r->part < r->parts.count) {
+		enter_image(r);
+		return;
+	}
+	r->part = 0;
 	run_step(r, states[r->state].next);
+}
+
+static bool
+set_limits(struct run *r, struct err *err)
+{
+	const struct resources_spec *wanted = &r->job->spec->resources;
+	const struct builder_limits *most = &r->place.host->limits;
+
+	r->limits = *most;
+	if (wanted->memory > most->memory)
+		return err_set(err, ERR_INPUT, 0,
+		    "resources: %llu MiB of memory are more than the %llu MiB that a job gets here (builder.memory)",
+		    (unsigned long long)(wanted->memory >> 20), (unsigned long long)(most->memory >> 20));
+	if (wanted->nano_cpus > most->nano_cpus)
+		return err_set(err, ERR_INPUT, 0,
+		    "resources: %g CPUs are more than the %g that a job gets here "
+		    "(builder.cpus)",
+		    (double)wanted->nano_cpus / 1e9, (double)most->nano_cpus / 1e9);
+	if (wanted->memory != 0)
+		r->limits.memory = wanted->memory;
+	if (wanted->nano_cpus != 0)
+		r->limits.nano_cpus = wanted->nano_cpus;
+	return true;
 }
 
 static void
 enter_image(struct run *r)
 {
-	r->pull = pull_start(r->place.pulls, r->job->spec->image, r->job->pull_always, on_notice, on_image, r);
+	struct err err;
+
+	if (!set_limits(r, &err))
+		run_fail(r, blame(&err), err);
+	else
+		r->pull = pull_start(
+		    r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_image, r);
+}
+
+/* --- the workspace of several parts --- */
+
+static void
+on_volume(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct run *r = arg;
+
+	(void)result;
+	r->op = NULL;
+	if (err != NULL)
+		run_abort(r, BUILDER_ERROR, *err);
+	else if (r->err.code != ERR_NONE)
+		run_step(r, RUN_UNBOX);
+	else
+		run_step(r, states[r->state].next);
+}
+
+static void
+enter_volume(struct run *r)
+{
+	struct host_labels labels;
+
+	r->deadline_ms = loop_wall_ms() + (int64_t)timeout_of(r) * 1000;
+	timer_start(r->deadline, (int64_t)timeout_of(r) * 1000);
+	if (r->parts.count == 1) {
+		run_step(r, states[r->state].next);
+		return;
+	}
+	host_labels_init(&labels, r->place.host, "workspace");
+	host_labels_job(&labels, r->job, r->deadline_ms);
+	r->volume = host_own(r->place.host, "workspace-%s-%u", r->job->id, r->job->attempt);
+	r->op = docker_volume_create(r->place.host->docker, r->volume, labels.list, labels.count, on_volume, r);
 }
 
 /* --- box --- */
@@ -185,9 +347,11 @@ on_box_ready(void *arg)
 {
 	struct run *r = arg;
 
+	box_limit(r->box, &r->limits);
 	run_step(r, states[r->state].next);
 }
 
+static void on_marker(void *arg, const struct marker_event *event);
 static void on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
 static void on_box_exit(void *arg, const struct box_result *result);
 static void on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
@@ -196,28 +360,37 @@ static const struct box_handler box_handler = {
 	.on_ready = on_box_ready, .on_output = on_box_output, .on_exit = on_box_exit, .on_end = on_box_end
 };
 
+/* In the sandbox of the part before it, if there is one. */
 static void
 start_box(struct run *r)
 {
-	struct box_spec spec = { .image = r->image.id,
-		.title = r->job->spec->image,
+	const struct part *part = &r->parts.list[r->part];
+	struct box_spec spec = { .image = part->id,
+		.title = part->image,
 		.input = r->input,
 		.job = r->job,
-		.deadline_ms = r->deadline_ms };
+		.deadline_ms = r->deadline_ms,
+		.sandbox = r->sandbox,
+		.volume = r->volume,
+		.limits = &r->limits };
 
+	r->sandbox = NULL;
 	r->box = box_start(r->place.host, r->place.sandboxes, &spec, &box_handler, r);
 }
 
+/* No container that was started in advance has the volume of a job of several parts. */
 static void
 enter_box(struct run *r)
 {
-	unsigned timeout = r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
-
-	r->deadline_ms = loop_wall_ms() + (int64_t)timeout * 1000;
-	host_labels_init(&r->labels, r->place.host, "service");
-	host_labels_job(&r->labels, r->job, r->deadline_ms);
-	timer_start(r->deadline, (int64_t)timeout * 1000);
-	r->box = pool_take(r->place.pool, r->image.id);
+	marker_init(&r->marker, r->job->nonce, on_marker, r);
+	r->marker_bytes = 0;
+	memcpy(r->raw_before, r->raw, sizeof(r->raw_before));
+	if (r->part == 0) {
+		host_labels_init(&r->labels, r->place.host, "service");
+		host_labels_job(&r->labels, r->job, r->deadline_ms);
+	}
+	if (r->volume == NULL)
+		r->box = pool_take(r->place.pool, r->parts.list[0].id);
 	if (r->box == NULL) {
 		start_box(r);
 		return;
@@ -259,7 +432,7 @@ enter_services(struct run *r)
 	};
 	char text[100];
 
-	if (r->job->spec->service_count == 0) {
+	if (r->job->spec->service_count == 0 || r->part > 0) {
 		run_step(r, states[r->state].next);
 		return;
 	}
@@ -273,7 +446,10 @@ enter_services(struct run *r)
 static void
 enter_started(struct run *r)
 {
-	r->events->started(r->arg, box_container(r->box), r->place.engine);
+	if (r->part == 0)
+		r->events->started(r->arg, box_container(r->box), r->place.engine);
+	else
+		run_step(r, states[r->state].next);
 }
 
 void
@@ -304,26 +480,45 @@ add_folder(struct buf *tar, const char *folder)
 	free(name);
 }
 
+/* Only the last part that runs is held: its workspace is that of all, and what runs always comes before. */
+static unsigned
+hold_s(const struct run *r)
+{
+	if (r->err.code != ERR_NONE || parts_next(&r->parts, r->part + 1, true) < r->parts.count)
+		return 0;
+	return r->job->spec->hold_s;
+}
+
 /* The front of the tar: the script below a folder of root's alone, and with an empty workspace that folder. */
 static bool
 make_head(struct run *r, struct buf *tar, struct err *err)
 {
+	const struct part *part = &r->parts.list[r->part];
 	struct env env = { .count = 0 };
+	struct script_spec spec = { .job = r->job->spec,
+		.first = part->first,
+		.count = part->count,
+		.status = status_word(r),
+		.hold_s = hold_s(r),
+		.environment = &env,
+		.workspace = BOX_WORKSPACE,
+		.folder = BOX_FOLDER,
+		.nonce = r->job->nonce };
 	char *script;
 	size_t len;
 	bool good;
 
 	collect_env(r, &env);
-	good = script_make(r->job->spec, &env, BOX_WORKSPACE, r->job->nonce, &script, &len, err);
+	good = script_make(&spec, &script, &len, err);
 	env_fini(&env);
 	if (!good)
 		return false;
 	buf_init(tar, len + 8 * TAR_BLOCK);
 	tar_add_dir(tar, "davit", 0700, 0);
 	tar_add_file(tar, "davit/script", 0600, 0, (struct str){ script, len });
-	if (r->job->workspace_tar == NULL || r->job->folder != NULL)
+	if (r->part == 0 && (r->job->workspace_tar == NULL || r->job->folder != NULL))
 		tar_add_dir(tar, "workspace", 0755, loop_wall_ms() / 1000);
-	if (r->job->folder != NULL)
+	if (r->part == 0 && r->job->folder != NULL)
 		add_folder(tar, r->job->folder);
 	explicit_bzero(script, len);
 	free(script);
@@ -354,6 +549,10 @@ open_workspace(struct run *r, struct err *err)
 static bool
 open_pieces(struct run *r, struct err *err)
 {
+	if (r->part > 0) {
+		r->piece_count = 0; /* they are there */
+		return true;
+	}
 	r->pieces = xcalloc(r->job->input_count + 1, sizeof(*r->pieces));
 	if (!open_workspace(r, err))
 		return false;
@@ -377,10 +576,29 @@ enter_script(struct run *r)
 		box_name(r->box, r->job);
 		explicit_bzero(tar.data, tar.len);
 		buf_fini(&tar);
+		if (is_over(r) || r->parts.list[r->part].first >= script_after(r->job->spec))
+			run_step(r, RUN_AFTER);
 	}
 }
 
+/* A job that ended by itself has what is left of its time, too. */
+static void
+enter_after(struct run *r)
+{
+	int64_t left = r->err.code == ERR_NONE ? r->deadline_ms - loop_wall_ms() : 0;
+
+	if (r->err.code == ERR_NONE && r->exit_code < 0)
+		r->exit_code = 0;
+	timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
+}
+
 /* --- output --- */
+
+static bool
+gives_output(const struct run *r)
+{
+	return r->state == RUN_SCRIPT || r->state == RUN_AFTER;
+}
 
 /* How many raw bytes of standard output are given out: not those that the scanner holds back. */
 static uint64_t
@@ -397,37 +615,60 @@ flush(struct run *r, uint64_t raw)
 }
 
 static void
+on_own_marker(struct run *r, const struct marker_event *event)
+{
+	if (r->state == RUN_SCRIPT && strcmp(event->name, MARKER_JOB) == 0) {
+		r->exit_code = (int)event->exit_code;
+		run_step(r, RUN_AFTER);
+	} else if (r->state == RUN_AFTER && r->exit_code > 0 && strcmp(event->name, MARKER_HOLD) == 0) {
+		r->is_waiting = true;
+		run_step(r, RUN_COLLECT);
+	}
+}
+
+static void
 on_marker(void *arg, const struct marker_event *event)
 {
 	struct run *r = arg;
+	int exit_code = event->kind == MARKER_END ? (int)event->exit_code : -1;
 
 	r->marker_bytes += event->length;
+	if (!gives_output(r))
+		return;
 	flush(r, raw_given(r));
-	memcpy(r->segment, event->name, sizeof(r->segment));
-	r->segment_exit = event->kind == MARKER_END ? (int)event->exit_code : -1;
-	r->events->segment(r->arg, event->name, r->segment_exit);
+	if (event->name[0] == '.') {
+		on_own_marker(r, event);
+		return;
+	}
+	if (r->state == RUN_SCRIPT && r->segment_exit <= 0) {
+		memcpy(r->segment, event->name, sizeof(r->segment));
+		r->segment_exit = exit_code;
+	}
+	r->events->segment(r->arg, event->name, exit_code);
 }
 
 /* What only costs the engine's time waits for the script's first words: the next warm container. */
 static void
 on_first_output(struct run *r)
 {
-	if (r->input == BOX_STDIN)
-		pool_note(r->place.pool, r->image.id, r->job->spec->image);
+	if (r->input == BOX_STDIN && r->volume == NULL)
+		pool_note(r->place.pool, r->parts.list[0].id, r->parts.list[0].image);
 }
 
 /* A job may write for ever: what is over the budget is neither stored nor waited for. */
 static bool
 is_over_budget(struct run *r, size_t len)
 {
-	uint64_t limit = r->place.host->limits.log_bytes;
+	unsigned long long limit = r->place.host->limits.log_bytes;
 
 	r->raw_bytes += len;
 	if (r->raw_bytes <= limit)
 		return false;
 	r->result.truncated = true;
-	run_fail(r, BUILDER_FAILED,
-	    err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", (unsigned long long)limit));
+	if (is_over(r)) /* which changes no result */
+		run_step(r, RUN_UNBOX);
+	else
+		run_fail(r, BUILDER_FAILED, err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", limit));
 	return true;
 }
 
@@ -436,7 +677,9 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 {
 	struct run *r = arg;
 
-	if (r->state != RUN_SCRIPT)
+	raw += r->raw_before[stream];
+	r->raw[stream] = raw;
+	if (!gives_output(r))
 		return;
 	if (r->raw_bytes == 0)
 		on_first_output(r);
@@ -448,36 +691,36 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 	}
 	r->raw_start = raw - bytes.len - r->marker.held_len - r->marker_bytes - r->marker.offset;
 	marker_feed(&r->marker, bytes, &r->output);
-	if (r->output.len > 0)
+	if (!gives_output(r))
+		buf_reset(&r->output); /* of a held job: its log is closed */
+	else if (r->output.len > 0)
 		flush(r, raw_given(r));
 }
 
-/* --- the end --- */
+/* --- results --- */
 
 /* The exit code decides; the reason is for people. */
 static void
-judge(struct run *r, const struct box_result *box)
+judge(struct run *r)
 {
 	struct builder_result *result = &r->result;
-	bool ended_in_segment = r->segment[0] != '\0' && (r->segment_exit != 0 || box->exit_code == 0);
+	bool ended_in_segment = r->segment[0] != '\0' && (r->segment_exit != 0 || r->exit_code == 0);
 
-	result->exit_code = box->exit_code;
-	result->oom = box->oom;
-	result->truncated = result->truncated || box->truncated;
-	if (box->exit_code == 0)
+	result->exit_code = r->exit_code;
+	if (r->exit_code == 0)
 		result->state = BUILDER_PASSED;
-	else if (box->exit_code == SCRIPT_NO_WORKSPACE && r->segment[0] == '\0')
+	else if (r->exit_code == SCRIPT_NO_WORKSPACE && r->segment[0] == '\0')
 		result->state = BUILDER_ERROR;
 	else
 		result->state = BUILDER_FAILED;
 	if (result->state == BUILDER_ERROR)
 		snprintf(result->reason, sizeof(result->reason), "the workspace could not be unpacked in image %s",
-		    r->job->spec->image);
-	else if (box->oom)
+		    r->parts.list[r->part].image);
+	else if (result->oom)
 		snprintf(result->reason, sizeof(result->reason), "the memory limit of %llu MiB was hit",
-		    (unsigned long long)(r->place.host->limits.memory >> 20));
+		    (unsigned long long)(r->limits.memory >> 20));
 	else if (result->state == BUILDER_FAILED)
-		snprintf(result->reason, sizeof(result->reason), "exit code %d%s%s", box->exit_code,
+		snprintf(result->reason, sizeof(result->reason), "exit code %d%s%s", r->exit_code,
 		    ended_in_segment ? " in " : "", ended_in_segment ? r->segment : "");
 }
 
@@ -487,7 +730,9 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 {
 	if (r->state != RUN_BOX || !result->no_tar || r->input == BOX_ARCHIVE || r->job->has_secrets)
 		return false;
-	sandbox_put(sandbox, result->is_removed);
+	if (r->part == 0)
+		sandbox_put(sandbox, result->is_removed);
+	r->sandbox = *sandbox;
 	r->input = BOX_ARCHIVE;
 	start_box(r);
 	return true;
@@ -501,24 +746,52 @@ give_rest(struct run *r)
 		flush(r, raw_given(r));
 }
 
+/* The script of a part has ended by itself. The box of the last one stays for the owner's files. */
+static void
+part_ended(struct run *r, const struct box_result *result)
+{
+	bool is_last = r->part + 1 == r->parts.count;
+
+	if (r->exit_code < 0 && r->err.code == ERR_NONE && (result->exit_code > 0 || is_last))
+		r->exit_code = result->exit_code;
+	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
+		box_let_go(r->box);
+	else
+		run_step(r, r->err.code == ERR_NONE ? states[r->state].next : RUN_UNBOX);
+}
+
 static void
 on_box_exit(void *arg, const struct box_result *result)
 {
 	struct run *r = arg;
 
 	give_rest(r);
-	judge(r, result);
-	run_step(r, RUN_COLLECT);
+	r->result.oom = r->result.oom || result->oom;
+	r->result.truncated = r->result.truncated || result->truncated;
+	if (gives_output(r))
+		part_ended(r, result);
+	else if (r->state == RUN_HOLD)
+		run_step(r, states[r->state].next);
+}
+
+/* The box of a part is gone, by itself or because all that was left to do is elsewhere. */
+static void
+next_part(struct run *r)
+{
+	r->part = parts_next(&r->parts, r->part + 1, is_over(r));
+	r->input = BOX_STDIN;
+	run_step(r, r->part < r->parts.count ? RUN_BOX : RUN_UNBOX);
 }
 
 static void
 enter_collect(struct run *r)
 {
 	timer_stop(r->deadline);
+	judge(r);
 	if (r->events->ended != NULL)
 		r->events->ended(r->arg, &r->result);
 	else
-		run_step(r, states[r->state].next);
+		run_leave(r);
 }
 
 struct collect *
@@ -534,7 +807,7 @@ void
 run_leave(struct run *run)
 {
 	if (run->state == RUN_COLLECT)
-		run_step(run, states[run->state].next);
+		run_step(run, run->is_waiting ? RUN_HOLD : states[run->state].next);
 }
 
 static void
@@ -546,29 +819,84 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 	if (retry_without_tar(r, &sandbox, result))
 		return;
 	r->sandbox = sandbox;
-	r->is_clean = result->is_removed;
+	r->is_clean = r->is_clean && result->is_removed;
 	give_rest(r);
 	if (r->state == RUN_UNBOX) {
 		run_step(r, states[r->state].next);
 		return;
 	}
 	r->result.truncated = r->result.truncated || result->truncated;
-	assert(err != NULL); /* otherwise on_box_exit came first */
-	if (result->no_tar && r->job->has_secrets)
+	if (err != NULL && !is_over(r) && result->no_tar && r->job->has_secrets)
 		run_fail(r, BUILDER_FAILED,
 		    err_make(
 			err->code, 0, "%s: without it the job's secrets would come to the engine's disk", err->text));
-	else
+	else if (err != NULL && !is_over(r))
 		run_fail(r, blame(err), *err);
+	else if (gives_output(r))
+		next_part(r);
+	else
+		run_step(r, RUN_UNBOX);
 }
+
+/* --- held for who looks at it --- */
+
+static void
+ignore_notice(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
+static void
+ignore_done(void *arg, const struct builder_result *result)
+{
+	(void)arg;
+	(void)result;
+}
+
+static void
+on_tell(void *arg)
+{
+	static const struct builder_events nobody = { .notice = ignore_notice, .done = ignore_done };
+	const struct builder_events *events;
+	struct run *r = arg;
+
+	r->tell = NULL;
+	events = r->events;
+	r->events = &nobody;
+	events->done(r->arg, &r->result);
+}
+
+/* From now on the run is the builder's: its owner has the result, and everything that was lent goes with it. */
+static void
+enter_hold(struct run *r)
+{
+	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
+	struct tm tm;
+	size_t len;
+
+	gmtime_r(&until, &tm);
+	len = strlen(r->result.reason);
+	strftime(r->result.reason + len, sizeof(r->result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
+	timer_start(r->deadline, (int64_t)r->job->spec->hold_s * 1000);
+	r->tell = deferred_call(r->place.host->loop, on_tell, r);
+}
+
+bool
+run_is_held(const struct run *run)
+{
+	return run->state >= RUN_HOLD && run->events->started == NULL;
+}
+
+/* --- the end --- */
 
 static void
 enter_unbox(struct run *r)
 {
 	timer_stop(r->deadline);
-	if (r->box != NULL && r->err.code == ERR_NONE)
-		box_let_go(r->box);
-	else if (r->box != NULL)
+	if (r->err.code == ERR_NONE && r->exit_code >= 0 && !r->is_waiting)
+		judge(r);
+	if (r->box != NULL)
 		box_end(r->box);
 	else
 		run_step(r, states[r->state].next);
@@ -581,6 +909,38 @@ enter_unserve(struct run *r)
 		services_end(r->services);
 	else
 		run_step(r, states[r->state].next);
+}
+
+static void
+on_unvolume(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct run *r = arg;
+
+	(void)result;
+	r->op = NULL;
+	if (err != NULL)
+		log_warn("job %s: %s; the sweep will remove it", r->job->id, err->text);
+	host_disown(r->place.host, &r->volume);
+	run_step(r, states[r->state].next);
+}
+
+static void
+enter_unvolume(struct run *r)
+{
+	if (r->volume != NULL)
+		r->op = docker_volume_remove(r->place.host->docker, r->volume, on_unvolume, r);
+	else
+		run_step(r, states[r->state].next);
+}
+
+static void
+drop_kept(struct run *r)
+{
+	if (r->job != &r->kept)
+		return;
+	free((char *)r->kept.id);
+	free((char *)r->kept.nonce);
+	job_spec_fini(&r->kept_spec);
 }
 
 static void
@@ -597,11 +957,15 @@ on_finish(void *arg)
 		result.state = r->verdict;
 		snprintf(result.reason, sizeof(result.reason), "%s", r->err.text);
 	}
+	LIST_REMOVE(r, link);
+	deferred_cancel(&r->tell);
 	timer_free(&r->deadline);
 	buf_fini(&r->output);
 	if (r->workspace_fd >= 0)
 		close(r->workspace_fd);
 	free(r->pieces);
+	parts_fini(&r->parts);
+	drop_kept(r);
 	free(r);
 	ended(ended_arg);
 	events->done(events_arg, &result);
@@ -611,9 +975,47 @@ on_finish(void *arg)
 static void
 enter_done(struct run *r)
 {
-	assert(r->box == NULL && r->services == NULL && r->pull == NULL);
+	assert(r->box == NULL && r->services == NULL && r->pull == NULL && r->op == NULL);
 	sandbox_put(&r->sandbox, r->is_clean);
 	deferred_call(r->place.host->loop, on_finish, r);
+}
+
+/* --- for the owner --- */
+
+/* Of a job that may be held when its owner has given up what it lent. */
+static void
+keep_job(struct run *r)
+{
+	char *json = job_spec_to_json(r->job->spec);
+	bool good = job_spec_from_json(str_of(json), &r->kept_spec, NULL);
+
+	assert(good);
+	free(json);
+	r->kept = *r->job;
+	r->kept.id = xstrdup(r->job->id);
+	r->kept.nonce = xstrdup(r->job->nonce);
+	r->kept.spec = &r->kept_spec;
+	r->job = &r->kept;
+}
+
+const char *
+run_job(const struct run *run)
+{
+	return run->job->id;
+}
+
+const char *
+run_container(const struct run *run)
+{
+	bool is_there = run->box != NULL && run->state >= RUN_SCRIPT && run->state < RUN_UNBOX;
+
+	return is_there ? box_container(run->box) : NULL;
+}
+
+struct run *
+run_next(const struct run *run)
+{
+	return LIST_NEXT(run, link);
 }
 
 struct run *
@@ -629,10 +1031,15 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 		.ended = ended,
 		.ended_arg = ended_arg,
 		.workspace_fd = -1,
+		.is_clean = true,
 		.segment_exit = -1,
+		.exit_code = -1,
 		.result = { .exit_code = -1 } };
+	if (job->spec->hold_s > 0)
+		keep_job(r);
+	LIST_INSERT_HEAD(place->runs, r, link);
+	parts_init(&r->parts, r->job->spec);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
-	marker_init(&r->marker, job->nonce, on_marker, r);
 	buf_init(&r->output, OUTPUT_MAX);
 	run_step(r, RUN_IMAGE);
 	return r;

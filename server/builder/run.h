@@ -2,6 +2,8 @@
 #ifndef DAVIT_BUILDER_RUN_H
 #define DAVIT_BUILDER_RUN_H
 
+#include <sys/queue.h>
+
 #include "server/builder/builder.h"
 #include "server/builder/host.h"
 #include "server/builder/pool.h"
@@ -10,12 +12,16 @@
 
 struct run;
 
+/* All of an engine, those that are held, too. */
+LIST_HEAD(run_list, run);
+
 /* Where runs take place; lent for a run's life. */
 struct run_place {
 	struct host *host;
 	struct pulls *pulls;
 	struct sandboxes *sandboxes;
 	struct pool *pool;
+	struct run_list *runs;
 	const char *engine; /* its name */
 };
 
@@ -31,7 +37,16 @@ void run_go(struct run *run);
 struct collect *run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
     const struct collect_handler *handler, void *arg);
 void run_leave(struct run *run);
-/* done follows. why: for people. */
+/* done follows, after what runs always. why: for people. A second time, or for a held job: as run_end. */
 void run_cancel(struct run *run, const char *why);
+/* The same without anything more of the job. */
+void run_end(struct run *run, const char *why);
+
+/* Its owner has been told that it is done; only run_end is left to do. */
+bool run_is_held(const struct run *run);
+const char *run_job(const struct run *run);
+/* The container in which its script is; NULL: there is none. */
+const char *run_container(const struct run *run);
+struct run *run_next(const struct run *run);
 
 #endif

@@ -5,9 +5,10 @@
 #include "proto/mem.h"
 #include "server/core/log.h"
 
-enum sweep_state { SWEEP_CONTAINERS, SWEEP_NETWORKS };
+enum sweep_state { SWEEP_CONTAINERS, SWEEP_NETWORKS, SWEEP_VOLUMES };
 
-/* In each state first a list, then what is to go, one after the other: containers before the networks they are in. */
+/* In each state first a list, then what is to go, one after the other: containers before the networks they are in and
+ * the volumes that they have. */
 struct sweep {
 	struct host *host;
 	enum sweep_state state;
@@ -59,14 +60,27 @@ static void on_removed(void *arg, const union docker_result *result, const struc
 static void
 remove_next(struct sweep *s)
 {
-	if (s->at == s->count && s->state == SWEEP_CONTAINERS)
-		list(s, SWEEP_NETWORKS);
-	else if (s->at == s->count)
+	struct docker *docker = s->host->docker;
+
+	if (s->at == s->count && s->state != SWEEP_VOLUMES) {
+		list(s, s->state + 1);
+		return;
+	}
+	if (s->at == s->count) {
 		finish(s, NULL);
-	else if (s->state == SWEEP_CONTAINERS)
-		s->op = docker_remove(s->host->docker, s->ids[s->at++], on_removed, s);
-	else
-		s->op = docker_network_remove(s->host->docker, s->ids[s->at++], on_removed, s);
+		return;
+	}
+	switch (s->state) {
+	case SWEEP_CONTAINERS:
+		s->op = docker_remove(docker, s->ids[s->at++], on_removed, s);
+		break;
+	case SWEEP_NETWORKS:
+		s->op = docker_network_remove(docker, s->ids[s->at++], on_removed, s);
+		break;
+	case SWEEP_VOLUMES:
+		s->op = docker_volume_remove(docker, s->ids[s->at++], on_removed, s);
+		break;
+	}
 }
 
 /* One that cannot be removed now is there at the next sweep, too. */
@@ -111,10 +125,17 @@ list(struct sweep *s, enum sweep_state state)
 	char *filter = docker_label_filter("davit.node", s->host->conf->node);
 
 	s->state = state;
-	if (state == SWEEP_CONTAINERS)
+	switch (state) {
+	case SWEEP_CONTAINERS:
 		s->op = docker_list_containers(s->host->docker, filter, on_list, s);
-	else
+		break;
+	case SWEEP_NETWORKS:
 		s->op = docker_list_networks(s->host->docker, filter, on_list, s);
+		break;
+	case SWEEP_VOLUMES:
+		s->op = docker_list_volumes(s->host->docker, filter, on_list, s);
+		break;
+	}
 	free(filter);
 }
 

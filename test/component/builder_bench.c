@@ -89,9 +89,15 @@ bench_open(struct bench *b, const char *url, const struct builder_conf *conf)
 void
 bench_wait_up(struct bench *b)
 {
+	bench_wait_slots(b, 1);
+}
+
+void
+bench_wait_slots(struct bench *b, unsigned count)
+{
 	b->waits_for_slot = true;
 	timer_start(b->watchdog, WATCHDOG_MS);
-	while (builder_free_slots(b->builder) == 0)
+	while (builder_free_slots(b->builder) < count)
 		loop_run(b->loop);
 	timer_stop(b->watchdog);
 	b->waits_for_slot = false;
@@ -188,6 +194,9 @@ bench_leftovers(struct bench *b)
 	count_containers(b, &look);
 	docker_list_networks(b->docker, filter, on_listed, &look);
 	bench_until(b, &look.is_done);
+	look.is_done = false;
+	docker_list_volumes(b->docker, filter, on_listed, &look);
+	bench_until(b, &look.is_done);
 	free(filter);
 	return look.count;
 }
@@ -256,11 +265,13 @@ bench_leave_behind(struct bench *b)
 {
 	const struct docker_label label = { "davit.node", b->node };
 	const char *const command[] = { "/bin/sleep", "1000", NULL };
-	char network[80], name[80];
+	char network[80], name[80], volume[80];
 	struct docker_container_spec spec = { .role = DOCKER_JOB,
 		.image = BENCH_IMAGE,
 		.command = command,
 		.network = network,
+		.volume = volume,
+		.volume_path = "/workspace",
 		.labels = &label,
 		.label_count = 1,
 		.limits = { .memory = 64 << 20, .pids = 10 } };
@@ -268,7 +279,11 @@ bench_leave_behind(struct bench *b)
 
 	snprintf(network, sizeof(network), "davit-%s-net-1", b->node);
 	snprintf(name, sizeof(name), "davit-%s-7.1-1", b->node);
+	snprintf(volume, sizeof(volume), "davit-%s-workspace-7.1-1", b->node);
 	docker_network_create(b->docker, network, &label, 1, on_made, &look);
+	bench_until(b, &look.is_done);
+	look.is_done = false;
+	docker_volume_create(b->docker, volume, &label, 1, on_made, &look);
 	bench_until(b, &look.is_done);
 	look.is_done = false;
 	docker_create(b->docker, name, &spec, on_made, &look);
@@ -362,8 +377,10 @@ on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
 	assert_true(buf_addstr(b, text));
 	if (j->awaited != NULL)
 		stop_loop(j);
-	if (j->cancel_on != NULL && strstr(b->data, j->cancel_on) != NULL)
+	if (j->cancel_on != NULL && strstr(b->data, j->cancel_on) != NULL) {
+		j->cancel_on = NULL;
 		builder_cancel(j->run, "cancelled by the test");
+	}
 }
 
 static void
@@ -416,6 +433,20 @@ bench_job_segment(struct bench_job *j, const char *name, const char *const *comm
 	s->commands = xcalloc(s->command_count, sizeof(*s->commands));
 	for (size_t i = 0; i < s->command_count; i++)
 		s->commands[i] = xstrdup(commands[i]);
+}
+
+void
+bench_job_step(struct bench_job *j, const char *name, const char *image, const char *const *commands)
+{
+	bench_job_segment(j, name, commands);
+	j->spec.segments[j->spec.segment_count - 1].image = image != NULL ? xstrdup(image) : NULL;
+}
+
+void
+bench_job_always(struct bench_job *j, const char *name, const char *const *commands)
+{
+	bench_job_segment(j, name, commands);
+	j->spec.segments[j->spec.segment_count - 1].always = true;
 }
 
 void

@@ -54,6 +54,8 @@ void bench_begin(struct bench *b);
 void bench_open(struct bench *b, const char *url, const struct builder_conf *conf);
 /* Until the engine is up. */
 void bench_wait_up(struct bench *b);
+/* Until so many slots are free. */
+void bench_wait_slots(struct bench *b, unsigned count);
 /* Until so many containers wait for work. */
 void bench_wait_warm(struct bench *b, unsigned count);
 /* Stops the builder and checks that nothing of it is left on the engine. */
@@ -67,6 +69,10 @@ void bench_close_blind(struct bench *b);
 void bench_job_init(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
 void bench_job_fini(struct bench_job *j);
 void bench_job_segment(struct bench_job *j, const char *name, const char *const *commands);
+/* image NULL: the job's. */
+void bench_job_step(struct bench_job *j, const char *name, const char *image, const char *const *commands);
+/* One that runs whatever happened before. */
+void bench_job_always(struct bench_job *j, const char *name, const char *const *commands);
 void bench_job_service(struct bench_job *j, const char *name, const char *image, unsigned port, unsigned timeout_s);
 void bench_job_start(struct bench_job *j);
 void bench_job_wait_started(struct bench_job *j);
@@ -81,7 +87,7 @@ void bench_run(struct bench_job *j, struct bench *b, const char *image, const ch
 void bench_until(struct bench *b, const bool *flag);
 /* Lets it turn so often, whatever happens in it; a turn lasts at most 2 ms. */
 void bench_turns(struct bench *b, unsigned count);
-/* How many containers and networks of the bench's node there are. */
+/* How many containers, networks and volumes of the bench's node there are. */
 unsigned bench_leftovers(struct bench *b);
 /* How many containers of jobs. */
 unsigned bench_job_containers(struct bench *b);
@@ -89,7 +95,7 @@ unsigned bench_job_containers(struct bench *b);
 char *bench_inspect(struct bench *b, const char *container);
 /* Makes or removes a network that is nobody's. */
 void bench_network(struct bench *b, bool is_made);
-/* Makes a container and a network with the bench's labels that no builder knows. */
+/* Makes a container, a network and a volume with the bench's labels that no builder knows. */
 void bench_leave_behind(struct bench *b);
 
 void bench_assert_has(const struct buf *b, const char *text);

@@ -292,6 +292,14 @@ answer(struct fake_conn *c, const char *method, const char *path, struct str bod
 		    bufferevent_get_output(c->bev), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
 	} else if (strstr(path, "/images/") != NULL) {
 		on_images(c, path);
+	} else if (strstr(path, "/volumes?") != NULL) {
+		reply(c, 200, "{\"Volumes\":null}");
+	} else if (strstr(path, "/volumes/create") != NULL) {
+		c->fake->volumes++;
+		reply(c, 201, "{\"Name\":\"v1\"}");
+	} else if (strstr(path, "/volumes/") != NULL) {
+		reply(c, c->fake->volumes > 0 ? 204 : 404, "");
+		c->fake->volumes -= c->fake->volumes > 0;
 	} else if (strstr(path, "/containers/json") != NULL || strstr(path, "/networks?") != NULL) {
 		reply(c, 200, "[]");
 	} else if (strstr(path, "/networks/create") != NULL) {

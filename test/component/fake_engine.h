@@ -50,6 +50,7 @@ struct fake_engine {
 	bool has_image;      /* else it must be pulled */
 	unsigned pulls;
 	unsigned networks;
+	unsigned volumes;
 	unsigned serial;
 	TAILQ_HEAD(, fake_container) containers;
 	TAILQ_HEAD(, fake_conn) conns;

@@ -20,6 +20,9 @@ check_job(const struct job_spec *job)
 {
 	char *json = job_spec_to_json(job), *again, *script;
 	struct job_spec copy;
+	struct script_spec spec = {
+		.job = &copy, .workspace = "/workspace", .folder = "/davit", .nonce = "00000000000000000000000000000000"
+	};
 	struct err err;
 	size_t len;
 
@@ -32,7 +35,8 @@ check_job(const struct job_spec *job)
 	again = job_spec_to_json(&copy);
 	must(strcmp(json, again) == 0);
 	/* A command may hold the nonce, as this one can be guessed. */
-	if (script_make(&copy, NULL, "/workspace", "00000000000000000000000000000000", &script, &len, &err))
+	spec.count = copy.segment_count;
+	if (script_make(&spec, &script, &len, &err))
 		free(script);
 	else
 		must(strstr(json, "00000000000000000000000000000000") != NULL);

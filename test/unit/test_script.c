@@ -21,6 +21,19 @@ struct outcome {
 };
 
 static char workspace[] = "/tmp/davit-script-XXXXXX";
+static char folder[] = "/tmp/davit-folder-XXXXXX";
+
+/* The whole job in one container. */
+static struct script_spec
+spec_of(const struct job_spec *job, const struct env *environment)
+{
+	return (struct script_spec){ .job = job,
+		.count = job->segment_count,
+		.environment = environment,
+		.workspace = workspace,
+		.folder = folder,
+		.nonce = NONCE };
+}
 
 static void
 on_marker(void *arg, const struct marker_event *event)
@@ -105,16 +118,25 @@ segment_add(struct job_spec *job, const char *name, const char *const *commands)
 
 static const char *const shells[] = { "sh", "dash", "bash", "busybox" };
 
-/* Runs the job with every shell that is there (sh must be) and compares. Ends the job. */
 static void
-expect(struct job_spec *job, const struct env *environment, int exit_code, const char *events, const char *output)
+forget_status(void)
+{
+	char path[sizeof(folder) + 16];
+
+	snprintf(path, sizeof(path), "%s/status", folder);
+	unlink(path);
+}
+
+/* Runs the script with every shell that is there (sh must be) and compares. */
+static void
+expect_of(const struct script_spec *spec, int exit_code, const char *events, const char *output)
 {
 	unsigned ran = 0;
 	struct err err;
 	char *script;
 	size_t len;
 
-	assert_true(script_make(job, environment, workspace, NONCE, &script, &len, &err));
+	assert_true(script_make(spec, &script, &len, &err));
 	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
 		struct outcome o = run(shells[i], script, len);
 
@@ -127,9 +149,19 @@ expect(struct job_spec *job, const struct env *environment, int exit_code, const
 			ran++;
 		}
 		outcome_fini(&o);
+		forget_status();
 	}
 	assert_true(ran > 0);
 	free(script);
+}
+
+/* The same of a whole job, and ends it. */
+static void
+expect(struct job_spec *job, const struct env *environment, int exit_code, const char *events, const char *output)
+{
+	struct script_spec spec = spec_of(job, environment);
+
+	expect_of(&spec, exit_code, events, output);
 	job_spec_fini(job);
 }
 
@@ -271,6 +303,7 @@ static void
 test_missing_workspace_has_its_own_code(void **state)
 {
 	struct job_spec job = { 0 };
+	struct script_spec spec;
 	struct outcome o;
 	struct err err;
 	char *script;
@@ -278,7 +311,9 @@ test_missing_workspace_has_its_own_code(void **state)
 
 	(void)state;
 	SEGMENT(&job, "script", "echo never");
-	assert_true(script_make(&job, NULL, "/nonexistent/it's", NONCE, &script, &len, &err));
+	spec = spec_of(&job, NULL);
+	spec.workspace = "/nonexistent/it's";
+	assert_true(script_make(&spec, &script, &len, &err));
 	o = run("sh", script, len);
 	assert_int_equal(o.exit_code, SCRIPT_NO_WORKSPACE);
 	assert_string_equal(o.events.data, "");
@@ -292,6 +327,7 @@ test_what_cannot_be_a_script_is_refused(void **state)
 {
 	static const char *const bad[] = { "", "1A", "A-B", "A B", "UID", "PPID", "Ä", "A=" };
 	struct job_spec job = { 0 };
+	struct script_spec spec;
 	struct env env;
 	struct err err;
 	char *script;
@@ -302,21 +338,133 @@ test_what_cannot_be_a_script_is_refused(void **state)
 		assert_false(script_may_set(bad[i]));
 		env = (struct env){ 0 };
 		env_add(&env, bad[i], "x");
-		assert_false(script_make(&job, &env, "/w", NONCE, &script, &len, &err));
+		spec = spec_of(&job, &env);
+		assert_false(script_make(&spec, &script, &len, &err));
 		assert_int_equal(err.code, ERR_INPUT);
 		env_fini(&env);
 	}
 	assert_true(script_may_set("_a1"));
 	SEGMENT(&job, "script", "echo " NONCE);
-	assert_false(script_make(&job, NULL, "/w", NONCE, &script, &len, &err));
+	spec = spec_of(&job, NULL);
+	assert_false(script_make(&spec, &script, &len, &err));
 	assert_string_equal(err.text, "a command of script contains the job's nonce");
 	job_spec_fini(&job);
 	SEGMENT(&job, "script", "x");
 	job.segments[0].commands[0] = xrealloc(job.segments[0].commands[0], (3 << 20) + 1);
 	memset(job.segments[0].commands[0], 'x', 3 << 20);
 	job.segments[0].commands[0][3 << 20] = '\0';
-	assert_false(script_make(&job, NULL, "/w", NONCE, &script, &len, &err));
+	spec = spec_of(&job, NULL);
+	assert_false(script_make(&spec, &script, &len, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
+	job_spec_fini(&job);
+}
+
+static void
+always_add(struct job_spec *job, const char *name, const char *const *commands)
+{
+	segment_add(job, name, commands);
+	job->segments[job->segment_count - 1].always = true;
+}
+
+#define ALWAYS(job, name, ...) always_add(job, name, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+test_what_runs_always_finds_the_outcome(void **state)
+{
+	struct job_spec job = { 0 };
+
+	(void)state;
+	SEGMENT(&job, "script", "true");
+	ALWAYS(&job, "after_script", "echo \"<$DAVIT_JOB_STATUS>\"", "exit 9");
+	expect(&job, NULL, 0, "begin script,end script 0,end .job 0,begin after_script,end after_script 9,",
+	    SHOWN("true") SHOWN("echo \"<$DAVIT_JOB_STATUS>\"") "<passed>\n" SHOWN("exit 9"));
+	SEGMENT(&job, "before_script", "exit 4");
+	SEGMENT(&job, "script", "echo never");
+	ALWAYS(&job, "after_script", "echo \"<$DAVIT_JOB_STATUS>\"");
+	ALWAYS(&job, "last", "echo \"<$DAVIT_JOB_STATUS>\"");
+	expect(&job, NULL, 4,
+	    "begin before_script,end before_script 4,end .job 4,begin after_script,end after_script 0,begin last,end "
+	    "last "
+	    "0,",
+	    SHOWN("exit 4")
+		SHOWN("echo \"<$DAVIT_JOB_STATUS>\"") "<failed>\n" SHOWN("echo \"<$DAVIT_JOB_STATUS>\"") "<failed>\n");
+	SEGMENT(&job, "script", "false");
+	ALWAYS(&job, "cleanup", "true");
+	SEGMENT(&job, "more", "echo never");
+	expect(&job, NULL, 1, "begin script,end script 1,begin cleanup,end cleanup 0,", NULL);
+}
+
+/* As script_stop does it, which would kill this test. */
+static void
+test_a_stopped_script_runs_only_what_runs_always(void **state)
+{
+	struct job_spec job = { 0 };
+	struct script_spec spec;
+	char *command = xasprintf("echo cancelled >%s/status; kill -9 $$", folder);
+	char *late = xasprintf("echo timed_out >%s/status", folder);
+
+	(void)state;
+	SEGMENT(&job, "script", command);
+	SEGMENT(&job, "more", "echo never");
+	ALWAYS(&job, "after_script", "echo \"<$DAVIT_JOB_STATUS>\"");
+	spec = spec_of(&job, NULL);
+	spec.hold_s = 1000;
+	expect_of(&spec, 137, "begin script,end script 137,end .job 137,begin after_script,end after_script 0,", NULL);
+	job_spec_fini(&job);
+	SEGMENT(&job, "script", late);
+	SEGMENT(&job, "more", "echo never");
+	ALWAYS(&job, "after_script", "echo \"<$DAVIT_JOB_STATUS>\"");
+	expect(&job, NULL, 1,
+	    "begin script,end script 0,begin more,end more 1,end .job 1,begin after_script,end after_script 0,", NULL);
+	free(command);
+	free(late);
+}
+
+static void
+test_a_failed_job_waits_when_told_so(void **state)
+{
+	struct job_spec job = { 0 };
+	struct script_spec spec;
+
+	(void)state;
+	SEGMENT(&job, "script", "exit 3");
+	spec = spec_of(&job, NULL);
+	spec.hold_s = 1; /* which the script sleeps, and then ends as sleep does */
+	expect_of(&spec, 0, "begin script,end script 3,end .job 3,begin .hold,", NULL);
+	job.segments[0].commands[0][5] = '0';
+	expect_of(&spec, 0, "begin script,end script 0,", NULL);
+	job.segments[0].commands[0][5] = '5';
+	ALWAYS(&job, "after_script", "true");
+	spec.count = 2;
+	expect_of(
+	    &spec, 0, "begin script,end script 5,end .job 5,begin after_script,end after_script 0,begin .hold,", NULL);
+	job_spec_fini(&job);
+}
+
+static void
+test_a_part_of_a_job(void **state)
+{
+	struct job_spec job = { 0 };
+	struct script_spec spec;
+
+	(void)state;
+	SEGMENT(&job, "build", "echo never");
+	SEGMENT(&job, "Unit tests: 1.2 of .all", "echo \"$A$B\"");
+	ALWAYS(&job, "after_script", "echo \"<$DAVIT_JOB_STATUS>$A\"");
+	env_add(&job.env, "B", "b");
+	env_add(&job.segments[1].env, "A", "${B}a");
+	spec = spec_of(&job, NULL);
+	spec.first = 1;
+	spec.count = 1;
+	expect_of(
+	    &spec, 0, "begin Unit-tests--1.2-of-.all,end Unit-tests--1.2-of-.all 0,", SHOWN("echo \"$A$B\"") "bab\n");
+	spec.count = 2;
+	spec.status = "cancelled";
+	expect_of(&spec, 1, "end .job 1,begin after_script,end after_script 0,",
+	    SHOWN("echo \"<$DAVIT_JOB_STATUS>$A\"") "<cancelled>\n");
+	assert_int_equal(script_after(&job), 2);
+	job.segments[2].always = false;
+	assert_int_equal(script_after(&job), 3);
 	job_spec_fini(&job);
 }
 
@@ -324,7 +472,7 @@ static int
 make_workspace(void **state)
 {
 	(void)state;
-	return mkdtemp(workspace) != NULL ? 0 : -1;
+	return mkdtemp(workspace) != NULL && mkdtemp(folder) != NULL ? 0 : -1;
 }
 
 static int
@@ -337,7 +485,11 @@ remove_workspace(void **state)
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/sub", workspace);
 	rmdir(path);
-	return rmdir(workspace);
+	snprintf(path, sizeof(path), "%s/pid", folder);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/env", folder);
+	unlink(path);
+	return rmdir(workspace) | rmdir(folder);
 }
 
 int
@@ -352,6 +504,10 @@ main(void)
 		cmocka_unit_test(test_commands_find_an_empty_input_and_no_script),
 		cmocka_unit_test(test_large_segments),
 		cmocka_unit_test(test_markers_of_another_nonce_are_output),
+		cmocka_unit_test(test_what_runs_always_finds_the_outcome),
+		cmocka_unit_test(test_a_stopped_script_runs_only_what_runs_always),
+		cmocka_unit_test(test_a_failed_job_waits_when_told_so),
+		cmocka_unit_test(test_a_part_of_a_job),
 		cmocka_unit_test(test_missing_workspace_has_its_own_code),
 		cmocka_unit_test(test_what_cannot_be_a_script_is_refused),
 	};
