@@ -7,6 +7,8 @@
 enum chunked_state {
 	SIZE,      /* a digit of the size, or what ends it */
 	EXTENSION, /* bytes up to the CR of the size line */
+	QUOTED,    /* the same between quotes, where other readers take even a CR */
+	ESCAPED,   /* behind a backslash in them */
 	SIZE_LF,   /* the LF of the size line */
 	DATA,      /* left bytes of the chunk */
 	DATA_CR,   /* CR LF behind the chunk */
@@ -63,13 +65,15 @@ step_size(struct chunked *c, unsigned char b)
 static int
 step_extension(struct chunked *c, unsigned char b)
 {
-	if (b == '\r')
+	if (b == '\r' && c->state == EXTENSION)
 		return SIZE_LF;
 	if (is_control(b))
 		return refuse(c, "a chunk's extension has a control byte");
 	if (++c->extensions > CHUNKED_EXTENSIONS_MAX)
 		return refuse(c, "the chunks' extensions are too long");
-	return EXTENSION;
+	if (c->state == QUOTED)
+		return b == '"' ? EXTENSION : b == '\\' ? ESCAPED : QUOTED;
+	return c->state == ESCAPED || b == '"' ? QUOTED : EXTENSION;
 }
 
 static int
@@ -105,6 +109,8 @@ step(struct chunked *c, unsigned char b)
 	case SIZE:
 		return step_size(c, b);
 	case EXTENSION:
+	case QUOTED:
+	case ESCAPED:
 		return step_extension(c, b);
 	case SIZE_LF:
 		c->digits = 0;

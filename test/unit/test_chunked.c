@@ -64,6 +64,7 @@ test_bodies(void **state)
 		{ STR("00000000000000a\r\n0123456789\r\n000\r\n\r\n"), "0123456789" },
 		{ STR("A\r\n0123456789\r\n0\r\n\r\n"), "0123456789" },
 		{ STR("1;a=b;c=\"d e\"\r\nx\r\n0;last\r\n\r\n"), "x" },
+		{ STR("1;a=\"\\\";b\"\r\nx\r\n0\r\n\r\n"), "x" },
 		{ STR("1\r\nx\r\n0\r\nA: b\r\nC:\r\n\r\n"), "x" },
 		{ STR("4\r\n\r\n\r\n\r\n0\r\n\r\n"), "\r\n\r\n" },
 	};
@@ -96,6 +97,8 @@ test_refused(void **state)
 		STR("5\r\nhello!\r\n0\r\n\r\n"),
 		STR("5\rXhello"),
 		STR("5;a\n\r\nhello"),
+		STR("5;a=\"b\r\nhello\r\n0\r\n\r\n"),
+		STR("5;a=\"b\\\"\r\nhello\r\n0\r\n\r\n"),
 		STR("5;a\0b\r\nhello"),
 		STR("\xff\r\n"),
 		STR("10000000000000003\r\nabc\r\n"),
