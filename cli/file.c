@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
-#include "proto/pipeline.h"
 
 /* One byte more than a pipeline may have, so that a larger one is refused by its reader. */
 static char *
@@ -33,17 +32,69 @@ read_file(const char *path, char **text, size_t *len)
 	if (!ok) {
 		fprintf(stderr, "davit: %s\n", err_errno("%s", path).text);
 		free(*text);
+		*text = NULL;
 	}
 	if (!is_stdin)
 		fclose(file);
 	return ok;
 }
 
-struct plan *
-file_plan(const char *path)
+/* The folder of the pipeline file, with its slash; "" for this one. free() it. */
+static char *
+folder_of(const char *path)
 {
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? xstrndup(path, (size_t)(slash - path) + 1) : xstrdup("");
+}
+
+static char *
+path_of(const struct pipeline_include *include, const char *folder, const char *templates)
+{
+	if (include->is_template)
+		return templates != NULL ? xasprintf("%s/%s.yml", templates, include->name) : NULL;
+	return xasprintf("%s%s", folder, include->name);
+}
+
+/* What is not there stays without text, which the pipeline's reader says with its place. */
+static bool
+read_includes(struct pipeline_includes *includes, const char *folder, const char *templates)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < includes->count; i++) {
+		struct pipeline_include *include = &includes->items[i];
+		char *path = path_of(include, folder, templates);
+
+		if (path != NULL && access(path, F_OK) == 0)
+			ok = read_file(path, &include->text, &include->len);
+		free(path);
+	}
+	return ok;
+}
+
+static struct plan *
+parse(const char *path, struct str text, const struct pipeline_context *context, const char *templates)
+{
+	struct pipeline_includes includes = { 0 };
+	struct pipeline_context own = context != NULL ? *context : (struct pipeline_context){ 0 };
 	struct plan *plan = NULL;
-	struct err err;
+	char *folder = folder_of(path);
+	struct err err = ERR_OK;
+
+	own.includes = &includes;
+	if (!pipeline_includes(text, path, &includes, &err) ||
+	    (read_includes(&includes, folder, templates) && !pipeline_parse(text, path, &own, &plan, &err)))
+		fprintf(stderr, "%s\n", err.text);
+	pipeline_includes_fini(&includes);
+	free(folder);
+	return plan;
+}
+
+struct plan *
+file_plan(const char *path, const struct pipeline_context *context, const char *templates)
+{
+	struct plan *plan;
 	char *text;
 	size_t len;
 
@@ -52,8 +103,7 @@ file_plan(const char *path)
 		    access("daocloud.yml", F_OK) != 0 && access("davit.yml", F_OK) == 0 ? "davit.yml" : "daocloud.yml";
 	if (!read_file(path, &text, &len))
 		return NULL;
-	if (!pipeline_parse((struct str){ text, len }, path, NULL, &plan, &err))
-		fprintf(stderr, "%s\n", err.text);
+	plan = parse(path, (struct str){ text, len }, context, templates);
 	for (size_t i = 0; plan != NULL && i < plan->warning_count; i++)
 		fprintf(stderr, "warning: %s\n", plan->warnings[i]);
 	free(text);

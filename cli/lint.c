@@ -1,20 +1,24 @@
 #include <stdio.h>
 
 #include "cli/command.h"
-#include "cli/file.h"
+#include "cli/plan_options.h"
+
+static const char *
+plural(size_t n)
+{
+	return n == 1 ? "" : "s";
+}
 
 int
 lint_run(int argc, char **argv)
 {
-	struct plan *plan;
+	bool usage;
+	struct plan *plan = plan_options_run(argc, argv, &usage);
 
-	if (argc > 2)
-		return EXIT_USAGE;
-	plan = file_plan(argv[1]);
 	if (plan == NULL)
-		return EXIT_PROBLEM;
-	printf("%zu job%s, %zu warning%s\n", plan->job_count, plan->job_count == 1 ? "" : "s", plan->warning_count,
-	    plan->warning_count == 1 ? "" : "s");
+		return usage ? EXIT_USAGE : EXIT_PROBLEM;
+	printf("%zu job%s, %zu warning%s\n", plan->job_count, plural(plan->job_count), plan->warning_count,
+	    plural(plan->warning_count));
 	plan_free(&plan);
 	return EXIT_OK;
 }

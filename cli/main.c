@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/plan_options.h"
 
 static int help_run(int argc, char **argv);
 
@@ -21,8 +22,8 @@ static const struct command commands[] = {
 	{ "approve", "BUILD", "let a build of a fork's pull request begin", approve_run },
 	{ "reject", "BUILD", "end one that waits for approval", reject_run },
 	{ "rerun", "BUILD [--failed | --job JOB]", "build the same change again, or only what failed, or one job", rerun_run },
-	{ "lint", "[FILE]", "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
-	{ "plan", "[FILE]", "print the jobs that a pipeline file comes to, as JSON", plan_run },
+	{ "lint", PLAN_OPTIONS, "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
+	{ "plan", PLAN_OPTIONS, "print the jobs that a pipeline file comes to, as JSON", plan_run },
 	{ "help", "[COMMAND]", "say what a command does", help_run },
 };
 /* clang-format on */

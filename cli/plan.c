@@ -2,19 +2,17 @@
 #include <stdlib.h>
 
 #include "cli/command.h"
-#include "cli/file.h"
+#include "cli/plan_options.h"
 
 int
 plan_run(int argc, char **argv)
 {
-	struct plan *plan;
+	bool usage;
+	struct plan *plan = plan_options_run(argc, argv, &usage);
 	char *json;
 
-	if (argc > 2)
-		return EXIT_USAGE;
-	plan = file_plan(argv[1]);
 	if (plan == NULL)
-		return EXIT_PROBLEM;
+		return usage ? EXIT_USAGE : EXIT_PROBLEM;
 	json = plan_to_json(plan);
 	puts(json);
 	free(json);

@@ -1,5 +1,8 @@
-/* daocloud.yml -> plan. The form is recognised by the file's structure, never by its version number: flat (one job with
- * image, services, env, install, before_script, script), or the same below test:.
+/* daocloud.yml -> plan. The form is recognised by the file's structure, never by its version number: one job at the
+ * file's top; test: and build:; stages and jobs beside them; jobs below jobs:. doc/pipeline.md has them all.
+ *
+ * A job that its conditions leave out stays in the plan with job_spec.skipped set, and counts as met for those that
+ * need it.
  *
  * Every error and warning begins with "FILE:LINE:COLUMN: " and says what to write instead; an unknown key is an error
  * that names the nearest known one. Pure: equal bytes and an equal context give equal plans.
@@ -44,7 +47,6 @@ struct pipeline_context {
 	const char *commit;
 	const char *message;
 	const char *author;
-	const char *status;      /* of the build before on the branch: passed, failed ...; NULL: not known, or none */
 	const char *environment; /* of a deploy event */
 	int64_t pull_number;     /* 0: none */
 	bool fork;
@@ -61,5 +63,8 @@ void pipeline_includes_fini(struct pipeline_includes *includes);
 /* file is the name used in messages; context NULL: nothing is known. Free with plan_free. */
 bool pipeline_parse(
     struct str text, const char *file, const struct pipeline_context *context, struct plan **ret, struct err *err);
+
+/* The names of all keys that a file and a job may have, for whoever checks the manual; NULL behind the last one. */
+const char *pipeline_key_name(size_t i);
 
 #endif

@@ -51,6 +51,20 @@ add(struct pipeline *p, const struct yml_node *at, struct env *env, const char *
 	return true;
 }
 
+static enum pipeline_text
+text_kind(enum pipeline_env whose)
+{
+	switch (whose) {
+	case PIPELINE_ENV_JOB:
+		return TEXT_SHELL;
+	case PIPELINE_ENV_SERVICE:
+		return TEXT_LITERAL;
+	case PIPELINE_ENV_BUILD:
+		break;
+	}
+	return TEXT_VALUE;
+}
+
 /* A dollar sign that is to stay one. */
 static void
 add_dollar(const struct line *line, struct buf *value)
@@ -177,9 +191,12 @@ static bool
 read_line(struct pipeline *p, const struct yml_node *node, enum pipeline_env whose, struct env *env)
 {
 	struct line line = { .pipeline = p, .node = node, .whose = whose, .env = env };
-	const char *s = skip_blanks(yml_text(node));
 	size_t before = env->count;
+	const char *s;
 
+	if (!pipeline_text(p, node, text_kind(whose), &s))
+		return false;
+	s = skip_blanks(s);
 	while (*s != '\0') {
 		if (!is_assignment(s))
 			return yml_err(p->doc, node, p->err, "\"%.60s\" is no assignment; write NAME=value", s);
@@ -193,14 +210,16 @@ read_line(struct pipeline *p, const struct yml_node *node, enum pipeline_env who
 
 /* {NAME: value}: the value is text as it stands, null an empty one. */
 static bool
-read_mapping(struct pipeline *p, const struct yml_node *node, struct env *env)
+read_mapping(struct pipeline *p, const struct yml_node *node, enum pipeline_env whose, struct env *env)
 {
 	for (size_t i = 0; i < yml_count(node); i++) {
 		const struct yml_node *key = yml_key_at(node, i), *value = yml_at(node, i);
+		const char *text;
 
 		if (yml_type(value) != YML_SCALAR && yml_type(value) != YML_NULL)
 			return pipeline_wants(p, value, yml_text(key), "a text");
-		if (!add(p, key, env, yml_text(key), yml_type(value) == YML_NULL ? "" : yml_text(value)))
+		if (!pipeline_text(p, value, text_kind(whose), &text) ||
+		    !add(p, key, env, yml_text(key), yml_type(value) == YML_NULL ? "" : text))
 			return false;
 	}
 	return true;
@@ -215,7 +234,7 @@ read_item(struct pipeline *p, const struct yml_node *node, enum pipeline_env who
 	case YML_SCALAR:
 		return read_line(p, node, whose, env);
 	case YML_MAPPING:
-		return read_mapping(p, node, env);
+		return read_mapping(p, node, whose, env);
 	case YML_SEQUENCE:
 		break;
 	}

@@ -82,6 +82,71 @@ pipeline_read_includes(struct pipeline *p, const struct yml_node *node, struct p
 	return true;
 }
 
+/* The text that the caller read for it. */
+static const struct pipeline_include *
+find_text(const struct pipeline *p, const struct pipeline_include *wanted)
+{
+	const struct pipeline_includes *read = p->context->includes;
+
+	for (size_t i = 0; read != NULL && i < read->count; i++)
+		if (read->items[i].is_template == wanted->is_template &&
+		    strcmp(read->items[i].name, wanted->name) == 0 && read->items[i].text != NULL)
+			return &read->items[i];
+	return NULL;
+}
+
+/* A further layer. What is included includes nothing itself: so it has an end. */
+static bool
+open_text(struct pipeline *p, const struct pipeline_include *include)
+{
+	char *file = include->is_template ? xasprintf("templates/%s.yml", include->name) : xstrdup(include->name);
+	struct yml **doc = &p->included[p->included_count];
+	bool ok = yml_parse((struct str){ include->text, include->len }, file, doc, p->err);
+	const struct yml_node *root, *nested;
+
+	free(file);
+	if (!ok)
+		return false;
+	p->included_count++;
+	root = yml_root(*doc);
+	nested = pipeline_find_key(root, "include");
+	if (nested != NULL)
+		return yml_err(p->doc, nested, p->err, "a file that is included cannot include others");
+	if (yml_type(root) != YML_MAPPING)
+		return yml_err(p->doc, root, p->err, "what is included must be a mapping, not %s", yml_type_name(root));
+	p->layers[p->layer_count++] = root;
+	return true;
+}
+
+/* The last one named is the strongest. */
+static bool
+open_all(struct pipeline *p, const struct yml_node *node, const struct pipeline_includes *wanted)
+{
+	for (size_t i = wanted->count; i-- > 0;) {
+		const struct pipeline_include *found = find_text(p, &wanted->items[i]);
+
+		if (found == NULL && wanted->items[i].is_template)
+			return yml_err(
+			    p->doc, node, p->err, "the server has no template \"%.60s\"", wanted->items[i].name);
+		if (found == NULL)
+			return yml_err(
+			    p->doc, node, p->err, "there is no file %.100s to include", wanted->items[i].name);
+		if (!open_text(p, found))
+			return false;
+	}
+	return true;
+}
+
+bool
+pipeline_open_includes(struct pipeline *p, const struct yml_node *node)
+{
+	struct pipeline_includes wanted = { 0 };
+	bool ok = pipeline_read_includes(p, node, &wanted) && open_all(p, node, &wanted);
+
+	pipeline_includes_fini(&wanted);
+	return ok;
+}
+
 void
 pipeline_includes_fini(struct pipeline_includes *includes)
 {

@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "proto/mem.h"
-#include "proto/nearest.h"
-#include "proto/units.h"
 
 #define SERVICE_MAX 16
 #define READY_TIMEOUT_S 60
+#define READY_TIMEOUT_MAX_S 3600
 
 /* What a bare name stands for: the versions that the files of the time still work with. */
 static const struct {
@@ -99,6 +98,16 @@ is_host_name(const char *name)
 	       strchr("._-", name[len - 1]) == NULL;
 }
 
+/* Whether the service says that its image knows when it is ready. */
+static bool
+has_healthcheck(const struct yml_node *service)
+{
+	const struct yml_node *ready = yml_get(service, "ready");
+	bool on = false;
+
+	return strcmp(yml_text(ready), "healthcheck") == 0 || (yml_to_bool(yml_get(ready, "healthcheck"), &on) && on);
+}
+
 /* Fills what was not written, and checks the name. */
 static bool
 complete(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
@@ -114,7 +123,7 @@ complete(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
 		if (strcmp(job->services[i].name, service->name) == 0)
 			return yml_err(p->doc, node, p->err,
 			    "two services have the name \"%.60s\"; write name: and image: apart", service->name);
-	if (service->ready_port == 0) {
+	if (service->ready_port == 0 && !has_healthcheck(node)) {
 		row = find_known(base_name(service->image));
 		if (!is_known(row))
 			row = find_known(str_of(service->name));
@@ -131,7 +140,7 @@ read_bare(struct pipeline *p, const struct yml_node *node, struct service_spec *
 {
 	size_t row;
 
-	if (!pipeline_read_image(p, node, "services", &service->image))
+	if (!pipeline_read_image_name(p, "services", node, &service->image))
 		return false;
 	service->name = str_dup(base_name(service->image));
 	if (strcmp(service->name, service->image) != 0)
@@ -147,75 +156,75 @@ read_bare(struct pipeline *p, const struct yml_node *node, struct service_spec *
 }
 
 static bool
-read_port(struct pipeline *p, const struct yml_node *node, unsigned *port)
+read_port(struct pipeline *p, const char *name, const struct yml_node *node, void *at)
 {
+	struct service_spec *service = at;
 	uint64_t n;
 
+	(void)name;
 	if (!yml_to_u64(node, 65535, &n) || n == 0)
-		return pipeline_wants(p, node, "ready", "a TCP port such as 5432");
-	*port = (unsigned)n;
-	return true;
-}
-
-/* ready: 5432, or {tcp: 5432, timeout: 30s}. */
-static bool
-read_ready(struct pipeline *p, const struct yml_node *node, struct service_spec *service)
-{
-	uint64_t seconds;
-
-	if (yml_type(node) != YML_MAPPING)
-		return read_port(p, node, &service->ready_port);
-	for (size_t i = 0; i < yml_count(node); i++) {
-		const struct yml_node *key = yml_key_at(node, i), *value = yml_at(node, i);
-
-		if (strcmp(yml_text(key), "tcp") == 0) {
-			if (!read_port(p, value, &service->ready_port))
-				return false;
-		} else if (strcmp(yml_text(key), "timeout") == 0) {
-			if (!units_duration(str_of(yml_text(value)), 3600, &seconds) || seconds == 0)
-				return pipeline_wants(p, value, "timeout", "a duration from 1s to 1h");
-			service->ready_timeout_s = (unsigned)seconds;
-		} else {
-			return yml_err(
-			    p->doc, key, p->err, "unknown key \"%.60s\"; ready: has tcp and timeout", yml_text(key));
-		}
-	}
+		return pipeline_wants(p, node, "ready", "a TCP port such as 5432, or healthcheck");
+	service->ready_port = (unsigned)n;
 	return true;
 }
 
 static bool
-read_key(struct pipeline *p, const struct yml_node *key, const struct yml_node *value, struct service_spec *service)
+read_ready_timeout(struct pipeline *p, const char *name, const struct yml_node *node, void *at)
 {
-	static const char *const keys[] = { "name", "image", "env", "ready" };
-	struct nearest near = nearest_to(yml_text(key));
-	char hint[100];
+	struct service_spec *service = at;
 
-	if (strcmp(yml_text(key), "name") == 0) {
-		if (yml_type(value) != YML_SCALAR)
-			return pipeline_wants(p, value, "name", "a text");
-		service->name = xstrdup(yml_text(value));
+	return pipeline_duration(node, READY_TIMEOUT_MAX_S, &service->ready_timeout_s) ||
+	       pipeline_wants(p, node, name, "a duration from 1s to 1h");
+}
+
+/* true: what the image says itself, which is what no port means. */
+static bool
+read_healthcheck(struct pipeline *p, const char *name, const struct yml_node *node, void *at)
+{
+	bool on;
+
+	(void)at;
+	return pipeline_read_bool(p, name, node, &on);
+}
+
+static const struct pipeline_field ready_fields[] = {
+	{ "tcp", read_port, 0 },
+	{ "healthcheck", read_healthcheck, 0 },
+	{ "timeout", read_ready_timeout, 0 },
+};
+
+/* ready: 5432, healthcheck, or {tcp: 5432, timeout: 30s}. */
+static bool
+read_ready(struct pipeline *p, const char *name, const struct yml_node *node, void *at)
+{
+	if (strcmp(yml_text(node), "healthcheck") == 0)
 		return true;
-	}
-	if (strcmp(yml_text(key), "image") == 0)
-		return pipeline_read_image(p, value, "image", &service->image);
-	if (strcmp(yml_text(key), "env") == 0)
-		return pipeline_read_env(p, value, PIPELINE_ENV_SERVICE, &service->env);
-	if (strcmp(yml_text(key), "ready") == 0)
-		return read_ready(p, value, service);
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		nearest_offer(&near, keys[i]);
-	return yml_err(
-	    p->doc, key, p->err, "unknown key \"%.60s\" in a service%s", yml_text(key), nearest_hint(&near, hint));
+	if (yml_type(node) != YML_MAPPING)
+		return read_port(p, name, node, at);
+	return PIPELINE_READ_FIELDS(p, node, "ready", ready_fields, at);
 }
+
+static bool
+read_service_env(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	(void)name;
+	return pipeline_read_env(p, value, PIPELINE_ENV_SERVICE, at);
+}
+
+static const struct pipeline_field service_fields[] = {
+	{ "name", pipeline_read_text, offsetof(struct service_spec, name) },
+	{ "image", pipeline_read_image_name, offsetof(struct service_spec, image) },
+	{ "env", read_service_env, offsetof(struct service_spec, env) },
+	{ "ready", read_ready, 0 },
+};
 
 static bool
 read_mapping(struct pipeline *p, const struct yml_node *node, struct service_spec *service)
 {
 	size_t row;
 
-	for (size_t i = 0; i < yml_count(node); i++)
-		if (!read_key(p, yml_key_at(node, i), yml_at(node, i), service))
-			return false;
+	if (!PIPELINE_READ_FIELDS(p, node, "a service", service_fields, service))
+		return false;
 	if (service->name == NULL && service->image == NULL)
 		return yml_err(p->doc, node, p->err, "a service needs name: or image:");
 	if (service->name == NULL)

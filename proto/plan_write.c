@@ -8,7 +8,7 @@
 #include "proto/plan_names.h"
 
 /* Above what a pipeline's limits let through. */
-#define PLAN_JSON_MAX (16u << 20)
+#define PLAN_JSON_MAX (64u << 20)
 
 static void
 write_strings(struct json_writer *w, const char *key, char **strings, size_t count)

@@ -140,13 +140,19 @@ yml_fail_at(const char *file, struct yml_mark at, struct err *err, enum err_code
 	return err_set(err, code, 0, "%s:%u:%u: %s", file, at.line, at.column, text);
 }
 
+static const char *
+file_of(const struct yml *doc, const struct yml_node *at)
+{
+	return at != NULL ? at->file : doc->file;
+}
+
 bool
 yml_err(const struct yml *doc, const struct yml_node *at, struct err *err, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	yml_fail_at(doc->file, yml_mark(at), err, ERR_INPUT, fmt, ap);
+	yml_fail_at(file_of(doc, at), yml_mark(at), err, ERR_INPUT, fmt, ap);
 	va_end(ap);
 	return false;
 }
@@ -161,5 +167,5 @@ yml_message(const struct yml *doc, const struct yml_node *at, const char *fmt, .
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return xasprintf("%s:%u:%u: %s", doc->file, mark.line, mark.column, text);
+	return xasprintf("%s:%u:%u: %s", file_of(doc, at), mark.line, mark.column, text);
 }

@@ -67,7 +67,7 @@ const struct yml_node *yml_key_at(const struct yml_node *mapping, size_t index);
 /* The value of a key; NULL when the mapping has none, or when it is no mapping. */
 const struct yml_node *yml_get(const struct yml_node *mapping, const char *key);
 
-/* Sets *err to "FILE:LINE:COLUMN: ..." with ERR_INPUT; returns false. */
+/* Sets *err to "FILE:LINE:COLUMN: ..." with ERR_INPUT; returns false. The file is the node's own; doc's for NULL. */
 bool yml_err(const struct yml *doc, const struct yml_node *at, struct err *err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same text as yml_err's, for warnings; free() it. */

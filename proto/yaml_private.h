@@ -23,6 +23,7 @@ struct yml_node {
 	uint32_t values; /* nodes in it after expansion, itself included */
 	uint32_t count;
 	struct yml_mark mark;
+	const char *file; /* the document's, so that a node says where it stands when several documents are read */
 	union {
 		const char *text;              /* YML_SCALAR, YML_NULL */
 		const struct yml_node **items; /* YML_SEQUENCE */
@@ -39,5 +40,16 @@ struct yml {
 /* "FILE:LINE:COLUMN: ..."; returns false. */
 bool yml_fail_at(const char *file, struct yml_mark at, struct err *err, enum err_code code, const char *fmt, va_list ap)
     __attribute__((format(printf, 5, 0)));
+
+/* What the parser stumbled over. */
+struct yml_problem {
+	const char *text;
+	struct yml_mark at;
+	const char *context; /* NULL: none */
+	struct yml_mark context_at;
+};
+
+/* Says in words of ours what is wrong with the text, and where; returns false. */
+bool yml_explain(const char *file, struct str text, const struct yml_problem *problem, struct err *err);
 
 #endif

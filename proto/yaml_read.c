@@ -93,79 +93,18 @@ check_bytes(struct reader *r, struct str text)
 	return true;
 }
 
-/* The bytes of a line without its end; line counts from 1. */
-static struct str
-line_of(struct str text, unsigned line)
-{
-	struct str found = { text.p, 0 };
-
-	while (line-- > 0)
-		found = str_cut(&text, '\n');
-	return found;
-}
-
-/* The column of the first s in the line that stands where a comment could begin; 0: there is none. */
-static unsigned
-column_of_comment(struct str line, const char *s)
-{
-	unsigned column = 1;
-	bool blank = true;
-	size_t len;
-
-	for (size_t i = 0; i < line.len; i += len, column++) {
-		struct str rest = { line.p + i, line.len - i };
-
-		if (blank && str_has_prefix(rest, s))
-			return column;
-		blank = line.p[i] == ' ' || line.p[i] == '\t';
-		utf8_decode(rest, &len);
-	}
-	return 0;
-}
-
-/* The column of a tab among the blanks that begin the line; 0: there is none. */
-static unsigned
-column_of_tab(struct str line)
-{
-	for (size_t i = 0; i < line.len && (line.p[i] == ' ' || line.p[i] == '\t'); i++)
-		if (line.p[i] == '\t')
-			return (unsigned)i + 1;
-	return 0;
-}
-
-/* The two mistakes whose message from the parser would mislead: looked for where it stumbled and shortly before.
- * True when *r->err names one of them. */
-static bool
-explained(struct reader *r, unsigned line)
-{
-	unsigned column;
-
-	for (unsigned at = line > 2 ? line - 2 : 1; at <= line; at++) {
-		if ((column = column_of_comment(line_of(r->text, at), "\xef\xbc\x83")) != 0)
-			return !fail(r, (struct yml_mark){ at, column }, ERR_INPUT,
-			    "the fullwidth \xef\xbc\x83 (U+FF03) does not begin a comment; write #");
-	}
-	if ((column = column_of_tab(line_of(r->text, line))) != 0)
-		return !fail(
-		    r, (struct yml_mark){ line, column }, ERR_INPUT, "a tab cannot indent in YAML; write spaces");
-	return false;
-}
-
 static bool
 parser_failed(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
-	struct yml_mark at = mark_of(p->problem_mark);
-	const char *problem = p->problem != NULL ? p->problem : "cannot be parsed";
+	struct yml_problem problem = {
+		.text = p->problem != NULL ? p->problem : "cannot be parsed",
+		.at = mark_of(p->problem_mark),
+		.context = p->context,
+		.context_at = mark_of(p->context_mark),
+	};
 
-	if (explained(r, at.line))
-		return false;
-	if (p->context == NULL)
-		return fail(r, at, ERR_INPUT, "%s", problem);
-	if (strcmp(problem, "found unexpected end of stream") == 0)
-		return fail(r, mark_of(p->context_mark), ERR_INPUT, "%s: what begins here does not end", p->context);
-	return fail(r, at, ERR_INPUT, "%s (%s, which begins in line %u)", problem, p->context,
-	    (unsigned)p->context_mark.line + 1);
+	return yml_explain(r->doc->file, r->text, &problem, r->err);
 }
 
 static struct yml_node *
@@ -173,7 +112,7 @@ node_new(struct reader *r, enum yml_type type, struct yml_mark mark)
 {
 	struct yml_node *node = arena_alloc(&r->doc->arena, sizeof(*node));
 
-	*node = (struct yml_node){ .type = type, .mark = mark, .values = 1 };
+	*node = (struct yml_node){ .type = type, .mark = mark, .file = r->doc->file, .values = 1 };
 	if (type == YML_SCALAR || type == YML_NULL)
 		node->text = "";
 	return node;

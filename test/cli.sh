@@ -43,13 +43,42 @@ expect 1 '' '-:1:1: the file is empty' lint -
 expect 1 '' 'davit: .: Is a directory' lint .
 head -c 300000 /dev/zero | tr '\0' '#' >large.yml
 expect 1 '' 'large.yml:1:1: the file has 262145 bytes; at most 262144 are read' lint large.yml
-expect 2 '' 'usage: davit lint [FILE]' lint a b
-expect 2 '' 'usage: davit plan [FILE]' plan a b
+expect 2 '' 'usage: davit lint [--event EVENT]' lint a b
+expect 2 '' 'usage: davit plan [--event EVENT]' plan a b
+expect 2 '' 'usage: davit plan [--event EVENT]' plan --branch
+expect 2 '' 'usage: davit plan [--event EVENT]' plan --param x
+expect 2 '' 'usage: davit plan [--event EVENT]' plan --nothing x
+mkdir -p sub/ci templates
+cat >sub/daocloud.yml <<'END'
+include: [ci/common.yml, {template: golang}]
+parameters: {target: staging}
+jobs:
+  lint: {script: [make lint], when: {path: "**/*.go"}}
+  release: {script: ['make "${parameters.target}"'], when: {tag: "v*"}}
+END
+echo 'image: busybox' >sub/ci/common.yml
+echo 'jobs: {test: {script: [go test ./...]}}' >templates/golang.yml
+expect 0 '3 jobs, 0 warnings' '' lint --templates templates sub/daocloud.yml
+expect 1 '' 'sub/daocloud.yml:1:10: the server has no template "golang"' lint sub/daocloud.yml
+"$davit" plan --templates templates --branch main --path README.md --param target=live sub/daocloud.yml >out 2>err
+for part in '"name":"lint","image":"busybox","env":["target=live"]' '"skipped":"when: no changed file fits **/*.go"' \
+	'"skipped":"when: there is no tag, wants v*"' '"commands":["make \"${target}\""]' '"name":"test"'; do
+	grep -qF "$part" out || {
+		echo "davit plan: no $part in"
+		cat out err
+		bad=1
+	}
+done
+expect 1 '' 'sub/daocloud.yml:1:1: the file has no parameter "taget"; did you mean "target"?' \
+	lint --templates templates --param taget=x sub/daocloud.yml
+rm sub/ci/common.yml
+expect 1 '' 'sub/daocloud.yml:1:10: there is no file ci/common.yml to include' \
+	lint --templates templates sub/daocloud.yml
 expect 2 '' 'usage: davit COMMAND'
 expect 2 '' 'davit: unknown command ""' ''
 expect 2 '' 'davit: unknown command "lnit"' lnit
 expect 0 'usage: davit COMMAND' '' help
-expect 0 'usage: davit plan [FILE]' '' help plan
+expect 0 'usage: davit plan [--event EVENT]' '' help plan
 expect 2 '' 'usage: davit help [COMMAND]' help nothing
 expect 2 '' 'davit: say whose secret it is: --repo ID, --org NAME or --environment NAME' secret set TOKEN
 expect 2 '' 'davit: a secret'\''s name has letters, digits and _' secret set A-B --repo app

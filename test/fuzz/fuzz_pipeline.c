@@ -1,12 +1,17 @@
-/* Any bytes as a pipeline: an error with a place, or a plan that can be carried out: its JSON reads back the same, and
- * each of its jobs makes a script. */
+/* Any bytes as a pipeline, planned for one of several changes: an error with a place, or a plan that can be carried
+ * out: planned again it is the same, its JSON reads back the same, its jobs have names of their own and stand behind
+ * what they need, and each makes a script. What the file includes is a line or two of ours. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/mem.h"
 #include "proto/pipeline.h"
 #include "proto/script.h"
+
+#define NONCE "00000000000000000000000000000000"
+#define COMMIT "2b6dae9f00000000000000000000000000000000"
 
 static void
 must(bool ok)
@@ -15,34 +20,128 @@ must(bool ok)
 		abort();
 }
 
+static char paths_readme[] = "README.md", paths_code[] = "src/a.go";
+static char *path_items[] = { paths_readme, paths_code };
+static const struct strings changed = { path_items, 2 };
+
+static const struct pipeline_context contexts[] = {
+	{ .event = NULL },
+	{ .event = "push",
+	    .repo = "a/b",
+	    .ref = "refs/heads/main",
+	    .branch = "main",
+	    .commit = COMMIT,
+	    .paths = &changed },
+	{ .event = "push", .repo = "a/b", .ref = "refs/heads/x/Y", .branch = "x/Y", .commit = COMMIT },
+	{ .event = "tag", .repo = "a/b", .ref = "refs/tags/v1", .tag = "v1", .commit = COMMIT },
+	{ .event = "pull_request",
+	    .repo = "a/b",
+	    .ref = "refs/pull/7/head",
+	    .branch = "main",
+	    .commit = COMMIT,
+	    .pull_number = 7,
+	    .paths = &changed,
+	    .fork = true },
+	{ .event = "manual", .repo = "a/b", .ref = "refs/heads/main", .branch = "main", .commit = COMMIT },
+	{ .event = "deploy", .repo = "a/b", .ref = "refs/heads/main", .branch = "main", .environment = "live" },
+};
+
 static void
-check_job(const struct job_spec *job)
+check_script(const struct job_spec *job, const char *json)
 {
-	char *json = job_spec_to_json(job), *again, *script;
-	struct job_spec copy;
-	struct script_spec spec = {
-		.job = &copy, .workspace = "/workspace", .folder = "/davit", .nonce = "00000000000000000000000000000000"
-	};
+	struct script_spec spec = { .job = job, .workspace = "/workspace", .folder = "/davit", .nonce = NONCE };
+	char *script;
 	struct err err;
 	size_t len;
 
-	must(job->image != NULL && job->segment_count > 0 && job->segment_count <= 3);
-	must(strcmp(job->segments[job->segment_count - 1].name, "script") == 0);
-	for (size_t i = 0; i < job->service_count; i++)
-		must(job->services[i].name[0] != '\0' && job->services[i].image[0] != '\0' &&
-		     job->services[i].ready_timeout_s > 0);
-	must(job_spec_from_json(str_of(json), &copy, &err));
-	again = job_spec_to_json(&copy);
-	must(strcmp(json, again) == 0);
+	must(job->image != NULL && job->segment_count > 0);
+	spec.count = job->segment_count;
 	/* A command may hold the nonce, as this one can be guessed. */
-	spec.count = copy.segment_count;
 	if (script_make(&spec, &script, &len, &err))
 		free(script);
 	else
-		must(strstr(json, "00000000000000000000000000000000") != NULL);
+		must(err.code == ERR_LIMIT || strstr(json, NONCE) != NULL);
+}
+
+static void
+check_needs(const struct plan *plan, size_t at)
+{
+	const struct job_spec *job = &plan->jobs[at];
+
+	for (size_t i = 0; i < job->need_count; i++) {
+		must(job->needs[i].job >= 1 && job->needs[i].job <= at);
+		must(i == 0 || job->needs[i - 1].job < job->needs[i].job);
+		must(strcmp(job->needs[i].name, plan->jobs[job->needs[i].job - 1].name) == 0);
+		must(!job->needs[i].files || plan->jobs[job->needs[i].job - 1].artifact_count > 0);
+	}
+	for (size_t i = 0; i < at; i++)
+		must(strcmp(plan->jobs[i].name, job->name) != 0);
+}
+
+static void
+check_job(const struct plan *plan, size_t at)
+{
+	const struct job_spec *job = &plan->jobs[at];
+	char *json = job_spec_to_json(job), *again;
+	struct job_spec copy;
+	struct err err;
+
+	check_needs(plan, at);
+	for (size_t i = 0; i < job->service_count; i++)
+		must(job->services[i].name[0] != '\0' && job->services[i].image[0] != '\0' &&
+		     job->services[i].ready_timeout_s > 0);
+	must((job->kind == JOB_KIND_BUILD) == (job->build != NULL));
+	must((job->kind == JOB_KIND_DEPLOY) == (job->deploy != NULL));
+	must(job_spec_from_json(str_of(json), &copy, &err));
+	again = job_spec_to_json(&copy);
+	must(strcmp(json, again) == 0);
+	if (job->kind == JOB_KIND_SCRIPT)
+		check_script(&copy, json);
 	free(again);
 	free(json);
 	job_spec_fini(&copy);
+}
+
+static void
+check_again(struct str text, const struct pipeline_context *context, const struct plan *plan)
+{
+	char *first = plan_to_json(plan), *second;
+	struct plan *again;
+	struct err err;
+
+	must(pipeline_parse(text, "f", context, &again, &err));
+	second = plan_to_json(again);
+	must(strcmp(first, second) == 0 && again->wants_paths == plan->wants_paths);
+	free(first);
+	free(second);
+	plan_free(&again);
+}
+
+static void
+check_plan(struct str text, const struct pipeline_context *context, struct plan *plan)
+{
+	unsigned line, column;
+
+	must(plan->job_count >= 1 && plan->job_count <= 256 && plan->warning_count <= 100);
+	must(!plan->wants_paths || context->paths == NULL);
+	for (size_t i = 0; i < plan->job_count; i++)
+		check_job(plan, i);
+	for (size_t i = 0; i < plan->warning_count; i++)
+		must(sscanf(strchr(plan->warnings[i], ':'), ":%u:%u: ", &line, &column) == 2);
+	check_again(text, context, plan);
+}
+
+/* What the file includes: a line of defaults, or nothing. */
+static void
+fill_includes(struct pipeline_includes *includes)
+{
+	for (size_t i = 0; i < includes->count; i++) {
+		if (i % 4 == 3)
+			continue;
+		includes->items[i].text =
+		    xstrdup(i % 2 == 0 ? "image: a\nenv: [A=1]\n" : "jobs: {z: {image: b, script: c}}\n");
+		includes->items[i].len = strlen(includes->items[i].text);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -50,18 +149,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct pipeline_context context = contexts[size % (sizeof(contexts) / sizeof(contexts[0]))];
+	struct str text = { (const char *)data, size };
+	struct pipeline_includes includes = { 0 };
 	struct err err = ERR_OK;
 	unsigned line, column;
 	struct plan *plan = NULL;
 
-	if (pipeline_parse((struct str){ (const char *)data, size }, "f", NULL, &plan, &err)) {
-		must(plan->job_count == 1 && plan->warning_count <= 100);
-		check_job(&plan->jobs[0]);
-		for (size_t i = 0; i < plan->warning_count; i++)
-			must(sscanf(plan->warnings[i], "f:%u:%u: ", &line, &column) == 2);
+	if (pipeline_includes(text, "f", &includes, &err))
+		fill_includes(&includes);
+	context.includes = &includes;
+	if (pipeline_parse(text, "f", &context, &plan, &err)) {
+		check_plan(text, &context, plan);
 		plan_free(&plan);
-		return 0;
+	} else {
+		must(plan == NULL && sscanf(strchr(err.text, ':'), ":%u:%u: ", &line, &column) == 2 && line > 0 &&
+		     column > 0);
 	}
-	must(plan == NULL && sscanf(err.text, "f:%u:%u: ", &line, &column) == 2 && line > 0 && column > 0);
+	pipeline_includes_fini(&includes);
 	return 0;
 }

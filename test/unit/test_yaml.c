@@ -201,10 +201,11 @@ test_errors_have_a_place_and_an_advice(void **state)
 	    "t.yml:2:1: the fullwidth ＃ (U+FF03) does not begin a comment; write #");
 	refuse("script:\n\t- a\n", "t.yml:2:1: a tab cannot indent in YAML; write spaces");
 	refuse("script:\n  - a\n \t- b\n", "t.yml:3:2: a tab cannot indent in YAML; write spaces");
-	refuse("a: \"open\nb: c\n", "t.yml:1:4: while scanning a quoted scalar: what begins here does not end");
+	refuse("a: \"open\nb: c\n", "t.yml:1:4: what begins here does not end: a quote is missing");
 	refuse("a: [\nb: c\n",
-	    "t.yml:3:1: did not find expected ',' or ']' (while parsing a flow sequence, which begins in line 1)");
-	refuse("a: b: c", "t.yml:1:5: mapping values are not allowed in this context");
+	    "t.yml:1:4: what a bracket begins here does not end; put quotes around a text that has one");
+	refuse("a: b: c", "t.yml:1:5: a colon and a blank cannot stand here; quote a text that has them, and look at "
+			  "the indentation");
 	refuse("x\nä\x80", "t.yml:2:2: byte 0x80 is not UTF-8; save the file as UTF-8");
 	refuse("a: \xc0\x80", "t.yml:1:4: byte 0xc0 is not UTF-8; save the file as UTF-8");
 	refuse("a: \xed\xa0\x80", "t.yml:1:4: byte 0xed is not UTF-8; save the file as UTF-8");
@@ -215,6 +216,27 @@ test_errors_have_a_place_and_an_advice(void **state)
 	refuse("a: \xef\xbb\xbf", "t.yml:1:4: character U+FEFF is not allowed in YAML; remove it");
 	refuse_str(STR("a: b\0c"), ERR_INPUT, "t.yml:1:5: character U+0000 is not allowed in YAML; remove it");
 	refuse("a: \"\\0\"", "t.yml:1:4: a text cannot hold the character U+0000");
+}
+
+static void
+test_what_people_did(void **state)
+{
+	(void)state;
+	refuse("image\xef\xbc\x9a golang\nscript:\n  - a\n",
+	    "t.yml:1:6: the fullwidth \xef\xbc\x9a (U+FF1A) is no colon of YAML; write : and a blank");
+	refuse("image:golang\nscript:\n  - a\n", "t.yml:1:6: a blank is missing behind this colon");
+	refuse("a: - b\n", "t.yml:1:4: a list cannot begin here; put each - ITEM in a line of its own, below the key");
+	refuse("a: b\nc\nd: e\n", "t.yml:2:1: this line is neither KEY: VALUE nor - ITEM");
+	refuse("a: b\n\xc3\x9f\n", "t.yml:2:1: this line is neither KEY: VALUE nor - ITEM");
+	refuse("a:\n  - `b`\n", "t.yml:2:5: this sign cannot begin a text in YAML; put quotes around the whole text");
+	refuse("a:\n  - \"b\" && c\n", "t.yml:2:9: & and * begin names in YAML; put quotes around the whole text");
+	refuse("a:\n  - 'it's'\n",
+	    "t.yml:2:9: this fits neither the list before it nor what is around that; look at the indentation, and put "
+	    "quotes around the whole of a text that begins with one");
+	refuse("a: 'b' c\n", "t.yml:1:8: this fits neither the mapping before it nor what is around that; look at the "
+			     "indentation, and put "
+			     "quotes around the whole of a text that begins with one");
+	refuse("a: | b\n  c\n", "t.yml:1:6: text behind | or > begins in the next line");
 }
 
 /* n times what, between begin and end. free() it. */
@@ -379,6 +401,7 @@ main(void)
 		cmocka_unit_test(test_scalars_are_text_until_asked),
 		cmocka_unit_test(test_absent_nodes_are_harmless),
 		cmocka_unit_test(test_errors_have_a_place_and_an_advice),
+		cmocka_unit_test(test_what_people_did),
 		cmocka_unit_test(test_every_limit_and_one_below_it),
 		cmocka_unit_test(test_billion_laughs),
 		cmocka_unit_test(test_merges_are_counted),
