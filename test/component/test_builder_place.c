@@ -85,6 +85,23 @@ test_image_without_tar(void **state)
 	bench_job_fini(&j);
 }
 
+/* The other way would put them onto the engine's disk. */
+static void
+test_image_without_tar_gets_no_secrets(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	bench_job_init(&j, &shared, "davit-test/tarless:latest", COMMANDS("echo never"));
+	j.job.has_secrets = true;
+	bench_job_start(&j);
+	bench_job_wait(&j);
+	bench_assert_result(
+	    &j, BUILDER_FAILED, "has no tar: without it the job's secrets would come to the engine's disk");
+	bench_assert_has_not(&j.out, "never");
+	bench_job_fini(&j);
+}
+
 static void
 test_a_bad_variable_name_is_refused(void **state)
 {
@@ -521,6 +538,7 @@ main(void)
 		cmocka_unit_test(test_malformed_image),
 		cmocka_unit_test(test_image_without_a_shell),
 		cmocka_unit_test(test_image_without_tar),
+		cmocka_unit_test(test_image_without_tar_gets_no_secrets),
 		cmocka_unit_test(test_a_bad_variable_name_is_refused),
 		cmocka_unit_test(test_workspace),
 		cmocka_unit_test(test_missing_workspace),
