@@ -28,15 +28,18 @@ static const struct pipeline_field secret_fields[] = {
 static bool
 check_secret(struct pipeline *p, const struct yml_node *node, const struct job_spec *job)
 {
-	const struct secret_spec *secret = &job->secrets[job->secret_count - 1];
+	const char *variable = job->secrets[job->secret_count - 1].variable;
 
-	if (!pipeline_is_variable(secret->variable))
+	if (!pipeline_is_variable(variable))
 		return yml_err(p->doc, node, p->err,
 		    "a secret becomes a variable, and \"%.60s\" is no name for one; write {name: ..., as: NAME}",
-		    secret->variable);
-	for (size_t i = 0; i + 1 < job->secret_count; i++)
-		if (strcmp(job->secrets[i].variable, secret->variable) == 0)
-			return yml_err(p->doc, node, p->err, "two secrets have the variable %.60s", secret->variable);
+		    variable);
+	for (size_t i = 0; i + 1 < job->secret_count; i++) {
+		const char *other = job->secrets[i].variable;
+
+		if (strcmp(other, variable) == 0)
+			return yml_err(p->doc, node, p->err, "two secrets have the variable %.60s", variable);
+	}
 	return true;
 }
 
