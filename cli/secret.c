@@ -71,7 +71,7 @@ is_complete(const struct order *order)
 	if (order->owner == NULL || !secret_owner_is_valid(order->owner))
 		fprintf(stderr, "davit: say whose secret it is: --repo ID, --org NAME or --environment NAME\n");
 	else if (!secret_name_is_valid(order->name))
-		fprintf(stderr, "davit: a secret's name has letters, digits and _, and no digit in front\n");
+		fprintf(stderr, "davit: a secret's name has letters, digits, _ . -, and a letter or _ in front\n");
 	else
 		return true;
 	return false;

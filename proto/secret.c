@@ -59,10 +59,10 @@ secret_name_is_valid(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len == 0 || len > SECRET_NAME_MAX || is_digit(name[0]))
+	if (len == 0 || len > SECRET_NAME_MAX || !(is_letter(name[0]) || name[0] == '_'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!is_letter(name[i]) && !is_digit(name[i]) && name[i] != '_')
+		if (!is_letter(name[i]) && !is_digit(name[i]) && strchr("_.-", name[i]) == NULL)
 			return false;
 	return true;
 }

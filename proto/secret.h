@@ -26,7 +26,7 @@ enum secret_scope { SECRET_ENVIRONMENT, SECRET_REPO, SECRET_ORG, SECRET_SCOPES }
 const char *secret_scope_name(enum secret_scope scope); /* "environment", "repo", "org" */
 bool secret_scope_from_name(const char *name, enum secret_scope *ret);
 
-/* A variable's name: letters, digits and "_", no digit in front. */
+/* Letters, digits and "_.-", the first a letter or "_". */
 bool secret_name_is_valid(const char *name);
 /* Letters, digits and "._-", the first a letter or digit. */
 bool secret_owner_is_valid(const char *owner);

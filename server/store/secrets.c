@@ -40,8 +40,8 @@ check(const struct secret *secret, struct err *err)
 		return err_set(
 		    err, ERR_INPUT, 0, "a secret's owner has 1 to %d of A-Z a-z 0-9 . _ -", SECRET_OWNER_MAX);
 	if (!secret_name_is_valid(secret->name))
-		return err_set(err, ERR_INPUT, 0, "a secret's name has 1 to %d of A-Z a-z 0-9 _, and no digit in front",
-		    SECRET_NAME_MAX);
+		return err_set(err, ERR_INPUT, 0,
+		    "a secret's name has 1 to %d of A-Z a-z 0-9 _ . -, and a letter or _ in front", SECRET_NAME_MAX);
 	return secret_value_check(str_of(secret->value), err) && secret_events_check(secret->events, err) &&
 	       secret_branches_check(secret->branches, err);
 }

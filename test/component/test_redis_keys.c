@@ -60,7 +60,7 @@ placeholder(const char *name)
 		{ "<target>", ".+" },
 		{ "<scope>", "(repo|org|environment)" },
 		{ "<owner>", "[A-Za-z0-9._-]+" },
-		{ "<name>", "[A-Za-z0-9_]+" },
+		{ "<name>", "[A-Za-z0-9_.-]+" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

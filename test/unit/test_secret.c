@@ -16,7 +16,9 @@ test_names_and_owners(void **state)
 	assert_true(secret_name_is_valid("_x9"));
 	assert_false(secret_name_is_valid(""));
 	assert_false(secret_name_is_valid("9x"));
-	assert_false(secret_name_is_valid("A-B"));
+	assert_true(secret_name_is_valid("codecov-boat.1"));
+	assert_false(secret_name_is_valid("-A"));
+	assert_false(secret_name_is_valid("A/B"));
 	assert_false(secret_name_is_valid("A:B"));
 	assert_false(secret_name_is_valid("A B"));
 	assert_false(secret_name_is_valid("\xc3\xa4"));
