@@ -135,3 +135,22 @@ tar_name_is_safe(struct str name)
 	}
 	return true;
 }
+
+bool
+tar_link_is_inside(struct str name, struct str link)
+{
+	size_t depth = 0;
+
+	for (size_t i = 0; i < name.len; i++)
+		depth += name.p[i] == '/';
+	if (link.len == 0 || link.p[0] == '/')
+		return false;
+	while (link.len > 0) {
+		struct str part = str_cut(&link, '/');
+
+		if (str_is(part, "..") && depth-- == 0)
+			return false;
+		depth += part.len > 0 && !str_is(part, ".") && !str_is(part, "..");
+	}
+	return true;
+}

@@ -47,6 +47,8 @@ bool tar_end(struct buf *b);
 
 /* Whether the text is such a name as struct tar_entry has. */
 bool tar_name_is_safe(struct str name);
+/* Whether a symbolic link of that name leads to a place below the folder that the name is below. */
+bool tar_link_is_inside(struct str name, struct str link);
 
 /* --- reading --- */
 

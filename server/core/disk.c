@@ -353,13 +353,13 @@ disk_unlink(struct disk *disk, const char *path, disk_done_fn *fn, void *arg)
 }
 
 void
-disk_unlink_later(struct disk *disk, const char *path)
+disk_remove_later(struct disk *disk, const char *path)
 {
 	struct disk_op *op;
 
 	if (disk->stopping) /* the loop's thread alone sets it */
 		return;
-	op = op_new(disk, DISK_UNLINK, path, NULL, NULL);
+	op = op_new(disk, DISK_REMOVE_TREE, path, NULL, NULL);
 	op->cancelled = true; /* its callback, that is */
 	submit(op);
 }

@@ -35,10 +35,11 @@ struct disk_op *disk_datasync(struct disk *disk, int fd, disk_done_fn *fn, void 
 struct disk_op *disk_sync_dir(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
 struct disk_op *disk_rename(struct disk *disk, const char *from, const char *to, disk_done_fn *fn, void *arg);
 struct disk_op *disk_unlink(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
-/* Nobody waits for it, and nobody hears whether it worked. What waits when the disk is freed is not carried out. */
-void disk_unlink_later(struct disk *disk, const char *path);
 /* A file or a whole tree, without following a symbolic link; no error when it does not exist. */
 struct disk_op *disk_remove_tree(struct disk *disk, const char *path, disk_done_fn *fn, void *arg);
+/* The same; nobody waits for it, and nobody hears whether it worked. What waits when the disk is freed is not carried
+ * out. */
+void disk_remove_later(struct disk *disk, const char *path);
 /* With all parents; no error when it exists as a directory. */
 struct disk_op *disk_mkdir(struct disk *disk, const char *path, mode_t mode, disk_done_fn *fn, void *arg);
 /* A regular file's bytes into a new file (ERR_CONFLICT when it exists) of that mode; synced when it is done. */

@@ -28,6 +28,7 @@ struct pack_work {
 	char *temp;
 	int fd; /* -1: not open yet */
 	bool is_last;
+	bool is_synced;  /* in the end */
 	ZSTD_CCtx *zstd; /* NULL: plain */
 	struct buf in;
 	char out[OUT_SIZE];
@@ -79,7 +80,7 @@ open_temp(struct pack_work *work, struct err *err)
 {
 	if (work->fd >= 0)
 		return true;
-	work->fd = open(work->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	work->fd = open(work->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (work->fd < 0)
 		*err = err_errno("create %s", work->temp);
 	return work->fd >= 0;
@@ -94,7 +95,7 @@ pack_run(void *arg, struct err *err)
 	    !(work->zstd != NULL ? compress_all(work, err) : write_all(work, work->in.data, work->in.len, err)))
 		return;
 	buf_reset(&work->in);
-	if (work->is_last && fsync(work->fd) != 0)
+	if (work->is_last && work->is_synced && fsync(work->fd) != 0)
 		*err = err_errno("sync %s", work->temp);
 	if (work->is_last)
 		sha256_finish(&work->hash, work->result.sha256);
@@ -108,7 +109,7 @@ work_release(void *arg)
 
 	if (work->fd >= 0) {
 		close(work->fd);
-		disk_unlink_later(work->disk, work->temp);
+		disk_remove_later(work->disk, work->temp);
 	}
 	ZSTD_freeCCtx(work->zstd);
 	sha256_free(&work->hash);
@@ -237,6 +238,7 @@ pack_open(struct disk *disk, const char *temp, const char *path, enum pack_form 
 
 	work->disk = disk;
 	work->temp = xstrdup(temp);
+	work->is_synced = path != NULL;
 	work->fd = -1;
 	work->hash = sha256_new();
 	if (form == PACK_ZSTD) {
@@ -246,7 +248,7 @@ pack_open(struct disk *disk, const char *temp, const char *path, enum pack_form 
 		ZSTD_CCtx_setParameter(work->zstd, ZSTD_c_checksumFlag, 1);
 	}
 	*pack = (struct pack){ .disk = disk, .work = work, .on_room = on_room, .arg = arg };
-	pack->path = xstrdup(path);
+	pack->path = xstrdup_null(path);
 	buf_init(&work->in, PACK_ROOM + OVERSHOOT);
 	buf_init(&pack->filling, PACK_ROOM + OVERSHOOT);
 	return pack;
@@ -291,6 +293,10 @@ enter_flushing(struct pack *pack)
 static void
 enter_naming(struct pack *pack)
 {
+	if (pack->path == NULL) {
+		pack_step(pack, PACK_ENDED);
+		return;
+	}
 	pack->op = disk_rename(pack->disk, pack->work->temp, pack->path, on_stepped, pack);
 }
 
@@ -307,6 +313,13 @@ static void
 enter_ended(struct pack *pack)
 {
 	pack->done(pack->arg, &pack->work->result, NULL); /* last: pack may be gone */
+}
+
+int
+pack_fd(const struct pack *pack)
+{
+	assert(pack->state == PACK_ENDED);
+	return fcntl(pack->work->fd, F_DUPFD_CLOEXEC, 0);
 }
 
 void

@@ -29,7 +29,8 @@ struct pack_result {
 typedef void pack_room_fn(void *arg, const struct err *err);
 typedef void pack_done_fn(void *arg, const struct pack_result *result, const struct err *err);
 
-/* temp: where it grows, on path's file system and not there yet; both are copied. */
+/* temp: where it grows, on path's file system and not there yet; both are copied. path NULL: a file for a while,
+ * neither synced nor named, of which only pack_fd gives something. */
 struct pack *pack_open(
     struct disk *disk, const char *temp, const char *path, enum pack_form form, pack_room_fn *on_room, void *arg);
 /* The bytes are copied. */
@@ -38,6 +39,8 @@ bool pack_is_full(const struct pack *pack);
 /* Ends it; fn is called when the file lasts under its name (an older one is replaced), or not at all. Only pack_abort
  * is allowed afterwards. */
 void pack_finish(struct pack *pack, pack_done_fn *fn, void *arg);
+/* Of one that has ended well: a descriptor of its own, for reading. */
+int pack_fd(const struct pack *pack);
 /* For one that has ended, too. What was not finished leaves no file. Accepts NULL inside. */
 void pack_abort(struct pack **pack);
 

@@ -1,0 +1,16 @@
+/* Keys of caches: a text in which ${checksum:PATTERN} stands for the content of files at the commit. */
+#ifndef DAVIT_PROTO_CACHE_KEY_H
+#define DAVIT_PROTO_CACHE_KEY_H
+
+#include <stdbool.h>
+
+#include "proto/str.h"
+
+/* Cuts the next part off *rest: plain text (pattern empty), or what stands behind "${checksum:". What does not end is
+ * text. False: there is no more. */
+bool cache_key_next(struct str *rest, struct str *text, struct str *pattern);
+/* Whether that folder may be kept in a cache: absolute, or below the workspace, and none that is the container's own
+ * (/, /proc, /sys, /dev, /davit, /tmp). */
+bool cache_path_is_valid(const char *path);
+
+#endif

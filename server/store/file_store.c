@@ -1,0 +1,130 @@
+#include "server/store/file_store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "proto/crypto.h"
+#include "proto/mem.h"
+
+struct file_store {
+	struct disk *disk;
+	char *artifacts, *caches, *incoming;
+	unsigned serial;
+};
+
+static bool
+make_folder(const char *path, struct err *err)
+{
+	if (mkdir(path, 0750) == 0 || errno == EEXIST)
+		return true;
+	*err = err_errno("mkdir %s", path);
+	return false;
+}
+
+/* What other processes have left: all of them are dead, as the state folder has one at a time. */
+static bool
+sweep(struct disk *disk, const char *path, struct err *err)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (dir == NULL) {
+		*err = err_errno("open %s", path);
+		return false;
+	}
+	while ((entry = readdir(dir)) != NULL) {
+		char *old = xasprintf("%s/%s", path, entry->d_name);
+
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			disk_remove_later(disk, old);
+		free(old);
+	}
+	closedir(dir);
+	return true;
+}
+
+static bool
+make_folders(struct file_store *files, const char *state_dir, struct err *err)
+{
+	char *incoming = xasprintf("%s/incoming", state_dir);
+	char process[17];
+	bool ok;
+
+	random_hex(process, (sizeof(process) - 1) / 2);
+	files->artifacts = xasprintf("%s/artifacts", state_dir);
+	files->caches = xasprintf("%s/caches", state_dir);
+	files->incoming = xasprintf("%s/%s", incoming, process);
+	ok = make_folder(files->artifacts, err) && make_folder(files->caches, err) && make_folder(incoming, err) &&
+	     sweep(files->disk, incoming, err) && make_folder(files->incoming, err);
+	free(incoming);
+	return ok;
+}
+
+struct file_store *
+file_store_new(struct disk *disk, const char *state_dir, struct err *err)
+{
+	struct file_store *files = xcalloc(1, sizeof(*files));
+
+	files->disk = disk;
+	if (!make_folders(files, state_dir, err))
+		file_store_free(&files);
+	return files;
+}
+
+void
+file_store_free(struct file_store **files)
+{
+	struct file_store *f = *files;
+
+	if (f == NULL)
+		return;
+	*files = NULL;
+	free(f->artifacts);
+	free(f->caches);
+	free(f->incoming);
+	free(f);
+}
+
+struct disk *
+file_store_disk(const struct file_store *files)
+{
+	return files->disk;
+}
+
+char *
+file_store_incoming(struct file_store *files)
+{
+	return xasprintf("%s/%u", files->incoming, ++files->serial);
+}
+
+char *
+file_store_artifact(const struct file_store *files, const struct artifact *artifact)
+{
+	int64_t build = 0, job = 0;
+
+	job_id_parse(artifact->job, &build, &job);
+	return xasprintf("%s/%" PRId64 "/%" PRId64 ".%" PRId64 ".%" PRId64 ".tar.zst", files->artifacts, build, job,
+	    artifact->attempt, artifact->number);
+}
+
+char *
+file_store_artifact_folder(const struct file_store *files, int64_t build)
+{
+	return xasprintf("%s/%" PRId64, files->artifacts, build);
+}
+
+char *
+file_store_cache(const struct file_store *files, const char *id)
+{
+	return xasprintf("%s/%s.tar", files->caches, id);
+}
+
+const char *
+file_store_caches(const struct file_store *files)
+{
+	return files->caches;
+}
