@@ -8,9 +8,11 @@
 
 #include "proto/mem.h"
 #include "server/app_conf.h"
+#include "server/app_files.h"
 #include "server/app_jobs.h"
 #include "server/app_prune.h"
 #include "server/app_rotate.h"
+#include "server/app_sweep.h"
 #include "server/builder/builder.h"
 #include "server/conf.h"
 #include "server/controller/controller.h"
@@ -26,6 +28,7 @@
 #include "server/scheduler/planner.h"
 #include "server/scheduler/scheduler.h"
 #include "server/state_dir.h"
+#include "server/store/file_store.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -48,6 +51,9 @@ struct app {
 	struct redis *redis;
 	struct store *store;
 	struct log_store *logs;
+	struct file_store *files;
+	struct app_sweep *sweep;
+	struct app_files_deps files_deps;
 	struct git_conf git_conf;
 	struct git *git;
 	struct app_builder_conf builder_conf;
@@ -200,6 +206,7 @@ static void
 enter_redis(struct app *app)
 {
 	app_prune_free(&app->prune);
+	app_sweep_free(&app->sweep);
 	app_rotate_free(&app->rotate);
 	scheduler_free(&app->scheduler);
 	notify_free(&app->notify);
@@ -296,8 +303,8 @@ start_redis(struct app *app, struct err *err)
 	return ok;
 }
 
-static void
-start_store(struct app *app)
+static bool
+start_store(struct app *app, struct err *err)
 {
 	struct store_conf conf = { .node = app->conf->node, .lease_ms = LEASE_MS, .max_planning = BACKLOG_MAX };
 
@@ -307,8 +314,14 @@ start_store(struct app *app)
 	app->store = store_new(app->loop, app->redis, &conf);
 	explicit_bzero(&conf, sizeof(conf));
 	app->logs = log_store_new(app->loop, app->disk, app->conf->state_dir);
-	app->prune = app_prune_new(app->loop, app->store, app->logs, app->conf->keep.builds);
+	app->files = file_store_new(app->disk, app->conf->state_dir, err);
+	if (app->files == NULL)
+		return false;
+	app->prune = app_prune_new(app->loop, app->store, app->logs, app->files, app->conf->keep.builds);
+	app->sweep =
+	    app_sweep_new(app->loop, app->store, app->files, app->conf->caches.total_size, app->conf->caches.max_age_s);
 	app->rotate = app_rotate_new(app->loop, app->disk, app->store, &app->state_dir);
+	return true;
 }
 
 static bool
@@ -326,10 +339,38 @@ start_git(struct app *app, struct err *err)
 }
 
 static void
+on_cache(void *arg)
+{
+	struct app *app = arg;
+
+	if (app->sweep != NULL)
+		app_sweep_soon(app->sweep);
+}
+
+static void
+set_files_deps(struct app *app)
+{
+	app->files_deps = (struct app_files_deps){
+		.loop = app->loop,
+		.store = app->store,
+		.git = app->git,
+		.files = app->files,
+		.artifact_max = app->conf->artifacts.size,
+		.artifact_job_max = app->conf->artifacts.job_size,
+		.artifact_repo_max = app->conf->artifacts.repo_size,
+		.artifact_expire_s = app->conf->artifacts.expire_s,
+		.cache_max = app->conf->caches.size,
+		.on_cache = on_cache,
+		.arg = app,
+	};
+}
+
+static void
 start_builder(struct app *app)
 {
 	struct app_jobs_deps deps = { .on_end = on_job_end, .arg = app };
 
+	set_files_deps(app);
 	app_conf_builder(app->conf, &app->builder_conf);
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
 	deps.job = (struct app_job_deps){
@@ -338,6 +379,7 @@ start_builder(struct app *app)
 		.logs = app->logs,
 		.git = app->git,
 		.builder = app->builder,
+		.files = &app->files_deps,
 		.url = app->conf->url,
 		.timeout_s = app->conf->builder.timeout_s,
 		.full_clone = app->conf->git.full,
@@ -426,8 +468,7 @@ start(struct app *app, struct err *err)
 	app->stop_timer = timer_new(app->loop, on_stop_timeout, app);
 	if (!start_redis(app, err))
 		return false;
-	start_store(app);
-	if (!start_git(app, err))
+	if (!start_store(app, err) || !start_git(app, err))
 		return false;
 	start_builder(app);
 	start_scheduler(app);
@@ -485,6 +526,8 @@ app_free(struct app **app)
 	free(a->labels);
 	git_free(&a->git);
 	app_prune_free(&a->prune);
+	app_sweep_free(&a->sweep);
+	file_store_free(&a->files);
 	app_rotate_free(&a->rotate);
 	log_store_free(&a->logs);
 	store_free(&a->store);

@@ -7,6 +7,7 @@
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
+#include "server/app_files.h"
 #include "server/app_secrets.h"
 #include "server/builder/builder.h"
 #include "server/core/log.h"
@@ -25,6 +26,7 @@ enum app_job_state {
 	APP_JOB_FETCH_BASE,
 	APP_JOB_MERGE,
 	APP_JOB_WORKSPACE,
+	APP_JOB_FILES,
 	APP_JOB_RUN,
 	APP_JOB_FLUSH,
 	APP_JOB_RECORD,
@@ -49,6 +51,7 @@ struct app_job {
 	struct store_op *op;
 	struct git_op *git_op;
 	struct git_workspace *workspace;
+	struct app_files *files; /* from APP_JOB_FILES on */
 	struct log_writer *log;
 	struct log_finish *log_finish;
 	struct builder_job builder_job; /* lent to the run */
@@ -56,6 +59,7 @@ struct app_job {
 	struct timer *retry;
 	struct deferred *begin;
 	enum job_state result; /* JOB_RUNNING: none yet */
+	bool passed;           /* the script */
 	int64_t exit_code;
 	char reason[256];
 	int64_t log_bytes;
@@ -67,6 +71,7 @@ static void enter_fetch(struct app_job *a);
 static void enter_fetch_base(struct app_job *a);
 static void enter_merge(struct app_job *a);
 static void enter_workspace(struct app_job *a);
+static void enter_files(struct app_job *a);
 static void enter_run(struct app_job *a);
 static void enter_flush(struct app_job *a);
 static void enter_record(struct app_job *a);
@@ -83,6 +88,7 @@ static const struct {
 	[APP_JOB_FETCH_BASE] = { "fetch base", enter_fetch_base },
 	[APP_JOB_MERGE]      = { "merge",      enter_merge },
 	[APP_JOB_WORKSPACE]  = { "workspace",  enter_workspace },
+	[APP_JOB_FILES]      = { "files",      enter_files },
 	[APP_JOB_RUN]        = { "run",        enter_run },
 	[APP_JOB_FLUSH]      = { "flush",      enter_flush },
 	[APP_JOB_RECORD]     = { "record",     enter_record },
@@ -99,6 +105,8 @@ job_step(struct app_job *a, enum app_job_state next)
 	git_cancel(&a->git_op);
 	if (a->secrets != NULL)
 		app_secrets_cancel(a->secrets);
+	if (a->files != NULL)
+		app_files_stop(a->files);
 	timer_stop(a->retry);
 	a->state = next;
 	states[next].enter(a);
@@ -279,7 +287,7 @@ on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
 	if (err != NULL)
 		job_fail(a, JOB_ERROR, err_prefix(*err, "workspace").text);
 	else
-		job_step(a, APP_JOB_RUN);
+		job_step(a, APP_JOB_FILES);
 }
 
 static void
@@ -311,6 +319,39 @@ static void
 on_notice(void *arg, const char *text)
 {
 	note(arg, text);
+}
+
+static void
+on_hide(void *arg, char *text)
+{
+	struct app_job *a = arg;
+
+	app_secrets_hide_text(a->secrets, text);
+}
+
+static void
+on_gathered(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	if (err == NULL)
+		job_step(a, APP_JOB_RUN);
+	else if (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT)
+		job_retry(a, err);
+	else
+		job_fail(a, JOB_ERROR, err->text);
+}
+
+static void
+enter_files(struct app_job *a)
+{
+	struct app_files_job job = {
+		.job = a->job, .build = a->build, .spec = &a->spec, .note = on_notice, .hide = on_hide, .arg = a
+	};
+
+	if (a->files == NULL)
+		a->files = app_files_new(a->deps->files, &job);
+	app_files_gather(a->files, on_gathered, a);
 }
 
 static void
@@ -407,12 +448,37 @@ state_of(enum builder_state state)
 	return JOB_ERROR;
 }
 
+/* The script's own failure counts before that of its files. */
+static void
+on_collected(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	if (err != NULL && a->passed)
+		set_result(a, err->code == ERR_LIMIT ? JOB_FAILED : JOB_ERROR, 0, err->text);
+	if (err != NULL)
+		note(a, err->text);
+	builder_leave(a->run);
+}
+
+static void
+on_ended(void *arg, const struct builder_result *result)
+{
+	struct app_job *a = arg;
+
+	flush(a, APP_SECRETS_STDOUT);
+	flush(a, APP_SECRETS_STDERR);
+	a->passed = result->state == BUILDER_PASSED;
+	app_files_collect(a->files, a->run, a->passed, on_collected, a);
+}
+
 static void
 on_done(void *arg, const struct builder_result *result)
 {
 	struct app_job *a = arg;
 
 	a->run = NULL;
+	app_files_stop(a->files);
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
 	if (result->reason[0] != '\0')
@@ -426,6 +492,7 @@ static const struct builder_events builder_events = {
 	.started = on_started,
 	.output = on_output,
 	.segment = on_segment,
+	.ended = on_ended,
 	.done = on_done,
 };
 
@@ -470,10 +537,13 @@ enter_run(struct app_job *a)
 		.env = &a->env,
 		.has_secrets = a->spec.secret_count > 0,
 		.workspace_tar = git_workspace_path(a->workspace),
+		.folder = app_files_has_folder(a->files) ? APP_FILES_FOLDER : NULL,
 		.pull_always = a->deps->pull_always,
 	};
 
+	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);
 	add_env(a);
+	app_files_add_env(a->files, &a->env);
 	app_secrets_add(a->secrets, &a->env);
 	a->slot = NULL;
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
@@ -557,6 +627,7 @@ enter_end(struct app_job *a)
 	builder_give_back(&a->slot);
 	timer_free(&a->retry);
 	env_fini(&a->env);
+	app_files_free(&a->files);
 	app_secrets_free(&a->secrets);
 	job_spec_fini(&a->spec);
 	repo_free(&a->repo);

@@ -9,6 +9,7 @@
 
 #include "server/store/records.h"
 
+struct app_files_deps;
 struct app_job;
 struct builder;
 struct engine;
@@ -23,6 +24,7 @@ struct app_job_deps {
 	struct log_store *logs;
 	struct git *git;
 	struct builder *builder;
+	const struct app_files_deps *files;
 	const char *url;    /* public address, for the job's environment */
 	unsigned timeout_s; /* of a job that names none */
 	bool full_clone;    /* else the workspace has the commit alone */

@@ -7,6 +7,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/store/file_store.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -15,6 +16,7 @@
 struct app_prune {
 	struct store *store;
 	struct log_store *logs;
+	struct file_store *files;
 	unsigned keep;
 	struct timer *timer;
 	struct store_op *op;
@@ -27,11 +29,21 @@ struct app_prune {
 static void remove_next(struct app_prune *p);
 
 static void
+remove_artifacts(struct app_prune *p, int64_t build)
+{
+	char *folder = file_store_artifact_folder(p->files, build);
+
+	disk_remove_later(file_store_disk(p->files), folder);
+	free(folder);
+}
+
+static void
 on_removed(void *arg, const struct err *err)
 {
 	struct app_prune *p = arg;
 
 	p->disk_op = NULL;
+	remove_artifacts(p, p->builds[p->count - 1]);
 	if (err != NULL)
 		log_warn("build %lld: its logs stay: %s", (long long)p->builds[p->count - 1], err->text);
 	p->count--;
@@ -68,11 +80,11 @@ on_period(void *arg)
 }
 
 struct app_prune *
-app_prune_new(struct loop *loop, struct store *store, struct log_store *logs, unsigned keep)
+app_prune_new(struct loop *loop, struct store *store, struct log_store *logs, struct file_store *files, unsigned keep)
 {
 	struct app_prune *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct app_prune){ .store = store, .logs = logs, .keep = keep };
+	*p = (struct app_prune){ .store = store, .logs = logs, .files = files, .keep = keep };
 	p->timer = timer_new(loop, on_period, p);
 	timer_start(p->timer, PERIOD_MS);
 	return p;

@@ -84,6 +84,21 @@ static const struct conf_option options[] = {
 
 	OPTION("keep.builds", NUMBER, AT(keep.builds), "1000", "finished builds kept of each repository", .min = 1, .max = 1000000),
 
+	OPTION("artifacts.size", SIZE, AT(artifacts.size), "1g", "most that one artifact's files may have", .min = 1024,
+	  .max = 1ull << 40),
+	OPTION("artifacts.job_size", SIZE, AT(artifacts.job_size), "2g", "most that all artifacts of a job may have", .min = 1024,
+	  .max = 1ull << 40),
+	OPTION("artifacts.repo_size", SIZE, AT(artifacts.repo_size), "20g", "room on disk for the artifacts of one repository",
+	  .min = 1024, .max = 1ull << 50),
+	OPTION("artifacts.expire", DURATION, AT(artifacts.expire_s), "30d", "how long an artifact is kept that says nothing else",
+	  .min = 60, .max = 10 * 365 * DAY),
+
+	OPTION("caches.size", SIZE, AT(caches.size), "5g", "most that one cache may have", .min = 1024, .max = 1ull << 40),
+	OPTION("caches.total_size", SIZE, AT(caches.total_size), "50g", "room on disk for all caches; the longest unused give way",
+	  .min = 0, .max = 1ull << 50),
+	OPTION("caches.max_age", DURATION, AT(caches.max_age_s), "30d", "how long a cache is kept that nobody uses", .min = 60,
+	  .max = 10 * 365 * DAY),
+
 	OPTION("git.full", BOOL, AT(git.full), "false", "a job's checkout has all history, not its commit alone"),
 	OPTION("git.allow_local", BOOL, AT(git.allow_local), "false", "repositories may be paths and file:// URLs of this machine"),
 	OPTION("git.timeout", DURATION, AT(git.timeout_s), "5m", "time limit of one fetch", .min = 1, .max = DAY),

@@ -86,6 +86,17 @@ struct conf {
 		unsigned builds; /* per repository */
 	} keep;
 	struct {
+		uint64_t size;      /* bytes of one artifact's files */
+		uint64_t job_size;  /* of all of a job */
+		uint64_t repo_size; /* what a repository's take on disk */
+		unsigned expire_s;
+	} artifacts;
+	struct {
+		uint64_t size;       /* bytes of one cache */
+		uint64_t total_size; /* of all on this server's disk */
+		unsigned max_age_s;  /* without use */
+	} caches;
+	struct {
 		bool full;        /* all history in a job's checkout */
 		bool allow_local; /* paths and file:// URLs */
 		unsigned timeout_s;

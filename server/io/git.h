@@ -102,7 +102,8 @@ struct git_checkout {
 };
 
 /* An uncompressed tar of a work tree with a real .git, members below "workspace/", owner 0:0, ended by two empty blocks
- * and no more: made once for equal checkouts. The commit must have been fetched. The workspace is the caller's until git_workspace_release. */
+ * and no more: made once for equal checkouts. The commit must have been fetched. The workspace is the caller's until
+ * git_workspace_release. */
 typedef void git_workspace_fn(void *arg, struct git_workspace *workspace, const struct err *err);
 struct git_op *git_workspace(struct git *git, const struct git_checkout *checkout, git_workspace_fn *fn, void *arg);
 const char *git_workspace_path(const struct git_workspace *workspace);

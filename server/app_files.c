@@ -1,0 +1,193 @@
+#include "server/app_files_private.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/cache_key.h"
+#include "proto/mem.h"
+#include "server/builder/box.h"
+#include "server/core/loop.h"
+
+#define RESULT_PATH BOX_WORKSPACE "/" APP_FILES_FOLDER "/result.xml"
+#define COVERAGE_PATH BOX_WORKSPACE "/" APP_FILES_FOLDER "/coverage.xml"
+
+void
+app_files_note(struct app_files *files, const char *fmt, ...)
+{
+	char text[APP_FILES_NOTE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	files->job.note(files->job.arg, text);
+}
+
+bool
+app_files_is_passing(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT;
+}
+
+void
+app_files_drop(struct app_files *f)
+{
+	store_cancel(&f->op);
+	git_cancel(&f->git_op);
+	disk_cancel(&f->disk_op);
+	deferred_cancel(&f->begin);
+	artifact_restore_cancel(&f->restore);
+	collect_cancel(&f->collect);
+	report_reader_free(&f->reader);
+	app_take_cancel(&f->take);
+	cache_free(&f->found);
+	artifact_list_fini(&f->artifacts);
+	timer_stop(f->timer);
+	free(f->report_name);
+	free(f->record_path);
+	free(f->artifact_record.sha256);
+	f->report_name = f->record_path = f->artifact_record.sha256 = NULL;
+}
+
+void
+app_files_end(struct app_files *files, const struct err *err)
+{
+	struct err copy = err != NULL ? *err : ERR_OK;
+	app_files_fn *fn = files->fn;
+
+	app_files_drop(files);
+	files->fn = NULL;
+	files->run = NULL;
+	fn(files->arg, copy.code != ERR_NONE ? &copy : NULL);
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct err err = err_make(ERR_LIMIT, 0, "taking files out of the container took too long");
+
+	app_files_end(arg, &err);
+}
+
+/* --- what the job has to do with files --- */
+
+static bool
+mentions_old_form(const struct job_spec *spec)
+{
+	static const char *const names[] = { "TEST_RESULT", "TEST_COVERAGE", "TEST_DIR" };
+
+	for (size_t i = 0; i < spec->segment_count; i++)
+		for (size_t k = 0; k < spec->segments[i].command_count; k++)
+			for (size_t n = 0; n < 3; n++)
+				if (strstr(spec->segments[i].commands[k], names[n]) != NULL)
+					return true;
+	return false;
+}
+
+bool
+app_files_has_folder(const struct app_files *files)
+{
+	return mentions_old_form(files->job.spec);
+}
+
+void
+app_files_add_env(const struct app_files *files, struct env *env)
+{
+	if (!app_files_has_folder(files))
+		return;
+	env_add(env, "TEST_DIR", BOX_WORKSPACE "/" APP_FILES_FOLDER);
+	env_add(env, "TEST_RESULT", RESULT_PATH);
+	env_add(env, "TEST_COVERAGE", COVERAGE_PATH);
+}
+
+static void
+set_report_paths(struct app_files *f)
+{
+	const struct report_spec *reports = &f->job.spec->reports;
+
+	for (size_t i = 0; i < reports->junit.count; i++)
+		strings_add(&f->report_paths, str_of(reports->junit.items[i]));
+	if (reports->coverage != NULL)
+		strings_add(&f->report_paths, str_of(reports->coverage));
+	if (app_files_has_folder(f))
+		strings_add(&f->report_paths, STR(APP_FILES_FOLDER "/*.xml"));
+}
+
+/* What a fork's pull request saves is for itself alone. */
+static void
+set_trust(struct app_files *f)
+{
+	const struct change *change = f->job.build->change;
+
+	if (change != NULL && change->trust == CHANGE_TRUSTED)
+		snprintf(f->trust, sizeof(f->trust), "%s", CACHE_TRUSTED);
+	else
+		snprintf(f->trust, sizeof(f->trust), "fork-%" PRId64, change != NULL ? change->pull_number : 0);
+}
+
+static bool
+paths_are_valid(const struct strings *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (!cache_path_is_valid(paths->items[i]))
+			return false;
+	return paths->count > 0;
+}
+
+struct app_files *
+app_files_new(const struct app_files_deps *deps, const struct app_files_job *job)
+{
+	struct app_files *f = xcalloc(1, sizeof(*f));
+
+	*f = (struct app_files){ .deps = deps, .job = *job };
+	f->timer = timer_new(deps->loop, on_timeout, f);
+	f->caches = xcalloc(job->spec->cache_count + 1, sizeof(*f->caches));
+	for (size_t i = 0; i < job->spec->cache_count; i++) {
+		buf_init(&f->caches[i].key, CACHE_KEY_MAX);
+		f->caches[i].is_invalid = !paths_are_valid(&job->spec->caches[i].paths);
+	}
+	set_trust(f);
+	set_report_paths(f);
+	return f;
+}
+
+void
+app_files_free(struct app_files **files)
+{
+	struct app_files *f = *files;
+
+	if (f == NULL)
+		return;
+	*files = NULL;
+	app_files_drop(f);
+	timer_free(&f->timer);
+	for (size_t i = 0; i < f->piece_count; i++)
+		close(f->pieces[i].fd);
+	free(f->pieces);
+	for (size_t i = 0; i < f->job.spec->cache_count; i++)
+		buf_fini(&f->caches[i].key);
+	free(f->caches);
+	free(f->cache_record.id);
+	report_fini(&f->report);
+	strings_fini(&f->report_paths);
+	free(f);
+}
+
+const struct docker_piece *
+app_files_pieces(const struct app_files *files, size_t *count)
+{
+	*count = files->piece_count;
+	return files->pieces;
+}
+
+void
+app_files_stop(struct app_files *files)
+{
+	app_files_drop(files);
+	files->fn = NULL;
+	files->run = NULL;
+}
