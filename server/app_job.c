@@ -7,6 +7,7 @@
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
+#include "proto/variables.h"
 #include "server/app_files.h"
 #include "server/app_secrets.h"
 #include "server/builder/builder.h"
@@ -500,25 +501,32 @@ static void
 add_env(struct app_job *a)
 {
 	const struct build *b = a->build;
-	char *number = xasprintf("%" PRId64, b->build);
-	char *link = xasprintf("%s/builds/%s", a->deps->url, number);
-	const char *vars[][2] = {
-		{ "CI", "true" },
-		{ "DAVIT", "true" },
-		{ "DAVIT_BUILD", number },
-		{ "DAVIT_JOB", a->job->id },
-		{ "DAVIT_REPO", a->repo->name },
-		{ "DAVIT_EVENT", b->event },
-		{ "DAVIT_REF", b->ref },
-		{ "DAVIT_BRANCH", b->branch },
-		{ "DAVIT_COMMIT", b->commit },
-		{ "DAVIT_URL", link },
+	const struct change *c = b->change;
+	struct variables v = {
+		.server = a->deps->url,
+		.build = b->build,
+		.job = a->job->id,
+		.attempt = a->job->attempt,
+		.job_name = a->spec.name,
+		.workspace = BUILDER_WORKSPACE,
+		.event = b->event,
+		.repo = a->repo->name,
+		.url = a->repo->url,
+		.ref = b->ref,
+		.branch = b->branch,
+		.commit = b->commit,
+		.merge = b->built,
+		.before = c != NULL ? c->before : NULL,
+		.message = c != NULL ? c->message : NULL,
+		.title = b->title,
+		.author_name = b->author,
+		.author_email = c != NULL ? c->author_email : NULL,
+		.sender = c != NULL ? c->sender : NULL,
+		.environment = a->spec.deploy != NULL ? a->spec.deploy->environment : NULL,
+		.pull_number = c != NULL ? c->pull_number : 0,
 	};
 
-	for (size_t i = 0; i < sizeof(vars) / sizeof(vars[0]); i++)
-		env_add(&a->env, vars[i][0], vars[i][1]);
-	free(link);
-	free(number);
+	variables_add(&v, &a->env);
 }
 
 static void

@@ -13,11 +13,12 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "server/builder/builder.h"
 #include "server/builder/host.h"
 #include "server/builder/sandbox.h"
 #include "server/io/docker.h"
 
-#define BOX_WORKSPACE "/workspace"
+#define BOX_WORKSPACE BUILDER_WORKSPACE
 #define BOX_FOLDER "/davit"
 
 struct box;

@@ -71,6 +71,9 @@ struct builder_conf {
 	unsigned warm_per_image;      /* how many containers each */
 };
 
+/* Where a job finds its checkout. */
+#define BUILDER_WORKSPACE "/workspace"
+
 enum builder_state { BUILDER_PASSED, BUILDER_FAILED, BUILDER_CANCELLED, BUILDER_TIMED_OUT, BUILDER_ERROR };
 
 /* Everything is lent: until done. */
