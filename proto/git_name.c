@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/mem.h"
 #include "proto/str.h"
+#include "proto/url.h"
 
 enum { REF_MAX = 1000, GIT_URL_MAX = 2000 };
 
@@ -148,6 +150,43 @@ static const char *
 http_authority(const char *url)
 {
 	return strncmp(url, "http", 4) == 0 ? behind_scheme(url) : NULL;
+}
+
+static bool
+is_local(const char *url)
+{
+	return url[0] == '/' || strncmp(url, "file://", 7) == 0;
+}
+
+/* Of an URL or [user@]host:path. Without a port it is the scheme's, 0 for ssh. */
+static void
+split_authority(const char *url, struct str *host, unsigned *port)
+{
+	const char *rest = behind_scheme(url), *at;
+	struct str authority = { rest != NULL ? rest : url, rest != NULL ? strcspn(rest, "/?#") : strcspn(url, ":") };
+
+	at = memrchr(authority.p, '@', authority.len);
+	if (at != NULL)
+		authority = (struct str){ at + 1, authority.len - (size_t)(at + 1 - authority.p) };
+	if (!url_split_host(authority, host, port))
+		*host = STR("");
+	else if (*port == 0 && http_authority(url) != NULL)
+		*port = strncmp(url, "https", 5) == 0 ? 443 : 80;
+}
+
+bool
+git_url_is_near(const char *fork, const char *repository)
+{
+	struct str host, own;
+	unsigned port = 0, own_port = 0;
+
+	if (is_local(fork) || is_local(repository))
+		return is_local(fork) && is_local(repository);
+	split_authority(fork, &host, &port);
+	split_authority(repository, &own, &own_port);
+	if (host.len == 0 || host.len != own.len || strncasecmp(host.p, own.p, host.len) != 0)
+		return false;
+	return http_authority(fork) == NULL || http_authority(repository) == NULL || port == own_port || port == 443;
 }
 
 char *

@@ -20,6 +20,10 @@ const char *git_ref_short(const char *ref, const char *prefix);
  * /...; at most 2,000 bytes. Refuses blanks and control bytes, a password (it belongs into the repository's token), and
  * a host, user or ssh path that begins with '-'. */
 bool git_url_check(const char *url, bool allow_local, struct err *err);
+/* Whether a fork's URL, which whoever sends a change chooses, leads to the server that has the repository: the same
+ * host, and for two http(s) URLs the same port, or https's own. Elsewhere the fetch would be a way into our network.
+ * Both have passed git_url_check. */
+bool git_url_is_near(const char *fork, const char *repository);
 /* The URL without a user or password when it is an http or https one, else a copy; free() it. */
 char *git_url_clean(const char *url);
 /* "https://host:port" of an http or https URL, for git's credential settings; NULL for others. free() it. */

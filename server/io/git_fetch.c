@@ -481,9 +481,15 @@ source_check(const struct git *git, const struct git_source *source, const char 
 		return err_set(err, ERR_INPUT, 0, "the repository's token has a line break");
 	if (source->user != NULL && strpbrk(source->user, "\r\n") != NULL)
 		return err_set(err, ERR_INPUT, 0, "the repository's user has a line break");
-	if (git_is_given(source->fetch_url) && !git_url_check(source->fetch_url, git->conf.allow_local, err))
+	if (!git_url_check(source->url, git->conf.allow_local, err))
 		return false;
-	return git_url_check(source->url, git->conf.allow_local, err);
+	if (!git_is_given(source->fetch_url))
+		return true;
+	if (!git_url_check(source->fetch_url, git->conf.allow_local, err))
+		return false;
+	return git_url_is_near(source->fetch_url, source->url) ||
+	       err_set(err, ERR_INPUT, 0,
+		   "the fork lies on another server than the repository; Davit fetches from its own alone");
 }
 
 static struct fetch *

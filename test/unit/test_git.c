@@ -343,6 +343,10 @@ test_bad_names(void **state)
 	from.url = "ext::sh -c id";
 	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
 	from = source(p);
+	from.fetch_url =
+	    "http://169.254.169.254/latest/meta-data"; /* a fork is fetched from the repository's server alone */
+	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
+	from = source(p);
 	from.ref = "main";
 	assert_int_equal(fetch_from(p, &from), ERR_INPUT);
 	from = source(p);

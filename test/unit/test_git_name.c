@@ -133,6 +133,41 @@ test_url_parts(void **state)
 }
 
 static void
+test_forks_are_near(void **state)
+{
+	static const struct {
+		bool near;
+		const char *fork, *repository;
+	} cases[] = {
+		{ true, "https://forge.example/eve/x.git", "https://forge.example/acme/x.git" },
+		{ true, "https://FORGE.example:443/eve/x.git", "https://forge.example/acme/x.git" },
+		{ true, "http://forge:3000/eve/x", "http://forge:3000/acme/x" },
+		{ true, "https://forge/eve/x", "http://forge:3000/acme/x" },
+		{ true, "http://forge:3000/eve/x", "git@forge:acme/x.git" },
+		{ true, "https://forge/eve/x", "ssh://git@forge:2222/acme/x.git" },
+		{ true, "http://[::1]:3000/eve/x", "http://[::1]:3000/acme/x" },
+		{ true, "/srv/eve", "file:///srv/acme" },
+		{ false, "http://169.254.169.254/latest", "https://forge.example/acme/x.git" },
+		{ false, "https://forge.example.evil.test/x", "https://forge.example/acme/x.git" },
+		{ false, "https://evil.test/forge.example/x", "https://forge.example/acme/x.git" },
+		{ false, "https://forge.example@evil.test/x", "https://forge.example/acme/x.git" },
+		{ false, "https://evil.test#@forge.example/x", "https://forge.example/acme/x.git" },
+		{ false, "http://forge:6379/x", "http://forge:3000/acme/x" },
+		{ false, "http://forge/x", "https://forge/acme/x" },
+		{ false, "http://[::1]:6379/x", "http://[::1]:3000/acme/x" },
+		{ false, "http://127.0.0.1/x", "git@forge:acme/x.git" },
+		{ false, "http://127.1/x", "http://127.0.0.1/acme/x" },
+		{ false, "https://forge/x", "/srv/acme" },
+		{ false, "/srv/eve", "https://forge/acme/x" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (git_url_is_near(cases[i].fork, cases[i].repository) != cases[i].near)
+			fail_msg("%s beside %s", cases[i].fork, cases[i].repository);
+}
+
+static void
 assert_means(const char *text, enum err_code code, const char *words)
 {
 	struct err err = git_error(str_of(text), 128, SHA1);
@@ -173,6 +208,7 @@ main(void)
 		cmocka_unit_test(test_refs_as_git_has_them),
 		cmocka_unit_test(test_urls),
 		cmocka_unit_test(test_url_parts),
+		cmocka_unit_test(test_forks_are_near),
 		cmocka_unit_test(test_errors),
 	};
 
