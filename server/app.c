@@ -329,6 +329,7 @@ start_git(struct app *app, struct err *err)
 {
 	app->git_conf = (struct git_conf){
 		.state_dir = app->conf->state_dir,
+		.ca_file = app_conf_file(app->conf->forge.ca),
 		.allow_local = app->conf->git.allow_local,
 		.fetch_timeout_ms = (int64_t)app->conf->git.timeout_s * 1000,
 	};
@@ -416,7 +417,9 @@ start_scheduler(struct app *app)
 static bool
 start_notify(struct app *app, struct err *err)
 {
-	struct notify_conf conf = { .url = app->conf->url, .mail_from = app->conf->smtp.from };
+	struct notify_conf conf = {
+		.url = app->conf->url, .mail_from = app->conf->smtp.from, .forge_ca = app_conf_file(app->conf->forge.ca)
+	};
 	struct app_smtp_conf smtp = { 0 };
 
 	if (app->conf->smtp.url[0] != '\0') {
@@ -440,6 +443,7 @@ start_controller(struct app *app, struct err *err)
 		.hook = app->hook,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
+		.trusted_proxies = (const char *const *)app->conf->trusted_proxies.items,
 		.url = app->conf->url,
 		.admin_token = app->state_dir.admin_token,
 		.version = PACKAGE_VERSION,

@@ -38,8 +38,8 @@ app_conf_secret(const char *path, char **ret, struct err *err)
 	return *ret != NULL || err_set(err, ERR_INPUT, 0, "%s is empty: its first line should be the secret", path);
 }
 
-static const char *
-null_if_empty(const char *s)
+const char *
+app_conf_file(const char *s)
 {
 	return s[0] != '\0' ? s : NULL;
 }
@@ -86,9 +86,9 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 			.url = e->url,
 			.slots = e->slots,
 			.labels = engine_labels(e),
-			.ca = null_if_empty(e->tls.ca),
-			.cert = null_if_empty(e->tls.cert),
-			.key = null_if_empty(e->tls.key) };
+			.ca = app_conf_file(e->tls.ca),
+			.cert = app_conf_file(e->tls.cert),
+			.key = app_conf_file(e->tls.key) };
 	}
 	ret->aliases = xcalloc(conf->image_aliases.count, sizeof(*ret->aliases));
 	for (size_t i = 0; i < conf->image_aliases.count; i++)
@@ -104,6 +104,8 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 		    .nano_cpus = b->cpu_milli != 0 ? (uint64_t)b->cpu_milli * 1000000 : default_nano_cpus(),
 		    .pids = b->pids,
 		    .log_bytes = b->log_limit },
+		.blocked = (const char *const *)b->blocked.items,
+		.blocked_count = b->blocked.count,
 		.warm_images = b->warm_images,
 		.warm_per_image = b->warm_per_image,
 	};
@@ -217,8 +219,8 @@ app_conf_smtp(const struct conf *conf, struct app_smtp_conf *ret, struct err *er
 		.host = ret->host,
 		.port = url.port,
 		.tls = url.scheme == URL_SMTPS ? SMTP_TLS_IMPLICIT : tls_of(conf->smtp.starttls),
-		.certificates = { .ca_file = null_if_empty(conf->smtp.ca) },
-		.user = null_if_empty(conf->smtp.user),
+		.certificates = { .ca_file = app_conf_file(conf->smtp.ca) },
+		.user = app_conf_file(conf->smtp.user),
 	};
 	url_fini(&url);
 	if (!app_conf_secret(conf->smtp.password_file, &ret->password, err)) {

@@ -12,6 +12,8 @@
 
 struct conf;
 
+/* A file's name; "" gives NULL. */
+const char *app_conf_file(const char *path);
 /* The first line of a file such as a password's; "" gives NULL. */
 bool app_conf_secret(const char *path, char **ret, struct err *err);
 

@@ -36,6 +36,8 @@ static const char *const smtp_schemes[] = { "smtp", "smtps", NULL };
 /* clang-format off */
 static const struct conf_option options[] = {
 	OPTION("listen", LISTEN, AT(listen), "[\"127.0.0.1:8080\"]", "addresses to listen on: host:port or unix:/path"),
+	OPTION("trusted_proxies", ADDRESSES, AT(trusted_proxies), "[\"127.0.0.1\", \"::1\"]",
+	  "addresses of proxies whose word for a client's address counts", .max = 64),
 	OPTION("url", URL, AT(url), "\"\"", "where people and forges reach the server, for links", .words = web_schemes),
 	OPTION("state_dir", TEXT, AT(state_dir), "/var/lib/davit", "folder of everything that the server keeps on disk"),
 	OPTION("node", TEXT, AT(node), "\"\"", "this server's name among several on one Redis; empty: the host's name"),
@@ -70,6 +72,8 @@ static const struct conf_option options[] = {
 	OPTION("builder.cpus", CPUS, AT(builder.cpu_milli), "0", "processors of a job's container; 0: all but one", .max = 1024000),
 	OPTION("builder.pids", NUMBER, AT(builder.pids), "512", "processes and threads of a job's container", .min = 16,
 	  .max = 1 << 20),
+	OPTION("builder.blocked", NETWORKS, AT(builder.blocked), "[]", "addresses and networks that jobs must not reach, as 10.0.0.0/8",
+	  .max = 64),
 	OPTION("builder.pull", WORD, AT(builder.pull), "missing", "when an image is fetched from its registry", .words = pulls),
 
 	OPTION("smtp.url", URL, AT(smtp.url), "\"\"", "mail server; empty: no mail is sent", .words = smtp_schemes),
@@ -102,6 +106,8 @@ static const struct conf_option options[] = {
 	OPTION("git.full", BOOL, AT(git.full), "false", "a job's checkout has all history, not its commit alone"),
 	OPTION("git.allow_local", BOOL, AT(git.allow_local), "false", "repositories may be paths and file:// URLs of this machine"),
 	OPTION("git.timeout", DURATION, AT(git.timeout_s), "5m", "time limit of one fetch", .min = 1, .max = DAY),
+
+	OPTION("forge.ca", TEXT, AT(forge.ca), "\"\"", "file with the certificates that may sign a forge's; empty: the system's"),
 
 	OPTION("hook.max_body", SIZE, AT(hook.max_body), "26M", "largest delivery that is accepted from a forge", .min = 1024,
 	  .max = 1ull << 30),

@@ -13,7 +13,7 @@
 #include "proto/str.h"
 
 struct conf_strings {
-	char **items;
+	char **items; /* and a NULL behind the last */
 	size_t count;
 };
 
@@ -59,6 +59,7 @@ struct conf_builder {
 	unsigned cpu_milli;      /* thousandths of a processor; 0: all but one */
 	unsigned pids;
 	enum conf_pull pull;
+	struct conf_strings blocked; /* addresses and networks out of reach for jobs */
 };
 
 struct conf_smtp {
@@ -71,8 +72,9 @@ struct conf_smtp {
 };
 
 struct conf {
-	struct conf_strings listen; /* "host:port", "[::1]:port" or "unix:/path"; port 0 takes a free one */
-	char *url;                  /* where people reach the server, without a slash at its end; "": no links */
+	struct conf_strings listen;          /* "host:port", "[::1]:port" or "unix:/path"; port 0 takes a free one */
+	struct conf_strings trusted_proxies; /* whose X-Forwarded-For counts */
+	char *url; /* where people reach the server, without a slash at its end; "": no links */
 	char *state_dir;
 	char *node;
 	enum conf_log_level log_level;
@@ -104,6 +106,9 @@ struct conf {
 	struct {
 		uint64_t max_body;
 	} hook;
+	struct {
+		char *ca; /* PEM; "": the system's */
+	} forge;
 };
 
 /* Reads the file. Free with conf_free. */

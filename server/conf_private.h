@@ -6,17 +6,19 @@
 #include "server/conf.h"
 
 enum conf_type {
-	TEXT,     /* char * */
-	URL,      /* char *; words: the schemes; empty is allowed where the default is empty */
-	LISTEN,   /* struct conf_strings of addresses */
-	MAP,      /* struct conf_map */
-	WORD,     /* an enum; words: its names in order */
-	BOOL,     /* bool */
-	NUMBER,   /* unsigned */
-	DURATION, /* unsigned, seconds */
-	SIZE,     /* uint64_t, bytes */
-	CPUS,     /* unsigned, thousandths */
-	LIST,     /* pointer and count of structs, whose options follow with the list's key in front */
+	TEXT,      /* char * */
+	URL,       /* char *; words: the schemes; empty is allowed where the default is empty */
+	LISTEN,    /* struct conf_strings of addresses to listen on */
+	ADDRESSES, /* struct conf_strings: IP addresses as inet_ntop writes them */
+	NETWORKS,  /* struct conf_strings: IPv4 addresses or a.b.c.d/n */
+	MAP,       /* struct conf_map */
+	WORD,      /* an enum; words: its names in order */
+	BOOL,      /* bool */
+	NUMBER,    /* unsigned */
+	DURATION,  /* unsigned, seconds */
+	SIZE,      /* uint64_t, bytes */
+	CPUS,      /* unsigned, thousandths */
+	LIST,      /* pointer and count of structs, whose options follow with the list's key in front */
 };
 
 struct conf_option {

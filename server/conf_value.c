@@ -1,5 +1,6 @@
 #include "server/conf_private.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -96,22 +97,69 @@ strings_fini(struct conf_strings *strings)
 	*strings = (struct conf_strings){ 0 };
 }
 
+/* As the system writes it, so that it can be compared as a text; free() it. NULL: it is none. */
+static char *
+listen_address(const char *s)
+{
+	return is_listen_address(s) ? xstrdup(s) : NULL;
+}
+
+static char *
+ip_address(const char *s)
+{
+	int family = strchr(s, ':') != NULL ? AF_INET6 : AF_INET;
+	unsigned char address[sizeof(struct in6_addr)];
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(family, s, address) != 1)
+		return NULL;
+	return xstrdup(inet_ntop(family, address, text, sizeof(text)));
+}
+
+/* IPv4, since jobs have no other: an address, or a network without bits behind its length. */
+static char *
+network(const char *s)
+{
+	struct str length = str_of(s), address = str_cut(&length, '/');
+	char *text = str_dup(address);
+	struct in_addr in;
+	uint64_t bits = 32;
+	bool ok = inet_pton(AF_INET, text, &in) == 1 && (address.len == strlen(s) || str_to_u64(length, 32, &bits)) &&
+		  bits > 0 && (bits == 32 || (ntohl(in.s_addr) & (UINT32_MAX >> bits)) == 0);
+
+	free(text);
+	return ok ? xstrdup(s) : NULL;
+}
+
+static const struct {
+	char *(*read)(const char *text);
+	const char *wants;
+	bool may_be_empty;
+} lists[] = {
+	[LISTEN] = { listen_address, "an address such as 127.0.0.1:8080, [::1]:8080 or unix:/path", false },
+	[ADDRESSES] = { ip_address, "an IP address such as 10.0.0.2 or fd00::2", true },
+	[NETWORKS] = { network, "an IPv4 address or network such as 10.0.0.0/8", true },
+};
+
 static bool
-set_listen(struct conf_reader *r, const struct conf_option *o, struct conf_strings *field, const struct yml_node *node)
+set_strings(struct conf_reader *r, const struct conf_option *o, struct conf_strings *field, const struct yml_node *node)
 {
 	bool single = yml_type(node) == YML_SCALAR;
 	size_t count = single ? 1 : yml_count(node);
 
-	if ((!single && yml_type(node) != YML_SEQUENCE) || count == 0)
+	if ((!single && yml_type(node) != YML_SEQUENCE) || (count == 0 && !lists[o->type].may_be_empty))
 		return conf_wants(r, o, node, "a list of addresses");
+	if (o->max != 0 && count > o->max)
+		return yml_err(r->doc, node, r->err, "%s: more than %u items", o->key, (unsigned)o->max);
 	strings_fini(field);
-	field->items = xcalloc(count, sizeof(*field->items));
+	field->items = xcalloc(count + 1, sizeof(*field->items));
 	for (size_t i = 0; i < count; i++) {
 		const struct yml_node *item = single ? node : yml_at(node, i);
 
-		if (!is_listen_address(yml_text(item)))
-			return conf_wants(r, o, item, "an address such as 127.0.0.1:8080, [::1]:8080 or unix:/path");
-		field->items[field->count++] = xstrdup(yml_text(item));
+		field->items[i] = yml_type(item) == YML_SCALAR ? lists[o->type].read(yml_text(item)) : NULL;
+		if (field->items[i] == NULL)
+			return conf_wants(r, o, item, lists[o->type].wants);
+		field->count++;
 	}
 	return true;
 }
@@ -229,7 +277,9 @@ conf_set_value(struct conf_reader *r, const struct conf_option *o, void *field, 
 	case URL:
 		return set_url(r, o, field, node);
 	case LISTEN:
-		return set_listen(r, o, field, node);
+	case ADDRESSES:
+	case NETWORKS:
+		return set_strings(r, o, field, node);
 	case MAP:
 		return set_map(r, o, field, node);
 	case WORD:
@@ -257,6 +307,8 @@ conf_value_fini(const struct conf_option *o, void *field)
 		free(*(char **)field);
 		break;
 	case LISTEN:
+	case ADDRESSES:
+	case NETWORKS:
 		strings_fini(field);
 		break;
 	case MAP:

@@ -29,6 +29,7 @@ struct strings;
 struct git_conf {
 	const char *state_dir;    /* absolute; git/ and workspace/ are made below it, workspace/ is emptied at start */
 	const char *ssh_key;      /* private key for ssh:// URLs */
+	const char *ca_file;      /* of the authorities that may sign a server's certificate, PEM; NULL: the system's */
 	bool allow_local;         /* file:// and absolute paths: for tests and the quickstart */
 	int64_t fetch_timeout_ms; /* 10 minutes */
 	unsigned max_fetches;     /* at a time, 4; others wait */
@@ -48,7 +49,7 @@ void git_cancel(struct git_op **op);
 struct git_source {
 	const char *repo; /* the repository's id, as in store/records.h */
 	const char *url;
-	const char *fetch_url; /* where the commit lies if not at url (a fork); may be missing: at url */
+	const char *fetch_url; /* where the commit lies if not at url (a fork on its server); may be missing: at url */
 	const char *ref;       /* full name; asked for when the server does not give commits by id; may be missing */
 	const char *user;      /* may be missing ("git" is used with a token) */
 	const char *token;     /* password or token, sent to url's host alone; may be missing */

@@ -32,16 +32,18 @@ static const struct {
 	{ "fetch.fsck.zeroPaddedFilemode", "ignore" },
 };
 
+#define CA_FILE "GIT_SSL_CAINFO"
+
 /* Taken over from our own environment: how to reach the network, and whom to trust. */
 static const char *const inherited[] = { "PATH", "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
-	"no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO" };
+	"no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", CA_FILE };
 
 /* git runs it by its own shell when a server asks; the text is constant, the secrets are in the environment. */
 static const char helper[] =
     "!f() { printf 'username=%s\\npassword=%s\\n' \"$DAVIT_GIT_USER\" \"$DAVIT_GIT_PASSWORD\"; }; f";
 
 enum { SETTINGS = sizeof(settings) / sizeof(settings[0]), INHERITED = sizeof(inherited) / sizeof(inherited[0]) };
-enum { ENV_MAX = 2 * (SETTINGS + 1) + INHERITED + 20 };
+enum { ENV_MAX = 2 * (SETTINGS + 1) + INHERITED + 21 };
 
 struct env_list {
 	char **vars;
@@ -120,8 +122,10 @@ git_env_new(const struct git_conf *conf, const char *origin, const char *user, c
 	struct env_list list = { .vars = xcalloc(ENV_MAX, sizeof(char *)) };
 
 	for (unsigned i = 0; i < INHERITED; i++)
-		if (getenv(inherited[i]) != NULL)
+		if (getenv(inherited[i]) != NULL && !(conf->ca_file != NULL && strcmp(inherited[i], CA_FILE) == 0))
 			add(&list, inherited[i], getenv(inherited[i]));
+	if (conf->ca_file != NULL)
+		add(&list, CA_FILE, conf->ca_file);
 	add(&list, "HOME", "/nonexistent");
 	add(&list, "LC_ALL", "C");
 	add(&list, "GIT_CONFIG_NOSYSTEM", "1");

@@ -354,8 +354,8 @@ enter_tree(struct git_workspace *w)
 static void
 enter_tar(struct git_workspace *w)
 {
-	const char *const argv[] = { "tar", "--format=gnu", "--blocking-factor=1", "--owner=0", "--group=0", "--numeric-owner",
-		"--mode=a+rX,u+w,go-w", "-C", w->dir, "-cf", w->tar, "workspace", NULL };
+	const char *const argv[] = { "tar", "--format=gnu", "--blocking-factor=1", "--owner=0", "--group=0",
+		"--numeric-owner", "--mode=a+rX,u+w,go-w", "-C", w->dir, "-cf", w->tar, "workspace", NULL };
 	struct child_spec spec = {
 		.argv = argv,
 		.env = (const char *const *)w->git->env,

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import secrets
+import ssl
 import subprocess
 import threading
 
@@ -90,10 +91,20 @@ def deliver(davit, payload, repo="app", forge="github", **more):
     return davit.ask("POST", f"/hook/{repo}", body, headers, token=False)
 
 
+def certificate(folder):
+    """For 127.0.0.1, signed by itself: cert.pem and key.pem. Gives a server's context."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                   cwd=folder, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem"))
+    return context
+
+
 class Receiver:
     """A forge's API: takes what is posted, answers as told."""
 
-    def __init__(self, answer=lambda request: (201, {}, b"{}")):
+    def __init__(self, answer=lambda request: (201, {}, b"{}"), tls=None):
         self.requests = []
         self.more = threading.Condition()
         self.answer = answer
@@ -120,7 +131,9 @@ class Receiver:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def wait(self, enough, timeout=60):

@@ -20,6 +20,9 @@ http {{
     client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
     server {{
         listen 127.0.0.1:{port};
+        listen 127.0.0.1:{tls_port} ssl;
+        ssl_certificate {folder}/cert.pem;
+        ssl_certificate_key {folder}/key.pem;
         location /private/ {{
             if ($http_authorization != "Basic {basic}") {{ add_header WWW-Authenticate 'Basic realm="git"' always; return 401; }}
             rewrite ^/private/(.*)$ /$1 last;
@@ -43,13 +46,23 @@ user root;
 """
 
 
+class Server(str):
+    """Its address; tls: the same with a certificate that nobody knows."""
+
+    def __new__(cls, url, tls, ca, context):
+        made = str.__new__(cls, url)
+        made.tls, made.ca, made.context = tls, str(ca), context
+        return made
+
+
 @pytest.fixture
 def git_server(tmp_path, repo):
-    port = forge.free_port()
+    port, tls_port = forge.free_port(), forge.free_port()
     folder = tmp_path / "git-server"
     folder.mkdir()
+    context = forge.certificate(folder)
     basic = base64.b64encode(b"git:t0ken").decode()
-    (folder / "nginx.conf").write_text(CONF.format(folder=folder, port=port, basic=basic, root=tmp_path))
+    (folder / "nginx.conf").write_text(CONF.format(folder=folder, port=port, tls_port=tls_port, basic=basic, root=tmp_path))
     cgi = subprocess.Popen([shutil.which("fcgiwrap") or "/usr/sbin/fcgiwrap", "-s", f"unix:{folder}/cgi.sock"],
                            env={**os.environ, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"})
     nginx = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
@@ -60,7 +73,7 @@ def git_server(tmp_path, repo):
             break
     else:
         raise AssertionError(probe.stderr)
-    yield url
+    yield Server(url, f"https://127.0.0.1:{tls_port}", folder / "cert.pem", context)
     nginx.terminate()
     cgi.terminate()
     nginx.wait()
@@ -95,3 +108,25 @@ def test_wrong_token_is_an_error_that_says_so(davit, repo, git_server):
     build = davit.wait_build(answer.json["build"])
     assert build["state"] == "error"
     assert "wr0ng" not in build["reason"] and build["reason"]
+
+
+def test_a_forge_with_an_authority_of_its_own(make_davit, repo, git_server):
+    receiver = forge.Receiver(tls=git_server.context)
+    try:
+        repo.url = f"{git_server.tls}/private/app.git"
+        commit = repo.push(PIPELINE)
+        davit = make_davit(forge={"ca": git_server.ca})
+        davit.add_repo(repo, token="t0ken", api=receiver.url, statuses=True)
+        build = davit.wait_build(forge.deliver(davit, forge.push_payload(commit)).json["build"])
+        assert build["state"] == "passed", build
+        receiver.wait(lambda requests: any(b"success" in r["body"] for r in requests))
+        davit.stop()
+    finally:
+        receiver.close()
+
+
+def test_an_unknown_authority_is_not_trusted(davit, repo, git_server):
+    repo.url = f"{git_server.tls}/private/app.git"
+    davit.add_repo(repo, token="t0ken")
+    build = davit.wait_build(forge.deliver(davit, forge.push_payload(repo.push(PIPELINE))).json["build"])
+    assert build["state"] == "error" and "certificate" in build["reason"], build

@@ -78,12 +78,7 @@ def test_failed_script_names_segment_and_exit_code(davit, repo, receiver):
 
 
 def test_mail_by_starttls_and_auth(make_davit, repo, tmp_path):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
-                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-                   cwd=tmp_path, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    server = forge.MailServer(context, {"davit": "p4ssword"})
+    server = forge.MailServer(forge.certificate(tmp_path), {"davit": "p4ssword"})
     try:
         (tmp_path / "smtp-password").write_text("p4ssword\n")
         davit = make_davit(smtp={"url": f"smtp://127.0.0.1:{server.port}", "user": "davit", "starttls": "required",

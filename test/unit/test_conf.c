@@ -39,6 +39,11 @@ assert_defaults(const struct conf *c)
 	gethostname(host, sizeof(host) - 1);
 	assert_int_equal(c->listen.count, 1);
 	assert_string_equal(c->listen.items[0], "127.0.0.1:8080");
+	assert_int_equal(c->trusted_proxies.count, 2);
+	assert_string_equal(c->trusted_proxies.items[1], "::1");
+	assert_null(c->trusted_proxies.items[2]);
+	assert_int_equal(c->builder.blocked.count, 0);
+	assert_string_equal(c->forge.ca, "");
 	assert_string_equal(c->url, "");
 	assert_string_equal(c->state_dir, "/var/lib/davit");
 	assert_string_equal(c->node, host);
@@ -137,6 +142,7 @@ test_every_option_can_be_set(void **state)
 {
 	struct conf *c =
 	    parse("listen: [\"[::1]:0\", unix:/run/d.sock]\n"
+		  "trusted_proxies: [10.0.0.2, 'FD00:0::2']\n"
 		  "url: https://ci.example.org/davit/\n"
 		  "state_dir: /srv/davit\n"
 		  "node: n-1\n"
@@ -149,7 +155,8 @@ test_every_option_can_be_set(void **state)
 		  "    tls: {ca: /ca.pem, cert: /c.pem, key: /k.pem}\n"
 		  "  - {url: 'unix:///var/run/docker.sock', name: here}\n"
 		  "builder: {warm_images: 0, warm_per_image: 3, timeout: 1h30m, log_limit: 1m, memory: 0,\n"
-		  "  cpus: 1.5, pids: 100, pull: always}\n"
+		  "  cpus: 1.5, pids: 100, pull: always, blocked: [10.0.0.0/8, 192.0.2.7]}\n"
+		  "forge: {ca: /forge.pem}\n"
 		  "smtp: {url: 'smtp://mx:587', user: u, password_file: /q, from: ci@example.org,\n"
 		  "  starttls: required, ca: /mx.pem}\n"
 		  "image_aliases: {'a/*': 'b/*'}\n"
@@ -160,6 +167,11 @@ test_every_option_can_be_set(void **state)
 	(void)state;
 	assert_int_equal(c->listen.count, 2);
 	assert_string_equal(c->listen.items[1], "unix:/run/d.sock");
+	assert_int_equal(c->trusted_proxies.count, 2);
+	assert_string_equal(c->trusted_proxies.items[1], "fd00::2"); /* as connections are named */
+	assert_int_equal(c->builder.blocked.count, 2);
+	assert_string_equal(c->builder.blocked.items[0], "10.0.0.0/8");
+	assert_string_equal(c->forge.ca, "/forge.pem");
 	assert_string_equal(c->url, "https://ci.example.org/davit");
 	assert_string_equal(c->state_dir, "/srv/davit");
 	assert_string_equal(c->node, "n-1");
@@ -216,6 +228,12 @@ test_nonsense_is_refused_with_its_place(void **state)
 	refuse("listen: ['h:65536']\n", "t.yml:1:10: listen: \"h:65536\" is not");
 	refuse("listen: ['::1:80']\n", "t.yml:1:10: listen: \"::1:80\" is not");
 	refuse("listen: ['unix:x']\n", "t.yml:1:10: listen: \"unix:x\" is not");
+	refuse("trusted_proxies: [proxy]\n", "t.yml:1:19: trusted_proxies: \"proxy\" is not an IP address such as");
+	refuse("trusted_proxies: [10.0.0.0/8]\n", "t.yml:1:19: trusted_proxies: \"10.0.0.0/8\" is not");
+	refuse("builder: {blocked: [10.0.0.0/33]}\n", "t.yml:1:21: builder.blocked: \"10.0.0.0/33\" is not");
+	refuse("builder: {blocked: [10.0.0.1/8]}\n", "t.yml:1:21: builder.blocked: \"10.0.0.1/8\" is not");
+	refuse("builder: {blocked: [0.0.0.0/0]}\n", "t.yml:1:21: builder.blocked: \"0.0.0.0/0\" is not");
+	refuse("builder: {blocked: ['fd00::1']}\n", "t.yml:1:21: builder.blocked: \"fd00::1\" is not");
 	refuse("url: ftp://x\n", "t.yml:1:6: url: \"ftp://x\" is not an address that begins with http:// or https://");
 	refuse("url: http://\n", "t.yml:1:6: url: \"http://\" is not");
 	refuse("url: 'http://a b'\n", "t.yml:1:6: url: \"http://a b\" is not");
