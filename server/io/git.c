@@ -21,6 +21,7 @@ enum {
 	FETCH_TIMEOUT_MS = 600000,
 	FETCHES_MAX = 4,
 	TIDY_AFTER = 100,
+	REFS_MAX = 2000,
 	WORKSPACES_MAX = 16,
 	STDERR_MAX = 16384,
 	PATH_IN_TREE_MAX = 1000,
@@ -105,6 +106,8 @@ with_defaults(struct git_conf conf)
 		conf.max_fetches = FETCHES_MAX;
 	if (conf.tidy_after == 0)
 		conf.tidy_after = TIDY_AFTER;
+	if (conf.max_refs == 0)
+		conf.max_refs = REFS_MAX;
 	if (conf.max_workspaces == 0)
 		conf.max_workspaces = WORKSPACES_MAX;
 	if (conf.max_workspace_bytes == 0)

@@ -33,7 +33,8 @@ struct git_conf {
 	bool allow_local;         /* file:// and absolute paths: for tests and the quickstart */
 	int64_t fetch_timeout_ms; /* 10 minutes */
 	unsigned max_fetches;     /* at a time, 4; others wait */
-	unsigned tidy_after;      /* fetches of a repository, 100: then its mirror is repacked in the background */
+	unsigned tidy_after;      /* fetches of a repository, 100: then its mirror is repacked in the background, */
+	unsigned max_refs;        /* and so many commits stay in it, 2,000: those with the newest dates */
 	unsigned max_workspaces;  /* kept on disk, 16 */
 	uint64_t max_workspace_bytes; /* of all tars kept, 4 GiB */
 };

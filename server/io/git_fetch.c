@@ -542,6 +542,7 @@ git_fetch(struct git *git, const struct git_source *source, const char *commit, 
 
 	if (mirror == NULL || !source_check(git, source, commit, &err))
 		return git_op_refuse(git, &err, fn, arg);
+	tidy_asked(mirror, commit);
 	f = find_fetch(git, mirror, commit, &count);
 	if (f == NULL && count >= WAITING_MAX) {
 		err = err_make(ERR_UNAVAILABLE, 0, "%u fetches wait already", count);

@@ -6,6 +6,7 @@
 
 #include <sys/queue.h>
 
+#include "proto/buf.h"
 #include "server/core/child.h"
 #include "server/io/git.h"
 
@@ -16,16 +17,21 @@ struct fetch;
 struct git_merge;
 struct git_query;
 
+enum { GIT_RECENT = 64 };
+enum tidy_state { TIDY_IDLE, TIDY_LIST, TIDY_DROP, TIDY_GC };
+
 /* One repository's. Lives until git_free, or git_forget. */
 struct git_mirror {
 	LIST_ENTRY(git_mirror) link;
 	struct git *git;
 	char *repo;
 	char *path;
-	bool ready;            /* `git init` was done in this process's life */
-	struct cat *cat;       /* NULL: not running */
-	struct fetch *running; /* NULL: none */
-	unsigned fetched;      /* since it was tidied, or since our start */
+	bool ready;                  /* `git init` was done in this process's life */
+	struct cat *cat;             /* NULL: not running */
+	struct fetch *running;       /* NULL: none */
+	unsigned fetched;            /* since it was tidied, or since our start */
+	char recent[GIT_RECENT][65]; /* commits that were asked for last: they stay, however old */
+	unsigned next_recent;
 };
 
 /* What removes files in the background; nobody waits for it. */
@@ -50,8 +56,10 @@ struct git {
 	unsigned cat_count;
 	TAILQ_HEAD(fetch_list, fetch) fetches; /* in the order in which they came */
 	unsigned fetches_running;
+	enum tidy_state tidy_state;
+	struct git_mirror *tidied; /* NULL: none, then idle */
 	struct child *tidying;
-	struct git_mirror *tidied;                            /* by tidying; NULL: none */
+	struct buf tidy_drops;                                /* which refs go, in the words of update-ref */
 	TAILQ_HEAD(workspace_list, git_workspace) workspaces; /* the longest unused first */
 	unsigned workspace_count;
 	unsigned workspaces_making;
@@ -142,6 +150,8 @@ void cat_close(struct git_mirror *mirror);
 
 /* --- git_tidy.c --- */
 
+/* The commit is wanted, or has just been made. */
+void tidy_asked(struct git_mirror *mirror, const char *commit);
 /* The mirror has taken in a commit. */
 void tidy_count(struct git_mirror *mirror);
 /* Ends it, when it is that mirror's (NULL: any's). */

@@ -280,6 +280,7 @@ enter_keep(struct git_merge *m)
 	char *name = xasprintf("refs/davit/%s", m->commit);
 	const char *const args[] = { "update-ref", "--", name, m->commit, NULL };
 
+	tidy_asked(m->mirror, m->commit);
 	m->child = git_run(m->op->git, m->mirror, args, NULL, (struct str){ 0 }, on_kept, m);
 	free(name);
 }

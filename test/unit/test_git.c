@@ -482,6 +482,57 @@ test_mirror_is_tidied(void **state)
 	assert_line(p, "git --git-dir=state/git/acme-app.git fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
 }
 
+static void
+await_refs(struct probe *p, const char *count)
+{
+	char refs[16] = "";
+
+	for (int tries = 0; tries < 500 && strcmp(refs, count) != 0; tries++) {
+		turn(p);
+		test_repo_line(&p->repo, refs, sizeof(refs),
+		    "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l");
+	}
+	assert_string_equal(refs, count);
+}
+
+static void
+commit_at(struct probe *p, const char *date)
+{
+	char script[64];
+
+	snprintf(script, sizeof(script), "echo %s > file", date);
+	setenv("GIT_COMMITTER_DATE", date, 1);
+	test_repo_commit(&p->repo, script);
+	unsetenv("GIT_COMMITTER_DATE");
+}
+
+/* What was asked for a moment ago stays; what is asked for again comes back. */
+static void
+test_the_oldest_commits_are_dropped(void **state)
+{
+	struct probe *p = *state;
+	char oldest[65] = "", date[32];
+
+	for (unsigned i = 1; i <= 6; i++) {
+		snprintf(date, sizeof(date), "2024-01-%02uT00:00:00Z", i);
+		commit_at(p, date);
+		if (i == 1)
+			strcpy(oldest, p->repo.commit);
+		fetch(p);
+	}
+	p->conf.tidy_after = 1;
+	p->conf.max_refs = 3;
+	git_restart(p); /* which has forgotten what was asked for */
+	commit_at(p, "2023-01-01T00:00:00Z");
+	fetch(p);
+	await_refs(p, "4"); /* the newest three, and this one, whose date is the oldest */
+	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
+	assert_int_equal(has(p, oldest), ERR_NOT_FOUND);
+	strcpy(p->repo.commit, oldest);
+	fetch(p);
+	assert_int_equal(has(p, oldest), ERR_NONE);
+}
+
 /* --- credentials --- */
 
 /* A forge in a process of its own: answers every request with the same reply, and appends the requests to a file. */
@@ -951,6 +1002,7 @@ main(void)
 		TEST(test_fetch_survives_force_push_and_prune),
 		TEST(test_hostile_refs),
 		TEST(test_mirror_is_tidied),
+		TEST(test_the_oldest_commits_are_dropped),
 		TEST(test_token_goes_to_its_server),
 		TEST(test_token_does_not_follow_a_redirect),
 		TEST(test_equal_fetches_are_one),
