@@ -365,20 +365,14 @@ mentions(const struct job_spec *job, const char *text)
 	return false;
 }
 
-/* $TEST_RESULT and $TEST_COVERAGE (proto/variables.h says where they point), and the folders of before. */
+/* What $TEST_RESULT and $TEST_COVERAGE name is known to whoever sets them. */
 void
 pipeline_add_old_reports(struct job_spec *job)
 {
-	bool dir = mentions(job, "TEST_DIR");
-
 	if (job->reports.junit.count > 0 || job->reports.coverage != NULL)
 		return;
-	if (dir || mentions(job, "TEST_RESULT"))
-		strings_add(&job->reports.junit, STR("test-result.xml"));
 	if (mentions(job, "daocloud/testresults"))
 		strings_add(&job->reports.junit, STR("daocloud/testresults/*.xml"));
-	if (dir || mentions(job, "TEST_COVERAGE"))
-		job->reports.coverage = xstrdup("test-coverage.xml");
-	else if (mentions(job, "daocloud/codecoverage"))
+	if (mentions(job, "daocloud/codecoverage"))
 		job->reports.coverage = xstrdup("daocloud/codecoverage/*.xml");
 }

@@ -152,7 +152,7 @@ pipeline_job_fn pipeline_job_build, pipeline_job_dockerfile, pipeline_job_build_
     pipeline_job_compile, pipeline_job_extract, pipeline_job_package;        /* _build.c */
 pipeline_job_fn pipeline_job_deploy, pipeline_job_app, pipeline_job_cluster; /* _deploy.c */
 
-/* The reports that files of old leave behind, where the commands name them. */
+/* The folders for reports of old, where the commands name them. */
 void pipeline_add_old_reports(struct job_spec *job);
 /* Whether a text is the name of a variable, for secrets and parameters. */
 bool pipeline_is_variable(const char *name);

@@ -46,8 +46,6 @@ enum fact {
 	FACT_SENDER,
 	FACT_PULL,
 	FACT_ENVIRONMENT,
-	FACT_TEST_RESULT,
-	FACT_TEST_COVERAGE,
 	FACT_COUNT
 };
 
@@ -130,9 +128,6 @@ static const struct {
 	{ "CHANGE_ID", FACT_PULL },
 	{ "CHANGE_TARGET", FACT_TARGET },
 	{ "WORKSPACE", FACT_WORKSPACE },
-	{ "TEST_DIR", FACT_WORKSPACE },
-	{ "TEST_RESULT", FACT_TEST_RESULT },
-	{ "TEST_COVERAGE", FACT_TEST_COVERAGE },
 };
 
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]))
@@ -285,11 +280,7 @@ set_build(struct facts *f, const struct variables *v)
 	set(f, FACT_SOURCE, source_of(v->event));
 	set_number(f, FACT_PULL, v->pull_number);
 	set(f, FACT_ENVIRONMENT, v->environment);
-	if (!is_set(v->workspace))
-		return;
 	set(f, FACT_WORKSPACE, v->workspace);
-	f->values[FACT_TEST_RESULT] = xasprintf("%s/test-result.xml", v->workspace);
-	f->values[FACT_TEST_COVERAGE] = xasprintf("%s/test-coverage.xml", v->workspace);
 }
 
 void

@@ -71,7 +71,7 @@ test_push(void **state)
 	expect(&env, "GIT_COMMIT", COMMIT);
 	expect(&env, "CI_COMMIT_AUTHOR", "Ann <ann@example.org>");
 	expect(&env, "CI_COMMIT_MESSAGE", "Paint\n\nred");
-	expect(&env, "TEST_RESULT", "/workspace/test-result.xml");
+	expect(&env, "CI_PROJECT_DIR", "/workspace");
 	expect(&env, "CI_COMMIT_TAG", NULL);
 	expect(&env, "CI_PULL_REQUEST", NULL);
 	expect(&env, "DAVIT_TARGET_BRANCH", NULL);
@@ -137,7 +137,6 @@ test_what_is_not_known_is_not_set(void **state)
 	expect(&env, "CI_PROJECT_NAMESPACE", NULL);
 	expect(&env, "CI_COMMIT_AUTHOR", "Ann");
 	expect(&env, "CI_COMMIT_SHORT_SHA", NULL);
-	expect(&env, "TEST_RESULT", NULL);
 	env_fini(&env);
 }
 
