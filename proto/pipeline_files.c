@@ -188,7 +188,7 @@ read_cache(struct pipeline *p, const struct yml_node *node, struct job_spec *job
 	if (cache == NULL)
 		return false;
 	ok = PIPELINE_READ_FIELDS(p, node, "a cache", cache_fields, cache);
-	return finish_cache(p, node, cache) && ok;
+	return ok && finish_cache(p, node, cache);
 }
 
 /* A list of paths alone is one cache. */
@@ -201,7 +201,7 @@ read_cached_paths(struct pipeline *p, const struct yml_node *node, struct job_sp
 	if (cache == NULL)
 		return false;
 	ok = read_cache_paths(p, "cache", node, &cache->paths);
-	return finish_cache(p, node, cache) && ok;
+	return ok && finish_cache(p, node, cache);
 }
 
 bool

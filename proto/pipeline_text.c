@@ -139,7 +139,7 @@ unknown_variable(struct maker *m, struct str name)
 
 	for (size_t i = 0; i < VARIABLE_COUNT; i++)
 		nearest_offer(&near, variables[i].name);
-	yml_err(m->p->doc, m->at, m->p->err, "${%.60s} is no variable of the plan%s; $${ stands for ${ itself", word,
+	yml_err(m->p->doc, m->at, m->p->err, "${%.60s} is no variable of the plan ($${ stands for ${ itself)%s", word,
 	    nearest_hint(&near, hint));
 	free(word);
 	return false;

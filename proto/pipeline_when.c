@@ -71,9 +71,9 @@ check_event(struct pipeline *p, const struct yml_node *at, const char *pattern)
 			return true;
 		nearest_offer(&near, events[i]);
 	}
-	return yml_err(p->doc, at, p->err,
-	    "there is no event \"%.40s\"%s; there are push, tag, pull_request, cron, manual, api and deploy", pattern,
-	    nearest_hint(&near, hint));
+	nearest_hint(&near, hint);
+	return yml_err(p->doc, at, p->err, "there is no event \"%.40s\"%s", pattern,
+	    hint[0] != '\0' ? hint : "; there are push, tag, pull_request, cron, manual, api and deploy");
 }
 
 static bool
