@@ -292,12 +292,16 @@ docker_reply_event(struct str line, struct docker_event *ret, struct err *err)
 {
 	const struct json_value *root;
 	struct json *doc;
+	const char *name;
 	bool good;
 
 	if (!parse(line, "event", JSON_OBJECT, &doc, err))
 		return false;
 	root = json_root(doc);
-	good = copy_id(ret->id, json_string(json_path(root, "Actor.ID"), NULL));
+	name = json_string(json_path(root, "Actor.ID"), NULL);
+	good = name != NULL && name[0] != '\0';
+	if (!good || !copy_id(ret->id, name))
+		ret->id[0] = '\0';
 	copy_member(ret->action, sizeof(ret->action), root, "Action");
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "an event of the engine names nothing");

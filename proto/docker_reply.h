@@ -93,8 +93,8 @@ struct docker_progress {
 bool docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err);
 
 struct docker_event {
-	char id[DOCKER_ID_SIZE];
-	char action[64]; /* "health_status: healthy", "die" */
+	char id[DOCKER_ID_SIZE]; /* "" for a name that is no id, as images have */
+	char action[64];         /* "health_status: healthy", "die" */
 };
 bool docker_reply_event(struct str line, struct docker_event *ret, struct err *err);
 

@@ -318,3 +318,15 @@ docker_event_filter(const char *container, const char *event)
 	json_write_object_close(w);
 	return json_writer_finish(&w, NULL);
 }
+
+char *
+docker_image_event_filter(void)
+{
+	static const char *const types[] = { "image", NULL };
+	struct json_writer *w = json_writer_new(BODY_MAX);
+
+	json_write_object_open(w);
+	write_strings(w, "type", types);
+	json_write_object_close(w);
+	return json_writer_finish(&w, NULL);
+}

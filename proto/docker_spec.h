@@ -70,5 +70,7 @@ char *docker_exec_start_body(const struct docker_exec_spec *spec, size_t *len);
 char *docker_label_filter(const char *name, const char *value);
 /* The same for one container's events of one kind ("health_status"). */
 char *docker_event_filter(const char *container, const char *event);
+/* The same for all that happens to images. */
+char *docker_image_event_filter(void);
 
 #endif

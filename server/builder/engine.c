@@ -22,7 +22,7 @@ enum engine_state {
 	ENGINE_SWEEP,
 	ENGINE_LOOK, /* for the network holders' image */
 	ENGINE_IMPORT,
-	ENGINE_WATCH, /* the events, whose end tells that the engine has gone */
+	ENGINE_WATCH, /* images' events, whose end tells that the engine has gone */
 	ENGINE_UP,
 	ENGINE_ENDING,
 };
@@ -116,6 +116,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 static void
 enter_down(struct engine *e)
 {
+	pulls_forget(e->pulls);
 	timer_start(e->timer, e->retry_ms);
 	e->retry_ms = e->retry_ms * 2 < RETRY_MOST_MS ? e->retry_ms * 2 : RETRY_MOST_MS;
 }
@@ -194,14 +195,16 @@ on_open(void *arg)
 static void
 on_event(void *arg, const struct docker_event *event)
 {
-	(void)arg;
+	struct engine *e = arg;
+
 	(void)event;
+	pulls_forget(e->pulls);
 }
 
 static void
 enter_watch(struct engine *e)
 {
-	char *filter = docker_event_filter("none", "none"); /* not one event is wanted */
+	char *filter = docker_image_event_filter();
 
 	e->op = docker_events(e->host.docker, filter, on_open, on_event, on_reply, e);
 	free(filter);

@@ -13,8 +13,16 @@
 
 enum pull_state { PULL_LOOK, PULL_FETCH, PULL_LOOK_AGAIN };
 
+enum { KNOWN_MAX = 16 };
+
 struct pulls {
 	struct host *host;
+	struct {
+		char *name; /* whole; NULL: free */
+		struct docker_image image;
+	} known[KNOWN_MAX];
+	size_t known_next; /* the next one to give way */
+	uint64_t epoch;    /* changes whenever an image may have changed */
 	TAILQ_HEAD(, fetch) fetches;
 };
 
@@ -32,9 +40,12 @@ struct pull {
 	struct pulls *pulls;
 	enum pull_state state;
 	struct docker_op *op;
+	uint64_t epoch; /* when the engine was asked */
 	struct fetch *fetch;
 	struct deferred *begin;
 	struct err err; /* of a name that is none */
+	bool is_known;
+	struct docker_image image; /* then */
 	char *asked;
 	char *title; /* what the aliases made of it */
 	char *name;  /* whole */
@@ -59,9 +70,47 @@ pulls_free(struct pulls **pulls)
 	if (*pulls == NULL)
 		return;
 	assert(TAILQ_EMPTY(&(*pulls)->fetches));
+	pulls_forget(*pulls);
 	free(*pulls);
 	*pulls = NULL;
 }
+
+/* --- what is known --- */
+
+void
+pulls_forget(struct pulls *pulls)
+{
+	pulls->epoch++;
+	for (size_t i = 0; i < KNOWN_MAX; i++) {
+		free(pulls->known[i].name);
+		pulls->known[i].name = NULL;
+	}
+}
+
+static const struct docker_image *
+find_known(const struct pulls *pulls, const char *name)
+{
+	for (size_t i = 0; i < KNOWN_MAX; i++)
+		if (pulls->known[i].name != NULL && strcmp(pulls->known[i].name, name) == 0)
+			return &pulls->known[i].image;
+	return NULL;
+}
+
+static void
+remember(struct pull *p, const struct docker_image *image)
+{
+	struct pulls *pulls = p->pulls;
+	size_t at = pulls->known_next;
+
+	if (p->epoch != pulls->epoch || find_known(pulls, p->name) != NULL)
+		return;
+	free(pulls->known[at].name);
+	pulls->known[at].name = xstrdup(p->name);
+	pulls->known[at].image = *image;
+	pulls->known_next = (at + 1) % KNOWN_MAX;
+}
+
+/* --- fetches --- */
 
 static void
 fetch_free(struct fetch *f)
@@ -182,18 +231,21 @@ on_look(void *arg, const union docker_result *result, const struct err *err)
 	struct pull *p = arg;
 
 	p->op = NULL;
-	if (err == NULL)
+	if (err == NULL) {
+		remember(p, &result->image);
 		finish(p, &result->image, NULL);
-	else if (err->code == ERR_NOT_FOUND && p->state == PULL_LOOK)
+	} else if (err->code == ERR_NOT_FOUND && p->state == PULL_LOOK) {
 		fetch(p);
-	else
+	} else {
 		fail(p, err);
+	}
 }
 
 static void
 look(struct pull *p, enum pull_state state)
 {
 	p->state = state;
+	p->epoch = p->pulls->epoch;
 	p->op = docker_image_inspect(p->pulls->host->docker, p->name, on_look, p);
 }
 
@@ -201,10 +253,13 @@ static void
 on_begin(void *arg)
 {
 	struct pull *p = arg;
+	struct docker_image known = p->image;
 
 	p->begin = NULL;
 	if (p->err.code != ERR_NONE)
 		fail(p, &p->err);
+	else if (p->is_known)
+		finish(p, &known, NULL);
 	else
 		fetch(p);
 }
@@ -225,6 +280,7 @@ pull_start(struct pulls *pulls, const char *image, bool always, pull_notice_fn *
 {
 	struct pull *p = xcalloc(1, sizeof(*p));
 	char *resolved = resolve(pulls->host->conf, image);
+	const struct docker_image *known;
 	struct image_ref ref;
 
 	*p = (struct pull){ .pulls = pulls, .on_notice = on_notice, .fn = fn, .arg = arg };
@@ -232,7 +288,11 @@ pull_start(struct pulls *pulls, const char *image, bool always, pull_notice_fn *
 	p->title = resolved;
 	if (image_parse(str_of(resolved), &ref, &p->err))
 		p->name = image_print(&ref);
-	if (p->name == NULL || always)
+	known = p->name != NULL && !always ? find_known(pulls, p->name) : NULL;
+	p->is_known = known != NULL;
+	if (known != NULL)
+		p->image = *known;
+	if (p->name == NULL || always || known != NULL)
 		p->begin = deferred_call(pulls->host->loop, on_begin, p);
 	else
 		look(p, PULL_LOOK);

@@ -3,6 +3,10 @@
 #include "test/component/builder_bench.h"
 #include "test/unit/unit.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "proto/crypto.h"
 
 #define COMMANDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -47,6 +51,41 @@ test_pass(void **state)
 	assert_string_equal(j.segments.data, "script begin\nscript 0\n");
 	assert_true(j.is_started);
 	bench_job_fini(&j);
+}
+
+static void
+name_image(const char *image, const char *name)
+{
+	char command[600];
+
+	snprintf(
+	    command, sizeof(command), "docker -H %s tag davit-test/%s:latest davit-test/%s:latest", url, image, name);
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+/* What is known of an image holds until the engine says that it changed, which it does a moment later. */
+static void
+test_an_image_of_another_content_is_noticed(void **state)
+{
+	char first[sizeof(((struct builder_result *)0)->image_digest)];
+	struct bench_job j;
+	bool same = true;
+
+	(void)state;
+	name_image("busybox", "renamed");
+	bench_run(&j, &shared, "davit-test/renamed:latest", COMMANDS("true"));
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	memcpy(first, j.result.image_digest, sizeof(first));
+	bench_job_fini(&j);
+	name_image("quitter", "renamed");
+	for (int i = 0; i < 10 && same; i++) {
+		bench_run(&j, &shared, "davit-test/renamed:latest", COMMANDS("true"));
+		bench_assert_result(&j, BUILDER_PASSED, "");
+		same = strcmp(j.result.image_digest, first) == 0;
+		bench_job_fini(&j);
+	}
+	assert_false(same);
 }
 
 static void
@@ -317,6 +356,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pass),
+		cmocka_unit_test(test_an_image_of_another_content_is_noticed),
 		cmocka_unit_test(test_exit_code),
 		cmocka_unit_test(test_segments_end_at_the_first_failure),
 		cmocka_unit_test(test_script_killed_from_within),

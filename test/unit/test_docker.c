@@ -339,6 +339,10 @@ test_progress_and_events(void **state)
 	    STR("{\"Type\":\"container\",\"Action\":\"health_status: healthy\",\"Actor\":{\"ID\":\"ab\"}}"), &e, NULL));
 	assert_string_equal(e.id, "ab");
 	assert_string_equal(e.action, "health_status: healthy");
+	assert_true(docker_reply_event(
+	    STR("{\"Type\":\"image\",\"Action\":\"tag\",\"Actor\":{\"ID\":\"davit-test/app:1\"}}"), &e, NULL));
+	assert_string_equal(e.id, "");
+	assert_string_equal(e.action, "tag");
 	assert_false(docker_reply_event(STR("{\"Action\":\"die\"}"), &e, NULL));
 }
 
@@ -539,6 +543,9 @@ test_small_bodies_and_filters(void **state)
 	free(text);
 	text = docker_event_filter("ab", "health_status");
 	assert_string_equal(text, "{\"container\":[\"ab\"],\"event\":[\"health_status\"]}");
+	free(text);
+	text = docker_image_event_filter();
+	assert_string_equal(text, "{\"type\":[\"image\"]}");
 	free(text);
 	text = docker_network_body("davit-n-net-0", &label, 1, NULL);
 	assert_string_equal(text,
