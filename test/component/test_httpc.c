@@ -1,210 +1,11 @@
 #include "test/unit/unit.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server/core/loop.h"
-#include "server/io/httpc.h"
-#include "test/component/peer.h"
-
-#define MB ((size_t)1024 * 1024)
-
-enum place { NOWHERE, ON_HEAD, ON_BODY, ON_DRAIN, ON_DONE };
-
-/* A client and all that happened to its request. */
-struct client {
-	struct loop *loop;
-	struct httpc *httpc;
-	struct httpc_op *op;
-	struct httpc_request request;
-	struct timer *guard;
-	enum place cancel_in; /* and close the client there */
-	enum place pause_in;
-
-	int done, heads, drains, upgrades;
-	unsigned status;
-	struct err err;
-	struct buf body; /* what on_body or on_done gave */
-	struct stream *stream;
-	struct buf stream_bytes;
-	bool stream_closed;
-	struct err stream_err;
-	/* an upload */
-	size_t to_send, sent, chunk, most_pending;
-	struct peer *peer;
-	struct deferred *turn;
-	int again; /* more requests to make from on_done */
-};
-
-static void
-on_guard(void *arg)
-{
-	(void)arg;
-	fail_msg("the test hangs");
-}
-
-static void
-client_init(struct client *c, const char *url, const struct httpc_conf *conf)
-{
-	struct err err = ERR_OK;
-
-	*c = (struct client){ .loop = loop_new() };
-	c->httpc = httpc_new(c->loop, url, conf, &err);
-	if (c->httpc == NULL)
-		fail_msg("%s", err.text);
-	c->request = (struct httpc_request){ .method = "GET", .path = "/x", .total_ms = 20000 };
-	buf_init(&c->body, 128 * MB);
-	buf_init(&c->stream_bytes, 128 * MB);
-	c->guard = timer_new(c->loop, on_guard, NULL);
-	timer_start(c->guard, 30000);
-}
-
-static void
-client_fini(struct client *c)
-{
-	assert_null(c->op);
-	httpc_free(&c->httpc);
-	timer_free(&c->guard);
-	stream_close(&c->stream);
-	loop_free(&c->loop);
-	buf_fini(&c->body);
-	buf_fini(&c->stream_bytes);
-}
-
-static bool
-leaves(struct client *c, enum place place)
-{
-	if (c->cancel_in != place)
-		return false;
-	httpc_cancel(&c->op);
-	httpc_free(&c->httpc);
-	loop_stop(c->loop);
-	return true;
-}
-
-static void
-on_head(void *arg, const struct httpc_reply *reply)
-{
-	struct client *c = arg;
-
-	c->heads++;
-	c->status = reply->status;
-	if (!leaves(c, ON_HEAD) && c->pause_in == ON_HEAD)
-		httpc_pause(c->op);
-}
-
-static void
-on_body(void *arg, struct str bytes)
-{
-	struct client *c = arg;
-
-	assert_true(bytes.len > 0);
-	buf_addstr(&c->body, bytes);
-	if (!leaves(c, ON_BODY) && c->pause_in == ON_BODY)
-		httpc_pause(c->op);
-}
-
-static void
-on_drain(void *arg)
-{
-	static const char zeros[256 * 1024];
-	struct client *c = arg;
-	size_t len = c->to_send - c->sent < c->chunk ? c->to_send - c->sent : c->chunk;
-
-	c->drains++;
-	if (leaves(c, ON_DRAIN))
-		return;
-	httpc_send(c->op, (struct str){ zeros, len });
-	c->sent += len;
-	if (httpc_pending(c->op) > c->most_pending)
-		c->most_pending = httpc_pending(c->op);
-	if (c->sent == c->to_send)
-		httpc_end(c->op);
-}
-
-static void start(struct client *c);
-
-static void
-on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
-{
-	struct client *c = arg;
-
-	c->op = NULL;
-	c->done++;
-	c->err = err != NULL ? *err : ERR_OK;
-	c->status = reply != NULL ? reply->status : 0;
-	if (reply != NULL)
-		buf_addstr(&c->body, reply->body);
-	if (leaves(c, ON_DONE))
-		return;
-	if (c->again > 0) {
-		c->again--;
-		start(c);
-	} else {
-		loop_stop(c->loop);
-	}
-}
-
-static void
-on_stream_data(void *arg, struct str bytes)
-{
-	struct client *c = arg;
-
-	buf_addstr(&c->stream_bytes, bytes);
-}
-
-static void
-on_stream_close(void *arg, const struct err *err)
-{
-	struct client *c = arg;
-
-	c->stream = NULL;
-	c->stream_closed = true;
-	c->stream_err = err != NULL ? *err : ERR_OK;
-	loop_stop(c->loop);
-}
-
-static void
-on_upgrade(void *arg, struct stream *stream, struct str first)
-{
-	static const struct stream_handler handler = { .on_data = on_stream_data, .on_close = on_stream_close };
-	struct client *c = arg;
-
-	c->op = NULL;
-	c->upgrades++;
-	c->stream = stream;
-	buf_addstr(&c->stream_bytes, first);
-	stream_set_handler(stream, &handler, c);
-	stream_write(stream, "to the container", 16);
-	stream_close_write(stream);
-}
-
-static const struct httpc_handler collecting = { .on_done = on_done };
-static const struct httpc_handler streaming = {
-	.on_head = on_head,
-	.on_body = on_body,
-	.on_drain = on_drain,
-	.on_done = on_done,
-};
-static const struct httpc_handler upgrading = { .on_done = on_done, .on_upgrade = on_upgrade };
-
-static void
-start(struct client *c)
-{
-	c->op = httpc_request(c->httpc, &c->request, &collecting, c);
-}
-
-/* One request, to its end or the moment that stops the loop. */
-static void
-exchange(struct client *c, const struct httpc_handler *handler)
-{
-	c->op = httpc_request(c->httpc, &c->request, handler, c);
-	loop_run(c->loop);
-}
+#include "test/component/http_client.h"
 
 /* --- replies */
 
@@ -492,149 +293,6 @@ test_request_as_sent(void **state)
 	peer_stop(&p);
 }
 
-/* --- kept connections */
-
-static void
-script_keep_alive(struct peer *p)
-{
-	int fd = peer_accept(p);
-
-	for (int i = 0; i < 3; i++) {
-		peer_check(p, peer_read_head(p, fd));
-		peer_puts(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
-	}
-	peer_drain_close(fd);
-}
-
-static void
-test_connection_is_kept(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_keep_alive, NULL);
-	client_init(&c, p.url, NULL);
-	c.again = 2; /* the next request is made in on_done */
-	exchange(&c, &collecting);
-	assert_int_equal(c.done, 3);
-	assert_string_equal(c.body.data, "xxx");
-	client_fini(&c);
-	peer_stop(&p);
-	assert_int_equal(atomic_load(&p.connections), 1);
-}
-
-/* Serves once, takes another request and goes away; the third request comes on a new connection. */
-static void
-script_stale(struct peer *p)
-{
-	int fd = peer_accept(p);
-
-	peer_check(p, peer_read_head(p, fd));
-	peer_puts(fd, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
-	peer_check(p, peer_read_head(p, fd));
-	close(fd);
-	fd = peer_accept(p);
-	if (peer_read_head(p, fd) && p->arg != NULL)
-		peer_puts(fd, p->arg);
-	close(fd);
-}
-
-static void
-test_stale_connection_is_retried_once(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_stale, (void *)"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2");
-	client_init(&c, p.url, NULL);
-	c.again = 1;
-	exchange(&c, &collecting);
-	assert_int_equal(c.done, 2);
-	assert_string_equal(c.body.data, "12");
-	client_fini(&c);
-	peer_stop(&p);
-	assert_int_equal(atomic_load(&p.connections), 2);
-}
-
-static void
-test_new_connection_is_not_retried(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_stale, NULL);
-	client_init(&c, p.url, NULL);
-	c.again = 1;
-	exchange(&c, &collecting);
-	assert_int_equal(c.done, 2);
-	assert_int_equal(c.err.code, ERR_IO);
-	client_fini(&c);
-	peer_stop(&p);
-}
-
-/* More than was asked for: the connection must not be used again. */
-static void
-script_chatty(struct peer *p)
-{
-	for (int i = 0; i < 2; i++) {
-		int fd = peer_accept(p);
-
-		peer_check(p, peer_read_head(p, fd));
-		peer_puts(fd,
-		    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged");
-		peer_drain_close(fd);
-	}
-}
-
-static void
-test_excess_bytes_are_no_reply(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_chatty, NULL);
-	client_init(&c, p.url, NULL);
-	c.again = 1;
-	exchange(&c, &collecting);
-	assert_int_equal(c.done, 2);
-	assert_string_equal(c.body.data, "xx");
-	client_fini(&c);
-	peer_stop(&p);
-}
-
-static void
-script_close_header(struct peer *p)
-{
-	for (int i = 0; i < 2; i++) {
-		int fd = peer_accept(p);
-
-		peer_check(p, peer_read_head(p, fd));
-		peer_puts(fd, "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 1\r\n\r\nx");
-		peer_drain_close(fd);
-	}
-}
-
-static void
-test_connection_close_is_obeyed(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_close_header, NULL);
-	client_init(&c, p.url, NULL);
-	c.again = 1;
-	exchange(&c, &collecting);
-	assert_int_equal(c.done, 2);
-	assert_int_equal(c.err.code, ERR_NONE);
-	client_fini(&c);
-	peer_stop(&p);
-}
-
 /* --- deadlines */
 
 static void
@@ -646,6 +304,25 @@ script_silent(struct peer *p)
 	if (p->arg != NULL)
 		peer_puts(fd, p->arg);
 	peer_drain_close(fd);
+}
+
+/* Of the reply whose head had come by then; 0: none. */
+static unsigned
+status_at_deadline(const char *bytes, int64_t total_ms, int64_t idle_ms)
+{
+	struct client c;
+	struct peer p;
+
+	peer_start(&p, PEER_UNIX, script_silent, (void *)bytes);
+	client_init(&c, p.url, NULL);
+	c.request.total_ms = total_ms;
+	c.request.idle_ms = idle_ms;
+	exchange(&c, &collecting);
+	assert_int_equal(c.done, 1);
+	assert_int_equal(c.err.code, ERR_TIMEOUT);
+	client_fini(&c);
+	peer_stop(&p);
+	return c.status;
 }
 
 static void
@@ -666,19 +343,13 @@ test_silence_ends_at_a_deadline(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct client c;
-		struct peer p;
+		unsigned status = 1;
 
-		peer_start(&p, PEER_UNIX, script_silent, (void *)cases[i].bytes);
-		client_init(&c, p.url, NULL);
-		c.request.total_ms = cases[i].total_ms;
-		c.request.idle_ms = cases[i].idle_ms;
-		exchange(&c, &collecting);
-		assert_int_equal(c.done, 1);
-		assert_int_equal(c.err.code, ERR_TIMEOUT);
-		assert_int_equal(c.status, cases[i].status);
-		client_fini(&c);
-		peer_stop(&p);
+		/* On a busy machine even what the peer sends may come later than that. */
+		for (int64_t times = 1; status != cases[i].status && times <= 256; times *= 4)
+			status =
+			    status_at_deadline(cases[i].bytes, cases[i].total_ms * times, cases[i].idle_ms * times);
+		assert_int_equal(status, cases[i].status);
 	}
 }
 
@@ -697,16 +368,6 @@ test_connecting_ends_at_a_deadline(void **state)
 }
 
 /* --- cancellation and closing inside callbacks */
-
-static void
-script_any(struct peer *p)
-{
-	int fd = peer_accept(p);
-
-	if (peer_read_head(p, fd))
-		peer_puts(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
-	peer_drain_close(fd);
-}
 
 static void
 test_client_goes_away_inside_a_callback(void **state)
@@ -763,279 +424,6 @@ test_cancelled_before_anything_happened(void **state)
 		}
 }
 
-/* --- hijacked connections */
-
-static void
-script_hijack(struct peer *p)
-{
-	char bytes[64] = "";
-	size_t len = 0;
-	ssize_t n;
-	int fd = peer_accept(p);
-
-	peer_check(p, peer_read_head(p, fd));
-	peer_check(p, strstr(p->head, "\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n") != NULL);
-	peer_puts(fd, p->arg);
-	while (len < sizeof(bytes) && (n = read(fd, bytes + len, sizeof(bytes) - len)) > 0)
-		len += (size_t)n;
-	peer_check(p, len == 16 && memcmp(bytes, "to the container", 16) == 0); /* and its end was seen */
-	peer_puts(fd, " and last words");
-	close(fd);
-}
-
-static void
-check_hijack(const char *reply)
-{
-	struct client c;
-	struct peer p;
-
-	peer_start(&p, PEER_UNIX, script_hijack, (void *)reply);
-	client_init(&c, p.url, NULL);
-	c.request = (struct httpc_request){ .method = "POST", .path = "/attach", .upgrade = true, .total_ms = 20000 };
-	exchange(&c, &upgrading);
-	assert_int_equal(c.upgrades, 1);
-	assert_int_equal(c.done, 0);
-	assert_true(c.stream_closed);
-	assert_int_equal(c.stream_err.code, ERR_NONE);
-	assert_string_equal(c.stream_bytes.data, "first words and last words");
-	client_fini(&c);
-	peer_stop(&p);
-}
-
-static void
-test_hijack_with_half_close(void **state)
-{
-	(void)state;
-	check_hijack("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nfirst words");
-	check_hijack("HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\nfirst words");
-}
-
-static void
-test_upgrade_refused_by_the_server(void **state)
-{
-	struct client c;
-	struct peer p;
-
-	(void)state;
-	peer_start(&p, PEER_UNIX, script_any, NULL);
-	client_init(&c, p.url, NULL);
-	c.request.upgrade = true;
-	exchange(&c, &upgrading);
-	assert_int_equal(c.done, 1);
-	assert_int_equal(c.status, 200);
-	assert_string_equal(c.body.data, "ab");
-	client_fini(&c);
-	peer_stop(&p);
-}
-
-/* --- back-pressure */
-
-static void
-script_slow_reader(struct peer *p)
-{
-	struct client *c = p->arg;
-	char bytes[65536], line[32];
-	size_t left = c->to_send;
-	int fd = peer_accept(p);
-
-	peer_check(p, peer_read_head(p, fd));
-	peer_wait(p);
-	while (left > 0) {
-		size_t len = left < sizeof(bytes) ? left : sizeof(bytes);
-
-		if (strstr(p->head, "chunked") != NULL) {
-			size_t at = 0;
-
-			do
-				peer_check(p, peer_read(fd, line + at, 1));
-			while (line[at++] != '\n' && at < sizeof(line) - 1);
-			line[at] = '\0';
-			len = strtoul(line, NULL, 16);
-			peer_check(p, len > 0 && len <= sizeof(bytes));
-			peer_check(
-			    p, peer_read(fd, bytes, len) && peer_read(fd, line, 2) && memcmp(line, "\r\n", 2) == 0);
-		} else {
-			peer_check(p, peer_read(fd, bytes, len));
-		}
-		left -= len;
-		atomic_fetch_add(&p->count, len);
-	}
-	if (strstr(p->head, "chunked") != NULL)
-		peer_check(p, peer_read(fd, line, 5) && memcmp(line, "0\r\n\r\n", 5) == 0);
-	peer_puts(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-	peer_drain_close(fd);
-}
-
-static void
-on_gate_opens(void *arg)
-{
-	struct client *c = arg;
-
-	/* What can be under way: the piece at hand, and what the sockets hold. Without back-pressure, all would be. */
-	assert_true(c->sent > 0 && c->sent < 4 * MB);
-	peer_go(c->peer);
-}
-
-static void
-check_upload(int64_t length)
-{
-	struct client c;
-	struct timer *gate;
-	struct peer p;
-
-	memset(&c, 0, sizeof(c));
-	c.to_send = 64 * MB; /* the script reads it before client_init() */
-	peer_start(&p, PEER_UNIX, script_slow_reader, &c);
-	client_init(&c, p.url, NULL);
-	c.to_send = 64 * MB;
-	c.chunk = 65536;
-	c.peer = &p;
-	c.request = (struct httpc_request){
-		.method = "PUT", .path = "/archive", .streamed = true, .length = length, .total_ms = 20000
-	};
-	gate = timer_new(c.loop, on_gate_opens, &c);
-	timer_start(gate, 100);
-	exchange(&c, &streaming);
-	timer_free(&gate);
-	assert_int_equal(c.err.code, ERR_NONE);
-	assert_int_equal(c.status, 200);
-	assert_string_equal(c.body.data, "ok");
-	assert_int_equal(atomic_load(&p.count), 64 * MB);
-	assert_true(c.most_pending <= c.chunk + 1024); /* the head and the chunk's frame beside the piece */
-	client_fini(&c);
-	peer_stop(&p);
-}
-
-static void
-test_upload_waits_for_a_slow_reader(void **state)
-{
-	(void)state;
-	check_upload(64 * MB);
-	check_upload(-1);
-}
-
-/* A server that has seen enough answers and goes, while we still write. */
-static void
-script_refuse_upload(struct peer *p)
-{
-	char bytes[1000];
-	int fd = peer_accept(p);
-
-	peer_check(p, peer_read_head(p, fd));
-	peer_check(p, peer_read(fd, bytes, sizeof(bytes)));
-	peer_puts(fd, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!");
-	close(fd);
-}
-
-static void
-test_early_answer_to_an_upload(void **state)
-{
-	(void)state;
-	for (int kind = PEER_UNIX; kind <= PEER_TCP; kind++) {
-		struct client c;
-		struct peer p;
-
-		peer_start(&p, (enum peer_kind)kind, script_refuse_upload, NULL);
-		client_init(&c, p.url, NULL);
-		c.to_send = 64 * MB;
-		c.chunk = 65536;
-		c.request = (struct httpc_request){
-			.method = "PUT", .path = "/", .streamed = true, .length = 64 * MB, .total_ms = 20000
-		};
-		exchange(&c, &streaming);
-		assert_int_equal(c.done, 1);
-		if (c.err.code != ERR_NONE)
-			fail_msg("%s", c.err.text);
-		assert_int_equal(c.status, 413);
-		assert_string_equal(c.body.data, "no!");
-		client_fini(&c);
-		peer_stop(&p);
-	}
-}
-
-/* Writes until the reader stands still, and tells how far it came. */
-static void
-script_fire_hose(struct peer *p)
-{
-	static const char zeros[65536];
-	struct pollfd pollfd = { .events = POLLOUT };
-	size_t total = 32 * MB, done = 0;
-	char head[64];
-	int fd = peer_accept(p);
-
-	peer_check(p, peer_read_head(p, fd));
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", total);
-	peer_puts(fd, head);
-	pollfd.fd = fd;
-	while (done < total) {
-		ssize_t n = send(fd, zeros, sizeof(zeros), MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (poll(&pollfd, 1, 200) == 0)
-			break;
-	}
-	atomic_store(&p->count, done);
-	peer_check(p, write(*(int *)p->arg, "", 1) == 1);
-	while (done < total) {
-		size_t len = total - done < sizeof(zeros) ? total - done : sizeof(zeros);
-
-		if (!peer_write(fd, zeros, len))
-			break;
-		done += len;
-	}
-	peer_drain_close(fd);
-}
-
-static void
-on_stalled(void *arg, struct str bytes)
-{
-	struct client *c = arg;
-
-	(void)bytes;
-	assert_true(atomic_load(&c->peer->count) > 0 && atomic_load(&c->peer->count) < 4 * MB);
-	assert_true(c->body.len <= 65536);
-	assert_int_equal(c->done, 0);
-	c->pause_in = NOWHERE;
-	httpc_resume(c->op);
-}
-
-static void
-on_signal_close(void *arg, const struct err *err)
-{
-	(void)arg;
-	(void)err;
-}
-
-static void
-test_paused_reply_holds_the_server(void **state)
-{
-	static const struct stream_handler handler = { .on_data = on_stalled, .on_close = on_signal_close };
-
-	(void)state;
-	for (enum place place = ON_HEAD; place <= ON_BODY; place++) {
-		struct stream *signal;
-		struct client c;
-		struct peer p;
-		int pair[2];
-
-		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-		peer_start(&p, PEER_UNIX, script_fire_hose, &pair[1]);
-		client_init(&c, p.url, NULL);
-		c.peer = &p;
-		c.pause_in = place;
-		c.request.idle_ms = 150; /* rests meanwhile */
-		signal = stream_adopt(c.loop, pair[0], "signal", &handler, &c);
-		exchange(&c, &streaming);
-		assert_int_equal(c.err.code, ERR_NONE);
-		assert_int_equal(c.body.len, 32 * MB);
-		stream_close(&signal);
-		client_fini(&c);
-		peer_stop(&p);
-		close(pair[1]);
-	}
-}
-
 int
 main(void)
 {
@@ -1048,20 +436,10 @@ main(void)
 		cmocka_unit_test(test_bad_base_urls),
 		cmocka_unit_test(test_bad_requests_fail_later),
 		cmocka_unit_test(test_request_as_sent),
-		cmocka_unit_test(test_connection_is_kept),
-		cmocka_unit_test(test_stale_connection_is_retried_once),
-		cmocka_unit_test(test_new_connection_is_not_retried),
-		cmocka_unit_test(test_excess_bytes_are_no_reply),
-		cmocka_unit_test(test_connection_close_is_obeyed),
 		cmocka_unit_test(test_silence_ends_at_a_deadline),
 		cmocka_unit_test(test_connecting_ends_at_a_deadline),
 		cmocka_unit_test(test_client_goes_away_inside_a_callback),
 		cmocka_unit_test(test_cancelled_before_anything_happened),
-		cmocka_unit_test(test_hijack_with_half_close),
-		cmocka_unit_test(test_upgrade_refused_by_the_server),
-		cmocka_unit_test(test_upload_waits_for_a_slow_reader),
-		cmocka_unit_test(test_early_answer_to_an_upload),
-		cmocka_unit_test(test_paused_reply_holds_the_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
