@@ -213,6 +213,22 @@ assert_line(struct probe *p, const char *script, const char *line)
 	assert_string_equal(got, line);
 }
 
+/* Until the script prints that: what is done in the background has no other end that can be seen. */
+static void
+await_line(struct probe *p, const char *script, const char *wanted)
+{
+	char line[256];
+
+	for (int64_t end = loop_mono_ms() + 60000;;) {
+		test_repo_line(&p->repo, line, sizeof(line), script);
+		if (strcmp(line, wanted) == 0)
+			return;
+		if (loop_mono_ms() > end)
+			fail_msg("%s: \"%s\" instead of \"%s\"", script, line, wanted);
+		turn(p);
+	}
+}
+
 /* --- fetch, has, read --- */
 
 static void
@@ -461,7 +477,6 @@ static void
 test_mirror_is_tidied(void **state)
 {
 	struct probe *p = *state;
-	char refs[16] = "";
 	char script[64];
 
 	p->conf.tidy_after = 4;
@@ -471,28 +486,14 @@ test_mirror_is_tidied(void **state)
 		test_repo_commit(&p->repo, script);
 		fetch(p);
 	}
-	for (int tries = 0; tries < 500 && strtol(refs, NULL, 10) < 4; tries++) {
-		turn(p);
-		test_repo_line(&p->repo, refs, sizeof(refs),
-		    "grep -c ' refs/davit/' state/git/acme-app.git/packed-refs 2>/dev/null || true");
-	}
-	assert_true(strtol(refs, NULL, 10) >= 4);
+	await_line(p,
+	    "test $(grep -c ' refs/davit/' state/git/acme-app.git/packed-refs) -ge 4 2>/dev/null && echo packed || "
+	    "true",
+	    "packed");
+	await_line(p, "ls state/git/acme-app.git/gc.pid 2>/dev/null || true", ""); /* it has ended */
 	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 	assert_line(p, "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l", "6");
 	assert_line(p, "git --git-dir=state/git/acme-app.git fsck 2>&1 | grep -v '^notice: HEAD' || true", "");
-}
-
-static void
-await_refs(struct probe *p, const char *count)
-{
-	char refs[16] = "";
-
-	for (int tries = 0; tries < 500 && strcmp(refs, count) != 0; tries++) {
-		turn(p);
-		test_repo_line(&p->repo, refs, sizeof(refs),
-		    "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l");
-	}
-	assert_string_equal(refs, count);
 }
 
 static void
@@ -525,7 +526,8 @@ test_the_oldest_commits_are_dropped(void **state)
 	git_restart(p); /* which has forgotten what was asked for */
 	commit_at(p, "2023-01-01T00:00:00Z");
 	fetch(p);
-	await_refs(p, "4"); /* the newest three, and this one, whose date is the oldest */
+	await_line(p, "git --git-dir=state/git/acme-app.git for-each-ref refs/davit | wc -l",
+	    "4"); /* the newest three, and this one, whose date is the oldest */
 	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 	assert_int_equal(has(p, oldest), ERR_NOT_FOUND);
 	strcpy(p->repo.commit, oldest);
@@ -858,7 +860,6 @@ test_workspaces_kept_are_bounded(void **state)
 {
 	struct probe *p = *state;
 	struct git_workspace *held;
-	char left[16] = "";
 
 	p->conf.max_workspaces = 2;
 	git_restart(p);
@@ -871,14 +872,9 @@ test_workspaces_kept_are_bounded(void **state)
 	test_repo_run(&p->repo, "test -f '%s'", git_workspace_path(held)); /* the oldest, but in use */
 	git_workspace_release(&held);
 	git_workspace_release(&p->workspace);
-	for (int tries = 0; tries < 200 && strcmp(left, "2") != 0; tries++) {
-		turn(p); /* files go in the background */
-		test_repo_line(&p->repo, left, sizeof(left), "ls state/workspace/*/*.tar | wc -l");
-	}
-	assert_string_equal(left, "2");
-	git_restart(p); /* nothing of the old process is trusted */
-	turn(p);
-	assert_line(p, "ls state/workspace/*/*.tar 2>/dev/null | wc -l", "0");
+	await_line(p, "ls state/workspace/*/*.tar | wc -l", "2"); /* files go in the background */
+	git_restart(p);                                           /* nothing of the old process is trusted */
+	await_line(p, "ls state/workspace/*/*.tar 2>/dev/null | wc -l", "0");
 }
 
 static void
