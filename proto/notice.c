@@ -137,8 +137,10 @@ notice_description(const struct notice_build *build)
 	buf_init(&b, TEXT_MAX);
 	buf_adds(&b, words_of(build->state));
 	add_duration(&b, build);
+	if (build->tests[0] != '\0')
+		buf_addf(&b, ": %.200s", build->tests);
 	if (build->reason[0] != '\0' && verdict_of(build->state) != VERDICT_GOOD)
-		buf_addf(&b, ": %.2000s", build->reason);
+		buf_addf(&b, "%s %.2000s", build->tests[0] != '\0' ? ";" : ":", build->reason);
 	return b.data;
 }
 
@@ -253,6 +255,7 @@ notice_text(const struct notice_build *build)
 	add_row(&b, "", build->title);
 	add_row(&b, "Author", build->author);
 	add_row(&b, "Reason", build->reason);
+	add_row(&b, "Tests", build->tests);
 	add_row(&b, "Page", build->link);
 	add_jobs(&b, build);
 	add_log(&b, build);

@@ -33,6 +33,7 @@ struct notice_build {
 	const char *title;
 	const char *author;
 	const char *reason;
+	const char *tests; /* report_print_summary's */
 	int64_t started_ms;
 	int64_t finished_ms;
 	const struct notice_job *jobs;

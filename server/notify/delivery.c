@@ -1,12 +1,14 @@
 #include "server/notify/delivery.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/notice.h"
+#include "proto/report.h"
 #include "server/core/log.h"
 
 #define TAIL_MAX 8192 /* bytes of a log's end that are looked at for a mail */
@@ -32,6 +34,7 @@ struct delivery {
 	enum outcome outcome;
 	int64_t after_ms; /* OUTCOME_RETRY: what the peer asked for */
 	struct err err;   /* OUTCOME_RETRY, OUTCOME_DROP */
+	char tests[200];  /* what its tests said, in words */
 	loop_fn *done;
 	void *arg;
 };
@@ -128,12 +131,38 @@ read_tail(const struct delivery *d, const struct job *job, char tail[TAIL_MAX])
 }
 
 /* The notice's state, not the build's, which may be further. */
+static int
+coverage_of(const char *text)
+{
+	uint64_t n;
+
+	return str_to_u64(str_of(text), 10000, &n) ? (int)n : -1;
+}
+
+/* What its tests said, once it has ended. */
+static void
+set_tests(struct delivery *d, bool is_now)
+{
+	const struct build *build = d->build;
+	struct buf text;
+
+	d->tests[0] = '\0';
+	if (!is_now || !build_state_is_final(build->state))
+		return;
+	buf_init(&text, sizeof(d->tests) - 1);
+	report_print_summary((uint64_t)build->tests, (uint64_t)build->tests_failed, coverage_of(build->coverage),
+	    coverage_of(build->coverage_before), &text);
+	snprintf(d->tests, sizeof(d->tests), "%s", text.data);
+	buf_fini(&text);
+}
+
 static struct notice_build
-describe(const struct delivery *d, const char *link)
+describe(struct delivery *d, const char *link)
 {
 	const struct build *build = d->build;
 	bool is_now = strcmp(build_state_name(build->state), d->notice->state) == 0;
 
+	set_tests(d, is_now);
 	return (struct notice_build){
 		.number = build->build,
 		.state = d->notice->state,
@@ -144,6 +173,7 @@ describe(const struct delivery *d, const char *link)
 		.title = build->title,
 		.author = build->author,
 		.reason = is_now ? build->reason : "",
+		.tests = d->tests,
 		.started_ms = build->started_ms,
 		.finished_ms = is_now ? build->finished_ms : 0,
 		.link = link,

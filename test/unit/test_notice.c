@@ -21,6 +21,7 @@ static const struct notice_build failed = {
 	.title = "Paint the hull",
 	.author = "Ada",
 	.reason = "",
+	.tests = "",
 	.started_ms = 1000000,
 	.finished_ms = 1075400,
 	.jobs = jobs,
@@ -169,6 +170,30 @@ test_descriptions(void **state)
 }
 
 static void
+test_what_tests_said(void **state)
+{
+	struct notice_build build = failed;
+	char *text;
+
+	(void)state;
+	build.tests = "3 of 120 tests failed, coverage 81.20 % (+0.30)";
+	build.reason = "test: exit code 1 in script";
+	build.finished_ms = build.started_ms + 4000;
+	text = notice_description(&build);
+	assert_string_equal(
+	    text, "failed after 4 s: 3 of 120 tests failed, coverage 81.20 % (+0.30); test: exit code 1 in script");
+	free(text);
+	text = notice_text(&build);
+	assert_non_null(strstr(text, "\nTests    3 of 120 tests failed, coverage 81.20 % (+0.30)\n"));
+	free(text);
+	build.state = "passed";
+	build.tests = "120 tests passed";
+	text = notice_description(&build);
+	assert_string_equal(text, "passed in 4 s: 120 tests passed");
+	free(text);
+}
+
+static void
 assert_subject(const char *name, const char *previous, const char *expected)
 {
 	struct notice_build build = failed;
@@ -283,6 +308,7 @@ main(void)
 		cmocka_unit_test(test_statuses_by_state),
 		cmocka_unit_test(test_recipients_are_addresses_and_once),
 		cmocka_unit_test(test_descriptions),
+		cmocka_unit_test(test_what_tests_said),
 		cmocka_unit_test(test_subjects),
 		cmocka_unit_test(test_golden_text),
 		cmocka_unit_test(test_end_of_the_log_is_bounded),
