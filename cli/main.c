@@ -17,6 +17,9 @@ static const struct command commands[] = {
 	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
 	{ "jobs", "BUILD", "list a build's jobs, what they need, and what they wait for", jobs_run },
+	{ "artifacts", "BUILD", "list what its jobs left behind", artifacts_run },
+	{ "artifact", "get JOB NAME [FILE] [-o TO]", "fetch an artifact (.tar.zst), or one file of it", artifact_run },
+	{ "tests", "BUILD", "what its tests said: counts, failed ones, coverage", tests_run },
 	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
 	{ "cancel", "BUILD", "end a build", cancel_run },
 	{ "approve", "BUILD", "let a build of a fork's pull request begin", approve_run },
@@ -44,7 +47,7 @@ print_commands(FILE *out)
 {
 	fputs("usage: davit COMMAND [ARGUMENT ...]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-7s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
 	fputs("\nDAVIT_URL names the server, DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds its admin token.\n", out);
 }
 

@@ -439,6 +439,7 @@ start_controller(struct app *app, struct err *err)
 		.loop = app->loop,
 		.store = app->store,
 		.logs = app->logs,
+		.files = app->files,
 		.builder = app->builder,
 		.hook = app->hook,
 		.listen = (const char *const *)app->conf->listen.items,

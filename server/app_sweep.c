@@ -81,8 +81,15 @@ sweep_step(struct app_sweep *s, enum sweep_state next)
 static void
 sweep_fail(struct app_sweep *s, const struct err *err)
 {
-	log_debug("sweep: %s: %s", states[s->state].name, err->text);
+	log_debug("files: %s: %s", states[s->state].name, err->text);
 	sweep_step(s, SWEEP_REST);
+}
+
+static void
+tell(size_t count, const char *what)
+{
+	if (count > 0)
+		log_info("files: %zu %s", count, what);
 }
 
 static void
@@ -115,6 +122,7 @@ on_expired(void *arg, struct artifact_list artifacts, const struct err *err)
 	s->op = NULL;
 	for (size_t i = 0; i < artifacts.count; i++)
 		remove_file(s, file_store_artifact(s->files, &artifacts.items[i]));
+	tell(artifacts.count, "artifacts have expired");
 	artifact_list_fini(&artifacts);
 	if (err != NULL)
 		sweep_fail(s, err);
@@ -137,6 +145,7 @@ on_pruned(void *arg, struct id_list ids, const struct err *err)
 	s->op = NULL;
 	for (size_t i = 0; i < ids.count; i++)
 		remove_file(s, file_store_cache(s->files, ids.items[i]));
+	tell(ids.count, "caches made room");
 	id_list_fini(&ids);
 	if (err != NULL)
 		sweep_fail(s, err);
@@ -226,6 +235,7 @@ on_unknown(void *arg, struct id_list ids, const struct err *err)
 	s->op = NULL;
 	for (size_t i = 0; i < ids.count; i++)
 		remove_file(s, file_store_cache(s->files, ids.items[i]));
+	tell(ids.count, "files without a record are removed");
 	id_list_fini(&ids);
 	if (err != NULL)
 		sweep_fail(s, err);

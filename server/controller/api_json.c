@@ -108,6 +108,28 @@ write_change(struct json_writer *w, const struct change *change)
 	json_member_string(w, "trust", change->trust == CHANGE_FORK ? "fork" : "trusted");
 }
 
+/* Coverage in hundredths of a percent; null: nothing was said of it. */
+static void
+member_coverage(struct json_writer *w, const char *key, const char *text)
+{
+	uint64_t n;
+
+	json_write_key(w, key);
+	if (str_to_u64(str_of(text), 10000, &n))
+		json_write_int(w, (int64_t)n);
+	else
+		json_write_null(w);
+}
+
+static void
+write_tests(struct json_writer *w, const struct build *build)
+{
+	json_member_int(w, "tests", build->tests);
+	json_member_int(w, "tests_failed", build->tests_failed);
+	member_coverage(w, "coverage", build->coverage);
+	member_coverage(w, "coverage_before", build->coverage_before);
+}
+
 void
 api_write_build(struct json_writer *w, const struct build *build)
 {
@@ -128,6 +150,7 @@ api_write_build(struct json_writer *w, const struct build *build)
 	json_member_string(w, "built", build->built);
 	json_member_string(w, "approved_by", build->approved_by);
 	json_member_string(w, "rerun_jobs", build->rerun_jobs);
+	write_tests(w, build);
 	json_member_bool(w, "cancel", build->cancel);
 	json_member_int(w, "job_total", build->job_total);
 	json_member_int(w, "jobs_left", build->jobs_left);

@@ -7,6 +7,7 @@
 #include "proto/mem.h"
 #include "server/controller/controller_private.h"
 #include "server/controller/log_stream.h"
+#include "server/controller/range.h"
 #include "server/core/log.h"
 
 #define HIGH_WATER (256 * 1024)
@@ -86,29 +87,6 @@ on_download_gone(void *arg)
 	free(arg);
 }
 
-/* bytes=A-B, bytes=A-, bytes=-N; anything else is as if it were not there. 1: one, 0: none, -1: not in the log. */
-static int
-parse_range(struct str text, uint64_t size, uint64_t *start, uint64_t *end)
-{
-	struct str rest = text, first, unit = str_cut(&rest, '=');
-	uint64_t a = 0, b = UINT64_MAX;
-
-	if (!str_is(unit, "bytes") || memchr(rest.p, '-', rest.len) == NULL || memchr(rest.p, ',', rest.len) != NULL)
-		return 0;
-	first = str_cut(&rest, '-');
-	if ((first.len > 0 && !str_to_u64(first, INT64_MAX, &a)) ||
-	    (rest.len > 0 && !str_to_u64(rest, INT64_MAX, &b)) || (first.len == 0 && rest.len == 0) || a > b)
-		return 0;
-	if (first.len == 0) { /* the last b bytes */
-		*start = b < size ? size - b : 0;
-		*end = size;
-		return b > 0 && size > 0 ? 1 : -1;
-	}
-	*start = a;
-	*end = b < size ? b + 1 : size;
-	return a < size ? 1 : -1;
-}
-
 static void
 send_log(struct api_call **call, uint64_t size)
 {
@@ -123,7 +101,7 @@ send_log(struct api_call **call, uint64_t size)
 	reply_header(*reply, "Accept-Ranges", "bytes");
 	reply_header(*reply, "Cache-Control", "no-cache");
 	reply_header(*reply, "Content-Security-Policy", "sandbox");
-	switch (range.len > 0 ? parse_range(range, size, &d->offset, &d->end) : 0) {
+	switch (range.len > 0 ? range_parse(range, size, &d->offset, &d->end) : 0) {
 	case 1:
 		status = 206;
 		snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, d->offset, d->end - 1, size);

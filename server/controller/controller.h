@@ -12,6 +12,7 @@
 
 struct builder;
 struct controller;
+struct file_store;
 struct hook;
 struct log_store;
 struct loop;
@@ -21,6 +22,7 @@ struct controller_deps {
 	struct loop *loop;
 	struct store *store;
 	struct log_store *logs;
+	struct file_store *files;
 	struct builder *builder; /* for the engines' state */
 	struct hook *hook;
 

@@ -63,6 +63,7 @@ route_fn api_secret_list, api_secret_put, api_secret_delete, api_seal_key_rotate
 route_fn api_build_list, api_build_get, api_build_cancel, api_build_rerun, api_build_submit, api_events;
 route_fn api_build_approve, api_build_reject;
 route_fn api_job_get, api_job_cancel, api_queue;
+route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
 route_fn api_hook, api_health, api_metrics, api_engines, api_login, api_logout;
 route_fn page_get, page_asset;

@@ -344,7 +344,8 @@ pack_abort(struct pack **pack)
 
 struct unpack_work {
 	char *path;
-	int fd;          /* -1: not open yet */
+	int fd; /* -1: not open yet */
+	off_t start;
 	ZSTD_DCtx *zstd; /* NULL: plain */
 	char *file;      /* READ_SIZE bytes: what was read of it */
 	size_t file_at, file_len;
@@ -371,8 +372,12 @@ open_for_reading(struct unpack_work *work, struct err *err)
 		*err = err_errno("open %s", work->path);
 		if (err->detail == ENOENT)
 			err->code = ERR_NOT_FOUND;
+		return false;
 	}
-	return work->fd >= 0;
+	if (work->start == 0 || lseek(work->fd, work->start, SEEK_SET) == work->start)
+		return true;
+	*err = err_errno("seek %s", work->path);
+	return false;
 }
 
 static bool
@@ -460,6 +465,13 @@ unpack_open(struct disk *disk, const char *path, enum pack_form form)
 	}
 	*unpack = (struct unpack){ .disk = disk, .work = work };
 	return unpack;
+}
+
+void
+unpack_seek(struct unpack *unpack, uint64_t offset)
+{
+	assert(unpack->op == NULL && unpack->work->fd < 0 && unpack->work->zstd == NULL);
+	unpack->work->start = (off_t)offset;
 }
 
 static void

@@ -51,6 +51,8 @@ typedef void unpack_fn(void *arg, struct str bytes, const struct err *err);
 
 /* Opens it with the first unpack_next. */
 struct unpack *unpack_open(struct disk *disk, const char *path, enum pack_form form);
+/* Of a plain one, before the first unpack_next: where it begins. */
+void unpack_seek(struct unpack *unpack, uint64_t offset);
 /* One at a time. bytes are good until the next call. */
 void unpack_next(struct unpack *unpack, unpack_fn *fn, void *arg);
 /* Accepts NULL inside. */

@@ -9,6 +9,7 @@
 #include "server/builder/builder.h"
 #include "server/core/loop.h"
 #include "server/hook/hook.h"
+#include "server/store/files.h"
 
 struct store_op {
 	struct store *store;
@@ -592,4 +593,43 @@ hook_counts(const struct hook *hook)
 {
 	(void)hook;
 	return (struct hook_counts){ .builds = 5 };
+}
+
+/* --- files: there are none --- */
+
+static void
+run_artifacts(struct store_op *op)
+{
+	((store_artifacts_fn *)op->fn)(op->arg, (struct artifact_list){ 0 }, op->store->is_away ? &away : NULL);
+}
+
+struct store_op *
+store_artifact_list(struct store *store, int64_t build, int64_t job, store_artifacts_fn *fn, void *arg)
+{
+	(void)job;
+	return start(store, run_artifacts, (void *)fn, arg, NULL, build);
+}
+
+static void
+run_reports(struct store_op *op)
+{
+	((store_reports_fn *)op->fn)(op->arg, (struct test_report_list){ 0 }, op->store->is_away ? &away : NULL);
+}
+
+struct store_op *
+store_report_list(struct store *store, int64_t build, store_reports_fn *fn, void *arg)
+{
+	return start(store, run_reports, (void *)fn, arg, NULL, build);
+}
+
+void
+artifact_list_fini(struct artifact_list *list)
+{
+	*list = (struct artifact_list){ 0 };
+}
+
+void
+test_report_list_fini(struct test_report_list *list)
+{
+	*list = (struct test_report_list){ 0 };
 }
