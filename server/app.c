@@ -327,6 +327,8 @@ start_store(struct app *app, struct err *err)
 static bool
 start_git(struct app *app, struct err *err)
 {
+	struct planner_conf planner_conf;
+
 	app->git_conf = (struct git_conf){
 		.state_dir = app->conf->state_dir,
 		.ca_file = app_conf_file(app->conf->forge.ca),
@@ -334,8 +336,9 @@ start_git(struct app *app, struct err *err)
 		.fetch_timeout_ms = (int64_t)app->conf->git.timeout_s * 1000,
 	};
 	app->git = git_new(app->loop, app->children, app->disk, &app->git_conf, err);
+	planner_conf = (struct planner_conf){ .full_clone = app->conf->git.full, .templates = app->conf->templates };
 	if (app->git != NULL)
-		app->planner = planner_new(app->loop, app->git, app->conf->git.full);
+		app->planner = planner_new(app->loop, app->git, app->disk, &planner_conf);
 	return app->git != NULL;
 }
 

@@ -40,6 +40,7 @@ static const struct conf_option options[] = {
 	  "addresses of proxies whose word for a client's address counts", .max = 64),
 	OPTION("url", URL, AT(url), "\"\"", "where people and forges reach the server, for links", .words = web_schemes),
 	OPTION("state_dir", TEXT, AT(state_dir), "/var/lib/davit", "folder of everything that the server keeps on disk"),
+	OPTION("templates", TEXT, AT(templates), "\"\"", "folder of texts, NAME.yml, that pipelines include by name; empty: none"),
 	OPTION("node", TEXT, AT(node), "\"\"", "this server's name among several on one Redis; empty: the host's name"),
 	OPTION("log_level", WORD, AT(log_level), "info", "least important message that is logged", .words = log_levels),
 
@@ -367,6 +368,8 @@ check_whole(struct conf_reader *r, const struct conf *c)
 
 	if (c->state_dir[0] != '/')
 		return yml_err(r->doc, yml_get(root, "state_dir"), r->err, "state_dir: must be an absolute path");
+	if (c->templates[0] != '\0' && c->templates[0] != '/')
+		return yml_err(r->doc, yml_get(root, "templates"), r->err, "templates: must be an absolute path");
 	if (!is_name(c->node))
 		return yml_err(r->doc, yml_get(root, "node"), r->err,
 		    "node: \"%.40s\" is no name; use letters, digits, . _ -", c->node);

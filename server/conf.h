@@ -76,6 +76,7 @@ struct conf {
 	struct conf_strings trusted_proxies; /* whose X-Forwarded-For counts */
 	char *url; /* where people reach the server, without a slash at its end; "": no links */
 	char *state_dir;
+	char *templates;                     /* folder of pipelines' includes; "": none */
 	char *node;
 	enum conf_log_level log_level;
 	struct conf_redis redis;

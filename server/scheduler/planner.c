@@ -13,6 +13,7 @@
 #include "server/core/loop.h"
 #include "server/io/git.h"
 #include "server/scheduler/paths.h"
+#include "server/scheduler/template.h"
 
 #define FILE_MAX (256 * 1024)
 #define FETCH_ATTEMPTS 3
@@ -39,6 +40,7 @@ struct planner_op {
 	const struct repo *repo;
 	struct git_op *git_op;
 	struct paths_op *paths_op;
+	struct template_op *template_op;
 	struct timer *retry;
 	unsigned fetches;
 	const char *name; /* of the pipeline file */
@@ -62,7 +64,8 @@ struct prefetch {
 struct planner {
 	struct loop *loop;
 	struct git *git;
-	bool full_clone;
+	struct disk *disk;
+	struct planner_conf conf;
 	LIST_HEAD(, prefetch) prefetches;
 };
 
@@ -104,6 +107,7 @@ planner_step(struct planner_op *op, enum planner_state next)
 	log_debug("build %lld: %s -> %s", (long long)op->build->build, states[op->state].name, states[next].name);
 	git_cancel(&op->git_op);
 	paths_cancel(&op->paths_op);
+	template_cancel(&op->template_op);
 	timer_stop(op->retry);
 	op->state = next;
 	states[next].enter(op);
@@ -163,7 +167,7 @@ prefetch(struct planner_op *op)
 		.commit = commit_of(op),
 		.ref = op->build->ref,
 		.origin = op->repo->url,
-		.full = planner->full_clone,
+		.full = planner->conf.full_clone,
 	};
 
 	LIST_INSERT_HEAD(&planner->prefetches, p, link);
@@ -413,12 +417,10 @@ enter_read_alias(struct planner_op *op)
 
 /* One that is not there is an error of the pipeline, which names the line. */
 static void
-on_included(void *arg, struct str text, const struct err *err)
+take_include(struct planner_op *op, struct str text, const struct err *err)
 {
-	struct planner_op *op = arg;
 	struct pipeline_include *include = &op->includes.items[op->included];
 
-	op->git_op = NULL;
 	if (err != NULL && err->code != ERR_NOT_FOUND) {
 		fail_read(op, include->name, err);
 		return;
@@ -432,15 +434,40 @@ on_included(void *arg, struct str text, const struct err *err)
 }
 
 static void
+on_included(void *arg, struct str text, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	take_include(op, text, err);
+}
+
+static void
+on_template(void *arg, struct str text, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->template_op = NULL;
+	take_include(op, text, err);
+}
+
+static void
 enter_include(struct planner_op *op)
 {
-	while (op->included < op->includes.count && op->includes.items[op->included].is_template)
-		op->included++;
-	if (op->included == op->includes.count)
+	const struct planner *planner = op->planner;
+	const struct pipeline_include *include;
+
+	if (op->included == op->includes.count) {
 		planner_step(op, PLANNER_PARSE);
+		return;
+	}
+	include = &op->includes.items[op->included];
+	if (include->is_template)
+		op->template_op = template_read(
+		    planner->loop, planner->disk, planner->conf.templates, include->name, FILE_MAX, on_template, op);
 	else
-		op->git_op = git_read(op->planner->git, op->repo->id, commit_of(op),
-		    op->includes.items[op->included].name, FILE_MAX, on_included, op);
+		op->git_op =
+		    git_read(planner->git, op->repo->id, commit_of(op), include->name, FILE_MAX, on_included, op);
 }
 
 /* --- parse --- */
@@ -526,6 +553,7 @@ op_free(struct planner_op *op)
 {
 	git_cancel(&op->git_op);
 	paths_cancel(&op->paths_op);
+	template_cancel(&op->template_op);
 	timer_free(&op->retry);
 	pipeline_includes_fini(&op->includes);
 	strings_fini(&op->paths);
@@ -540,7 +568,7 @@ enter_done(struct planner_op *op)
 	planner_fn *fn = op->fn;
 	void *arg = op->arg;
 
-	assert(op->git_op == NULL && op->paths_op == NULL);
+	assert(op->git_op == NULL && op->paths_op == NULL && op->template_op == NULL);
 	op_free(op);
 	fn(arg, &result);
 }
@@ -571,11 +599,11 @@ planner_cancel(struct planner_op **op)
 }
 
 struct planner *
-planner_new(struct loop *loop, struct git *git, bool full_clone)
+planner_new(struct loop *loop, struct git *git, struct disk *disk, const struct planner_conf *conf)
 {
 	struct planner *planner = xcalloc(1, sizeof(*planner));
 
-	*planner = (struct planner){ .loop = loop, .git = git, .full_clone = full_clone };
+	*planner = (struct planner){ .loop = loop, .git = git, .disk = disk, .conf = *conf };
 	LIST_INIT(&planner->prefetches);
 	return planner;
 }

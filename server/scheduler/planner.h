@@ -16,6 +16,7 @@
 #include "proto/plan.h"
 #include "server/store/records.h"
 
+struct disk;
 struct git;
 struct loop;
 struct planner;
@@ -32,8 +33,13 @@ struct planner_result {
 
 typedef void planner_fn(void *arg, struct planner_result *result);
 
-/* full_clone: workspaces have all history. */
-struct planner *planner_new(struct loop *loop, struct git *git, bool full_clone);
+/* Lent as long as the planner is. */
+struct planner_conf {
+	bool full_clone;       /* workspaces have all history */
+	const char *templates; /* folder of the texts that pipelines include by name; "": none */
+};
+
+struct planner *planner_new(struct loop *loop, struct git *git, struct disk *disk, const struct planner_conf *conf);
 /* All operations must have ended or been cancelled. Accepts NULL. */
 void planner_free(struct planner **planner);
 /* Both records are lent until the end of the operation; git_conf's deadlines bound it. */

@@ -16,6 +16,7 @@
 struct probe {
 	struct test_repo source;
 	char state_dir[80];
+	char templates[80];
 	struct loop *loop;
 	struct children *children;
 	struct disk *disk;
@@ -55,6 +56,7 @@ setup(void **state)
 
 	test_repo_make(&p->source);
 	snprintf(p->state_dir, sizeof(p->state_dir), "%s/state", p->source.dir);
+	snprintf(p->templates, sizeof(p->templates), "%s/templates", p->source.dir);
 	assert_int_equal(mkdir(p->state_dir, 0700), 0);
 	p->loop = loop_new();
 	p->children = children_new(p->loop);
@@ -62,7 +64,7 @@ setup(void **state)
 	p->conf = (struct git_conf){ .state_dir = p->state_dir, .allow_local = true, .fetch_timeout_ms = 30000 };
 	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &err);
 	assert_non_null(p->git);
-	p->planner = planner_new(p->loop, p->git, false);
+	p->planner = planner_new(p->loop, p->git, p->disk, &(struct planner_conf){ .templates = p->templates });
 	p->repo = (struct repo){ .id = id, .url = p->source.url, .token = empty };
 	p->build = (struct build){
 		.build = 17, .repo = id, .ref = main_ref, .branch = main_branch, .commit = p->source.commit
@@ -235,6 +237,56 @@ test_a_pull_request_conflicts(void **state)
 }
 
 static void
+write_template(struct probe *p, const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	mkdir(p->templates, 0700);
+	snprintf(path, sizeof(path), "%s/%s.yml", p->templates, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* A file of the commit, and a text of the server's. */
+static void
+test_includes(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source,
+	    "mkdir ci && echo 'image: busybox' > ci/a.yml && "
+	    "printf 'include: [ci/a.yml, {template: b}]\\njobs: {own: {script: x}}\\n' > daocloud.yml");
+	write_template(p, "b", "jobs: {more: {script: y}}\n");
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	assert_int_equal(p->result.plan->job_count, 2);
+	assert_string_equal(p->result.plan->jobs[1].name, "more");
+	assert_string_equal(p->result.plan->jobs[1].image, "busybox");
+}
+
+static void
+test_includes_that_are_not_there(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_commit(&p->source, "printf 'include: {template: b}\\nimage: i\\nscript: x\\n' > daocloud.yml");
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "daocloud.yml:1:10: the server has no template \"b\"");
+	p->calls = 0;
+	test_repo_commit(&p->source, "printf 'include: b\\nimage: i\\nscript: x\\n' > daocloud.yml");
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "daocloud.yml:1:10: there is no file b to include");
+	p->calls = 0;
+	p->templates[0] = '\0';
+	test_repo_commit(&p->source, "printf 'include: {template: b}\\nimage: i\\nscript: x\\n' > daocloud.yml");
+	plan(p);
+	assert_ends(p, BUILD_FAILED, "daocloud.yml:1:10: the server has no template \"b\"");
+}
+
+static void
 test_no_file(void **state)
 {
 	struct probe *p = *state;
@@ -361,6 +413,8 @@ main(void)
 		TEST(test_no_such_branch),
 		TEST(test_a_pull_request_is_merged),
 		TEST(test_a_pull_request_conflicts),
+		TEST(test_includes),
+		TEST(test_includes_that_are_not_there),
 		TEST(test_no_file),
 		TEST(test_broken_file),
 		TEST(test_folder_of_that_name),
