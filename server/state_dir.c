@@ -6,23 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/hex.h"
 #include "proto/mem.h"
+#include "server/core/disk.h"
 
 #define TOKEN_BYTES 24
 #define KEY_FILE_MAX 256
-
-static bool
-make_folder(const char *path, struct err *err)
-{
-	if (mkdir(path, 0750) == 0 || errno == EEXIST)
-		return true;
-	*err = err_errno("state_dir: make %s", path);
-	return false;
-}
 
 static bool
 take_lock(struct state_dir *dir, struct err *err)
@@ -161,7 +152,7 @@ bool
 state_dir_open(const char *path, struct state_dir *ret, struct err *err)
 {
 	*ret = (struct state_dir){ .path = xstrdup(path), .lock = -1 };
-	if (make_folder(path, err) && take_lock(ret, err) && load_keys(ret, err))
+	if (disk_make_folder(path, 0750, err) && take_lock(ret, err) && load_keys(ret, err))
 		return true;
 	state_dir_close(ret);
 	return false;

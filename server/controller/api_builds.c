@@ -24,6 +24,20 @@ answer_number(struct api_call **call, unsigned status, int64_t build)
 	api_call_end(call);
 }
 
+/* A call about the build that the route names, as call->log.build; NULL when that is no number, which is answered. */
+static struct api_call *
+build_call(struct controller *controller, struct http_reply *reply)
+{
+	struct api_call *call;
+	int64_t build;
+
+	if (!api_number(&reply, "build", &build))
+		return NULL;
+	call = api_call_new(controller, reply);
+	call->log.build = build;
+	return call;
+}
+
 /* --- looking --- */
 
 static void
@@ -91,13 +105,10 @@ on_build(void *arg, struct build *build, const struct err *err)
 void
 api_build_get(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = build_call(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->op = store_build_get(call->controller->deps.store, build, on_build, call);
+	if (call != NULL)
+		call->op = store_build_get(call->controller->deps.store, call->log.build, on_build, call);
 }
 
 void
@@ -123,14 +134,10 @@ on_done(void *arg, const struct err *err)
 void
 api_build_cancel(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = build_call(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->log.build = build;
-	call->op = store_build_cancel(call->controller->deps.store, build, on_done, call);
+	if (call != NULL)
+		call->op = store_build_cancel(call->controller->deps.store, call->log.build, on_done, call);
 }
 
 /* There is one administrator; the name is what people read on the build's page. */
@@ -139,27 +146,19 @@ static const char approver[] = "admin";
 void
 api_build_approve(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = build_call(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->log.build = build;
-	call->op = store_build_approve(call->controller->deps.store, build, approver, on_done, call);
+	if (call != NULL)
+		call->op = store_build_approve(call->controller->deps.store, call->log.build, approver, on_done, call);
 }
 
 void
 api_build_reject(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = build_call(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->log.build = build;
-	call->op = store_build_reject(call->controller->deps.store, build, approver, on_done, call);
+	if (call != NULL)
+		call->op = store_build_reject(call->controller->deps.store, call->log.build, approver, on_done, call);
 }
 
 static void
@@ -194,13 +193,11 @@ void
 api_build_rerun(void *arg, struct http_reply *reply)
 {
 	struct api_call *call;
-	int64_t build;
 	char jobs[24];
 
-	if (!api_number(&reply, "build", &build) || !read_jobs(&reply, jobs))
+	if (!read_jobs(&reply, jobs) || (call = build_call(arg, reply)) == NULL)
 		return;
-	call = api_call_new(arg, reply);
-	call->op = store_build_rerun(call->controller->deps.store, build, jobs, on_rerun, call);
+	call->op = store_build_rerun(call->controller->deps.store, call->log.build, jobs, on_rerun, call);
 }
 
 /* --- a build by hand: {"commit": "0123...", "branch": "main"} or "ref": "refs/tags/v1" --- */

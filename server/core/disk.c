@@ -376,6 +376,15 @@ disk_mkdir(struct disk *disk, const char *path, mode_t mode, disk_done_fn *fn, v
 	return start(disk, DISK_MKDIR, path, NULL, mode, fn, arg);
 }
 
+bool
+disk_make_folder(const char *path, mode_t mode, struct err *err)
+{
+	if (mkdir(path, mode) == 0 || errno == EEXIST)
+		return true;
+	*err = err_errno("make directory %s", path);
+	return false;
+}
+
 struct disk_op *
 disk_copy(struct disk *disk, const char *from, const char *to, mode_t mode, disk_done_fn *fn, void *arg)
 {

@@ -8,6 +8,7 @@
 #ifndef DAVIT_CORE_DISK_H
 #define DAVIT_CORE_DISK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -42,6 +43,8 @@ struct disk_op *disk_remove_tree(struct disk *disk, const char *path, disk_done_
 void disk_remove_later(struct disk *disk, const char *path);
 /* With all parents; no error when it exists as a directory. */
 struct disk_op *disk_mkdir(struct disk *disk, const char *path, mode_t mode, disk_done_fn *fn, void *arg);
+/* Now, in the caller's thread: for the start, before the loop turns. Not its parents; no error when it exists. */
+bool disk_make_folder(const char *path, mode_t mode, struct err *err);
 /* A regular file's bytes into a new file (ERR_CONFLICT when it exists) of that mode; synced when it is done. */
 struct disk_op *disk_copy(
     struct disk *disk, const char *from, const char *to, mode_t mode, disk_done_fn *fn, void *arg);

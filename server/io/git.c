@@ -2,11 +2,9 @@
 
 #include <assert.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/git_error.h"
@@ -73,26 +71,17 @@ clean_up_all(struct git *git, const char *folder)
 
 /* --- the owner --- */
 
-static bool
-make_folder(const char *path, struct err *err)
-{
-	if (mkdir(path, 0750) == 0 || errno == EEXIST)
-		return true;
-	*err = err_errno("make directory %s", path);
-	return false;
-}
-
 /* At start, before the loop turns: short calls that may wait for the disk. */
 static bool
 make_folders(struct git *git, struct err *err)
 {
 	char *workspaces = xasprintf("%s/workspace", git->conf.state_dir);
-	bool ok = make_folder(git->mirrors_dir, err) && make_folder(workspaces, err);
+	bool ok = disk_make_folder(git->mirrors_dir, 0750, err) && disk_make_folder(workspaces, 0750, err);
 
 	if (ok)
 		clean_up_all(git, workspaces);
 	git->work_dir = xasprintf("%s/%lld.%ld", workspaces, (long long)loop_wall_ms(), (long)getpid());
-	ok = ok && make_folder(git->work_dir, err);
+	ok = ok && disk_make_folder(git->work_dir, 0750, err);
 	free(workspaces);
 	return ok;
 }

@@ -18,6 +18,7 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "server/core/child.h"
+#include "server/core/disk.h"
 #include "server/core/log.h"
 
 #define CONF_MAX 8192
@@ -127,14 +128,16 @@ make_dir(struct redis_server *s, struct err *err)
 {
 	char *path = xasprintf("%s/redis", s->conf->state_dir);
 	struct sockaddr_un address;
-	bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+	bool ok = disk_make_folder(path, 0700, err);
 
 	s->dir = ok ? realpath(path, NULL) : NULL;
-	if (s->dir == NULL)
-		*err = err_errno("redis: make %s", path);
+	if (ok && s->dir == NULL)
+		*err = err_errno("find %s", path);
 	free(path);
-	if (s->dir == NULL)
+	if (s->dir == NULL) {
+		*err = err_prefix(*err, "redis");
 		return false;
+	}
 	s->socket = xasprintf("%s/redis.sock", s->dir);
 	s->client.path = s->socket;
 	if (strlen(s->socket) >= sizeof(address.sun_path))

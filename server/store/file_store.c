@@ -1,11 +1,9 @@
 #include "server/store/file_store.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
@@ -15,15 +13,6 @@ struct file_store {
 	char *artifacts, *caches, *incoming;
 	unsigned serial;
 };
-
-static bool
-make_folder(const char *path, struct err *err)
-{
-	if (mkdir(path, 0750) == 0 || errno == EEXIST)
-		return true;
-	*err = err_errno("mkdir %s", path);
-	return false;
-}
 
 /* What other processes have left: all of them are dead, as the state folder has one at a time. */
 static bool
@@ -58,8 +47,9 @@ make_folders(struct file_store *files, const char *state_dir, struct err *err)
 	files->artifacts = xasprintf("%s/artifacts", state_dir);
 	files->caches = xasprintf("%s/caches", state_dir);
 	files->incoming = xasprintf("%s/%s", incoming, process);
-	ok = make_folder(files->artifacts, err) && make_folder(files->caches, err) && make_folder(incoming, err) &&
-	     sweep(files->disk, incoming, err) && make_folder(files->incoming, err);
+	ok = disk_make_folder(files->artifacts, 0750, err) && disk_make_folder(files->caches, 0750, err) &&
+	     disk_make_folder(incoming, 0750, err) && sweep(files->disk, incoming, err) &&
+	     disk_make_folder(files->incoming, 0750, err);
 	free(incoming);
 	return ok;
 }

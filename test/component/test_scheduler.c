@@ -306,6 +306,16 @@ push(void)
 	return build;
 }
 
+/* n1, with both jobs of build 1 at work. */
+static void
+start_with_jobs(struct daemon *d, int64_t lease_ms)
+{
+	daemon_start(d, "n1", 2, lease_ms);
+	push();
+	await(d, "run 1.1/1");
+	await(d, "run 1.2/1");
+}
+
 /* --- one daemon --- */
 
 static void
@@ -314,10 +324,7 @@ test_a_push_runs(void **state)
 	struct daemon n1;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, LEASE_MS);
-	push();
-	await(&n1, "run 1.1/1");
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, LEASE_MS);
 	assert_string_equal(job_field("1.1", "node"), "n1");
 	finish(&n1, "1.1", JOB_PASSED);
 	finish(&n1, "1.2", JOB_FAILED);
@@ -402,9 +409,7 @@ test_leases_are_kept(void **state)
 	long long first;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, 3000);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, 3000);
 	first = redis_fixture_int(&server, "ZSCORE davit:running 1.1");
 	while (redis_fixture_int(&server, "ZSCORE davit:running 1.1") <= first + 3000)
 		turn();
@@ -421,9 +426,7 @@ test_jobs_of_an_earlier_process(void **state)
 	struct daemon n1;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, LEASE_MS);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, LEASE_MS);
 	daemon_kill(&n1);
 	daemon_start(&n1, "n1", 2, LEASE_MS);
 	await(&n1, "left 1.1");
@@ -459,9 +462,7 @@ test_a_replaced_process_claims_no_more(void **state)
 	struct daemon old, new;
 
 	(void)state;
-	daemon_start(&old, "n1", 2, LEASE_MS);
-	push();
-	await(&old, "run 1.2/1");
+	start_with_jobs(&old, LEASE_MS);
 	daemon_start(&new, "n1", 2, LEASE_MS);
 	await(&new, "run 1.1/2");
 	await(&new, "run 1.2/2");
@@ -524,9 +525,7 @@ test_a_cancel_reaches_the_node_that_runs_it(void **state)
 	struct daemon n1, n2;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, LEASE_MS);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, LEASE_MS);
 	daemon_start(&n2, "n2", 2, LEASE_MS);
 	assert_int_equal(job_cancel(&client, "1.1"), ERR_NONE);
 	await(&n1, "stop 1.1");
@@ -540,9 +539,7 @@ test_left_jobs_of_a_dead_node(void **state)
 	struct daemon n1, n2;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, 900);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, 900);
 	daemon_start(&n2, "n2", 2, LEASE_MS);
 	daemon_kill(&n1);
 	await(&n2, "left 1.1");
@@ -602,9 +599,7 @@ test_redis_comes_back(void **state)
 	struct daemon n1;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, LEASE_MS);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, LEASE_MS);
 	redis_fixture_kill(&server);
 	while (store_is_up(n1.store) || store_is_up(client.store))
 		turn();
@@ -626,9 +621,7 @@ test_redis_comes_back_late(void **state)
 	struct daemon n1;
 
 	(void)state;
-	daemon_start(&n1, "n1", 2, LEASE_MS);
-	push();
-	await(&n1, "run 1.2/1");
+	start_with_jobs(&n1, LEASE_MS);
 	redis_fixture_kill(&server);
 	while (store_is_up(n1.store))
 		turn();
