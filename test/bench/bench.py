@@ -430,7 +430,60 @@ def bench_mask(bench):
     row("masking 50 secrets, grep -F", rate, size / median(grep), "MB/s", "more")
 
 
-PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask}
+# --- caches and artifacts ---
+
+FILES_MB = 500
+
+def job_seconds(davit, repo, files):
+    """One build of a change to files: how long its job took, and its log."""
+    commit = repo.push(files)
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    build = davit.wait_build(number, timeout=600)
+    assert build["state"] == "passed", build
+    job = build["jobs"][0]
+    return (job["finished_ms"] - job["started_ms"]) / 1000, davit.job_log(job["id"]).decode()
+
+
+def tar_seconds(*commands):
+    """What the commands take with the engine's client, in a container that is there already."""
+    begin = time.monotonic()
+    for command in commands:
+        subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - begin
+
+
+def bench_cache(bench):
+    """Saving and restoring 500 MB, against tar into and out of a container by the engine's own client."""
+    davit = bench.davit(builder={"warm_images": 0}, artifacts={"size": "2g"})
+    repo = bench.repo()
+    davit.add_repo(repo)
+    pipeline = f"image: {IMAGE}\nCACHEscript:\n  - 'true'\n"
+    cache = "cache: {key: large, paths: [/large]}\n"
+    make = f"  - mkdir -p /large; i=0; while [ $i -lt {FILES_MB} ]; do dd if=/dev/urandom of=/large/$i bs=1M count=1 2>/dev/null; i=$((i+1)); done\n"
+    plain = [job_seconds(davit, repo, {"daocloud.yml": pipeline.replace("CACHE", ""), "x": str(i)})[0] for i in range(3)]
+    made = job_seconds(davit, repo, {"daocloud.yml": pipeline.replace("CACHE", "") + make})[0]
+    saved = job_seconds(davit, repo, {"daocloud.yml": pipeline.replace("CACHE", cache) + make})[0]
+    restored = []
+    for i in range(3):
+        took, log = job_seconds(davit, repo, {"daocloud.yml": pipeline.replace("CACHE", cache), "y": str(i)})
+        assert ": restored," in log
+        restored.append(took)
+    (file,) = [os.path.join(davit.state, "caches", name) for name in os.listdir(os.path.join(davit.state, "caches"))]
+    docker = " ".join(DOCKER)
+    into, out = [], []
+    for _ in range(3):
+        name = "davit-bench-tar"
+        subprocess.run(f"{docker} run -d --name {name} {IMAGE} sleep 1000", shell=True, check=True, stdout=subprocess.DEVNULL)
+        into.append(tar_seconds(f"{docker} exec -i {name} tar -x -f - -C / <{file}"))
+        out.append(tar_seconds(f"{docker} exec {name} tar -c -f - -C / large >{bench.folder}/out.tar; sync {bench.folder}/out.tar"))
+        subprocess.run(f"{docker} rm -f {name}", shell=True, check=True, stdout=subprocess.DEVNULL)
+    times(f"restore a cache of {FILES_MB} MB", [(s - median(plain)) * 1000 for s in restored], [s * 1000 for s in into])
+    times(f"save it", [(saved - made) * 1000], [s * 1000 for s in out])
+    davit.end()
+
+
+PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
+         "cache": bench_cache}
 
 if __name__ == "__main__":
     bench = Bench()
