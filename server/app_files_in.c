@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include "proto/cache_key.h"
-#include "proto/crypto.h"
 #include "proto/mem.h"
 #include "server/core/loop.h"
 
 enum {
-	CHECKSUM_FILE_MAX = 4 * 1024 * 1024,
-	CHECKSUM_DIGITS = 16 /* of a file's SHA-256 that stand in a key */
+	CHECKSUM_DIGITS = 16 /* that stand in a key */
 };
 
 enum in_state {
@@ -114,11 +112,10 @@ enter_cache(struct app_files *f)
 }
 
 static void
-on_checksum(void *arg, struct str text, const struct err *err)
+on_checksum(void *arg, const char *hex, const struct err *err)
 {
 	struct app_files *f = arg;
 	struct buf *key = &f->caches[f->item].key;
-	char hex[SHA256_HEX_SIZE];
 
 	f->git_op = NULL;
 	if (err != NULL) {
@@ -127,7 +124,6 @@ on_checksum(void *arg, struct str text, const struct err *err)
 		next_item(f, IN_CACHE);
 		return;
 	}
-	sha256_hex(text, hex);
 	buf_add(key, hex, CHECKSUM_DIGITS);
 	in_step(f, IN_KEY);
 }
@@ -144,8 +140,7 @@ enter_key(struct app_files *f)
 	while (cache_key_next(&f->key_rest, &text, &pattern)) {
 		if (pattern.len > 0) {
 			path = str_dup(pattern);
-			f->git_op =
-			    git_read(f->deps->git, f->job.job->repo, commit, path, CHECKSUM_FILE_MAX, on_checksum, f);
+			f->git_op = git_digest(f->deps->git, f->job.job->repo, commit, path, on_checksum, f);
 			free(path);
 			return;
 		}

@@ -256,6 +256,15 @@ git_ask(struct git *git, const struct git_mirror *mirror, const char *const *arg
 	return run(git, mirror, args, env, (struct str){ 0 }, collected, done, arg);
 }
 
+struct child *
+git_listen(struct git *git, const struct git_mirror *mirror, const char *const *args, child_output_fn *fn,
+    child_done_fn *done, void *arg)
+{
+	const struct child_output stream = { .kind = CHILD_OUT_STREAM, .fn = fn };
+
+	return run(git, mirror, args, NULL, (struct str){ 0 }, stream, done, arg);
+}
+
 struct err
 git_run_error(const struct child_result *result, const struct err *err, const char *commit)
 {

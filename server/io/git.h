@@ -92,6 +92,11 @@ enum { GIT_PATHS_MAX = 10000 };
 typedef void git_paths_fn(void *arg, const struct strings *paths, const struct err *err);
 struct git_op *git_changed_paths(
     struct git *git, const char *repo, const char *from, const char *to, git_paths_fn *fn, void *arg);
+/* What the files that fit a pattern (proto/glob.h) are at a commit that git_fetch brought: a digest of their names and
+ * object ids, in hex; for the callback's duration. ERR_NOT_FOUND: none fits. */
+typedef void git_digest_fn(void *arg, const char *hex, const struct err *err);
+struct git_op *git_digest(
+    struct git *git, const char *repo, const char *commit, const char *pattern, git_digest_fn *fn, void *arg);
 
 struct git_checkout {
 	const char *repo;

@@ -91,6 +91,7 @@ struct git_op {
 		git_workspace_fn *workspace;
 		git_commit_fn *commit;
 		git_paths_fn *paths;
+		git_digest_fn *digest;
 	} fn;
 	void *arg;
 };
@@ -131,6 +132,9 @@ struct child *git_run(struct git *git, const struct git_mirror *mirror, const ch
 /* The same, and collects at most max bytes of its output. */
 struct child *git_ask(struct git *git, const struct git_mirror *mirror, const char *const *args, char *const *env,
     size_t max, child_done_fn *done, void *arg);
+/* The same, and gives its output as it comes. */
+struct child *git_listen(struct git *git, const struct git_mirror *mirror, const char *const *args, child_output_fn *fn,
+    child_done_fn *done, void *arg);
 /* What a finished git_run comes to, in words about that commit. */
 struct err git_run_error(const struct child_result *result, const struct err *err, const char *commit);
 

@@ -3,26 +3,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/buf.h"
+#include "proto/crypto.h"
 #include "proto/git_name.h"
+#include "proto/glob.h"
 #include "proto/mem.h"
 #include "proto/plan.h"
 #include "server/core/loop.h"
 #include "server/io/git_impl.h"
 
-enum { ANSWER_MAX = 64 * 1024, PATHS_BYTES_MAX = 4 << 20 };
+enum { ANSWER_MAX = 64 * 1024, PATHS_BYTES_MAX = 4 << 20, ENTRY_MAX = 16384 /* of a tree: its path is shorter */ };
 
 /* What the caller's operation points to. Its end is the callback, or git_cancel. */
 struct git_query {
 	struct git_op *op;
 	struct child *child;
-	char *ref;    /* of git_head */
-	char *commit; /* that error texts name; NULL: none */
+	char *ref;           /* of git_head */
+	char *commit;        /* that error texts name; NULL: none */
+	char *pattern;       /* of git_digest */
+	struct sha256 *hash; /* likewise */
+	struct buf entry;    /* of a listing: one that has come in part */
+	size_t found;
 };
 
 static void
 query_free(struct git_query *q)
 {
 	child_cancel(&q->child);
+	sha256_free(&q->hash);
+	buf_fini(&q->entry);
+	free(q->pattern);
 	free(q->ref);
 	free(q->commit);
 	free(q);
@@ -41,6 +51,7 @@ query_new(struct git *git, const char *ref, const char *commit, void *arg)
 
 	q->op = git_op_new(git, OP_QUERY, arg);
 	q->op->in.query = q;
+	buf_init(&q->entry, ENTRY_MAX);
 	q->ref = xstrdup_null(ref);
 	q->commit = xstrdup_null(commit);
 	return q->op;
@@ -255,5 +266,91 @@ git_changed_paths(struct git *git, const char *repo, const char *from, const cha
 		op = git_op_refuse_by(git, &err, on_paths_refused, arg);
 	}
 	op->fn.paths = fn;
+	return op;
+}
+
+/* --- what files are --- */
+
+/* "MODE TYPE ID\tPATH" */
+static void
+take_entry(struct git_query *q)
+{
+	struct str path = buf_str(&q->entry), head = str_cut(&path, '\t'), id;
+
+	str_cut(&head, ' ');
+	str_cut(&head, ' ');
+	id = head;
+	if (path.len == 0 || !glob_match_path(q->pattern, path.p))
+		return;
+	sha256_add(q->hash, id);
+	sha256_add(q->hash, STR(" "));
+	sha256_add(q->hash, path);
+	sha256_add(q->hash, STR("\n"));
+	q->found++;
+}
+
+static void
+on_tree(void *arg, struct str bytes)
+{
+	struct git_query *q = arg;
+
+	for (;;) {
+		const char *end = memchr(bytes.p, '\0', bytes.len);
+
+		if (end == NULL)
+			break;
+		buf_add(&q->entry, bytes.p, (size_t)(end - bytes.p));
+		if (!buf_failed(&q->entry))
+			take_entry(q);
+		buf_reset(&q->entry);
+		bytes = (struct str){ end + 1, bytes.len - (size_t)(end + 1 - bytes.p) };
+	}
+	buf_addstr(&q->entry, bytes);
+}
+
+static void
+on_tree_end(void *arg, const struct child_result *result, const struct err *err)
+{
+	struct git_query *q = arg;
+	struct git_op op = *q->op;
+	struct err why = git_run_error(result, err, q->commit);
+	char hex[SHA256_HEX_SIZE];
+
+	q->child = NULL;
+	if (err == NULL && q->found == 0)
+		why = err_make(ERR_NOT_FOUND, 0, "the commit has no file that fits %.100s", q->pattern);
+	sha256_finish(&q->hash, hex);
+	git_op_free(q->op);
+	query_free(q);
+	op.fn.digest(op.arg, why.code == ERR_NONE ? hex : NULL, why.code == ERR_NONE ? NULL : &why);
+}
+
+static void
+on_digest_refused(void *arg)
+{
+	struct git_op *op = arg;
+	struct git_op refused = *op;
+
+	git_op_free(op);
+	refused.fn.digest(refused.arg, NULL, &refused.err);
+}
+
+struct git_op *
+git_digest(struct git *git, const char *repo, const char *commit, const char *pattern, git_digest_fn *fn, void *arg)
+{
+	const char *const args[] = { "ls-tree", "-r", "-z", "--full-tree", commit, NULL };
+	struct git_mirror *mirror = git_mirror_get(git, repo);
+	struct git_op *op;
+	struct err err;
+
+	if (pair_check(mirror, commit, commit, &err) && glob_check(pattern, &err)) {
+		op = query_new(git, NULL, commit, arg);
+		op->in.query->pattern = xstrdup(pattern);
+		op->in.query->hash = sha256_new();
+		op->in.query->child = git_listen(git, mirror, args, on_tree, on_tree_end, op->in.query);
+	} else {
+		op = git_op_refuse_by(git, &err, on_digest_refused, arg);
+	}
+	op->fn.digest = fn;
 	return op;
 }

@@ -131,7 +131,7 @@ artifacts: [out]
 CACHED = f"""\
 image: {IMAGE}
 cache:
-  key: deps-${{checksum:lock}}
+  key: 'deps-${{checksum:loc?}}'
   fallback: [deps-]
   paths: [deps, /root/.cache]
 script:

@@ -98,6 +98,16 @@ on_paths(void *arg, const struct strings *paths, const struct err *err)
 }
 
 static void
+on_digest(void *arg, const char *hex, const struct err *err)
+{
+	struct probe *p = arg;
+
+	assert_true((hex == NULL) == (err != NULL));
+	snprintf(p->text, sizeof(p->text), "%s", hex == NULL ? "" : hex);
+	on_done(p, err);
+}
+
+static void
 on_read(void *arg, struct str text, const struct err *err)
 {
 	struct probe *p = arg;
@@ -130,6 +140,14 @@ static enum err_code
 changed(struct probe *p, const char *from, const char *to)
 {
 	p->op = git_changed_paths(p->git, "app", from, to, on_paths, p);
+	loop_run(p->loop);
+	return p->err.code;
+}
+
+static enum err_code
+digest(struct probe *p, const char *commit, const char *pattern)
+{
+	p->op = git_digest(p->git, "app", commit, pattern, on_digest, p);
 	loop_run(p->loop);
 	return p->err.code;
 }
@@ -209,6 +227,36 @@ test_too_many_paths(void **state)
 	test_repo_commit(&p->repo, "touch one two");
 	fetch(p, p->repo.commit);
 	assert_int_equal(changed(p, p->first, p->repo.commit), ERR_LIMIT);
+}
+
+static void
+test_what_files_are(void **state)
+{
+	struct probe *p = *state;
+	char locks[100], all[100];
+
+	test_repo_commit(&p->repo, "mkdir -p a/b; echo 1 >a/x.lock; echo 2 >a/b/x.lock; echo 3 >a/other");
+	fetch(p, p->repo.commit);
+	assert_int_equal(digest(p, p->repo.commit, "**/*.lock"), ERR_NONE);
+	assert_int_equal(strlen(p->text), 64);
+	strcpy(locks, p->text);
+	assert_int_equal(digest(p, p->repo.commit, "a"), ERR_NONE);
+	strcpy(all, p->text);
+	assert_string_not_equal(locks, all);
+	assert_int_equal(digest(p, p->repo.commit, "a/x.lock"), ERR_NONE);
+	assert_string_not_equal(locks, p->text);
+	assert_int_equal(digest(p, p->repo.commit, "none*"), ERR_NOT_FOUND);
+	assert_int_equal(digest(p, p->repo.commit, "[x"), ERR_INPUT);
+	assert_int_equal(digest(p, "main", "a"), ERR_INPUT);
+	assert_int_equal(digest(p, "0123456789012345678901234567890123456789", "a"), ERR_REFUSED);
+	test_repo_commit(&p->repo, "echo 4 >a/other");
+	fetch(p, p->repo.commit);
+	assert_int_equal(digest(p, p->repo.commit, "**/*.lock"), ERR_NONE);
+	assert_string_equal(locks, p->text);
+	assert_int_equal(digest(p, p->repo.commit, "a"), ERR_NONE);
+	assert_string_not_equal(all, p->text);
+	p->op = git_digest(p->git, "app", p->repo.commit, "a", on_digest, p);
+	git_cancel(&p->op);
 }
 
 static void
@@ -319,6 +367,7 @@ main(void)
 		TEST(test_no_server),
 		TEST(test_changed_paths),
 		TEST(test_too_many_paths),
+		TEST(test_what_files_are),
 		TEST(test_merge_base),
 		TEST(test_merge),
 		TEST(test_conflict),
