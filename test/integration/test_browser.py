@@ -1,6 +1,7 @@
 """The page in a real browser: what comes from commits, forges and jobs is shown and never run."""
 
 import json
+from xml.sax.saxutils import quoteattr
 
 import pytest
 
@@ -86,4 +87,30 @@ def test_nothing_of_a_build_is_run_as_script(davit, repo, browser):
     visit(browser, davit, "/repos", "acme/<script>hit()</script>")
     raw = davit.ask("GET", f"/api/v1/jobs/{number}.1/log")
     assert raw.headers["Content-Type"].startswith("text/plain") and raw.headers["X-Content-Type-Options"] == "nosniff"
+    davit.stop()
+
+
+def test_what_jobs_left_behind_is_shown(davit, repo, browser):
+    davit.add_repo(repo)
+    tests = "".join(f"<testcase name={quoteattr(p)}><failure message={quoteattr(p)}/></testcase>"
+                    for p in PAYLOADS if "\x1b" not in p)
+    commit = repo.push({"junit.xml": f"<testsuite>{tests}</testsuite>", "daocloud.yml": f"""\
+image: {IMAGE}
+script:
+  - echo artifact >file.txt
+  - echo '<coverage line-rate="0.75"/>' >coverage.xml
+artifacts: [{{name: "a <b> c", paths: file.txt}}]
+reports: {{junit: junit.xml, coverage: coverage.xml}}
+"""})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    build = davit.wait_build(number)
+    assert build["state"] == "passed", build
+    log_in(browser, davit, f"/builds/{number}")
+    visit(browser, davit, f"/builds/{number}", "a <b> c")
+    count = len([p for p in PAYLOADS if "\x1b" not in p])
+    assert f"{count} of {count} tests failed, coverage 75.00 %" in browser.run("return document.querySelector('.files').textContent")
+    assert browser.run("return document.querySelectorAll('.failedtest').length") == count
+    href = browser.run("return document.querySelector('.files a').getAttribute('href')")
+    assert davit.ask("GET", href).status == 200
+    assert_harmless(browser, davit)
     davit.stop()

@@ -231,9 +231,10 @@ async function showBuild(number) {
 	begin("builds", "Build " + number);
 	const head = el("div", { class: "card head" }), jobs = el("div", { class: "jobs" });
 	const facts = el("div", { class: "facts jobfacts" }), place = el("div");
+	const files = el("div", { class: "card files", hidden: true });
 	let build = await api("GET", "/builds/" + number);
-	let chosen = null, log = null;
-	main.append(head, jobs, facts, place);
+	let chosen = null, log = null, filesOf = "";
+	main.append(head, files, jobs, facts, place);
 
 	function page(build) {
 		const url = safeUrl(build.web_url);
@@ -300,6 +301,10 @@ async function showBuild(number) {
 	}
 
 	function draw() {
+		if (filesOf !== build.state && FINAL.has(build.state)) {
+			filesOf = build.state;
+			drawFiles(files, build).catch(complain);
+		}
 		if (!chosen && build.jobs.length > 0)
 			choose(jobOfInterest(build.jobs).id);
 		else
