@@ -272,3 +272,83 @@ def test_what_a_killed_daemon_left_is_swept(davit, repo, moment):
     davit.log.wait("files: 1 files without a record")
     davit.stop()
     assert incoming(davit) == [] and not os.path.exists(orphan)
+
+
+def test_two_jobs_save_the_same_key_and_the_first_wins(davit, repo):
+    davit.add_repo(repo)
+    job = "    image: %s\n    cache: {key: same, paths: [deps]}\n    script: ['mkdir deps; echo $DAVIT_JOB >deps/who; head -c 3000000 /dev/urandom >deps/x']\n" % IMAGE
+    _, _, logs = run(davit, repo, {"daocloud.yml": f"jobs:\n  one:\n{job}  two:\n{job}"})
+    text = "".join(logs.values())
+    assert text.count("cache same: saved") == 1
+    assert text.count("another job has saved this cache") + text.count("restored, 3 MiB") == 1
+    _, _, logs = run(davit, repo, {"daocloud.yml": f"image: {IMAGE}\ncache: {{key: same, paths: [deps]}}\nscript: [ls -l deps]\n"})
+    assert "3000000" in list(logs.values())[0]
+    davit.stop()
+    assert len(os.listdir(os.path.join(davit.state, "caches"))) == 1 and incoming(davit) == []
+
+
+def test_files_of_a_job_in_several_containers(davit, repo, docker):
+    davit.add_repo(repo)
+    docker("tag", IMAGE, "davit-test/other:latest")
+    pipeline = f"""\
+image: {IMAGE}
+cache: {{key: k, paths: [deps]}}
+artifacts: [out]
+reports: {{junit: out/junit.xml}}
+steps:
+  - name: first
+    script: ["cat deps/x || echo nothing", "mkdir -p deps out", "echo first >out/first", "echo kept >deps/x"]
+  - name: second
+    image: davit-test/other:latest
+    script: ["cp junit.xml out", "echo second >out/second"]
+"""
+    number, build, logs = run(davit, repo, {"daocloud.yml": pipeline, "junit.xml": JUNIT})
+    assert build["tests"] == 2
+    path = f"/api/v1/jobs/{number}.1/artifacts/artifacts/file?path=out/"
+    assert [davit.ask("GET", path + name).body for name in ("first", "second")] == [b"first\n", b"second\n"]
+    _, _, logs = run(davit, repo, {"x": "y"})
+    assert "\nkept\n" in list(logs.values())[0]
+    davit.stop()
+
+
+def test_what_a_failed_job_leaves(davit, repo):
+    davit.add_repo(repo)
+    number, build, logs = run(davit, repo, {"junit.xml": JUNIT, "daocloud.yml": f"""\
+image: {IMAGE}
+cache: {{key: k, paths: [deps]}}
+artifacts:
+  - {{name: good, paths: deps}}
+  - {{name: bad, paths: deps, on: failure}}
+  - {{name: both, paths: deps, on: always}}
+reports: {{junit: junit.xml}}
+script: [mkdir deps; echo x >deps/x, exit 4]
+"""}, "failed")
+    assert build["tests_failed"] == 1 and build["jobs"][0]["exit_code"] == 4
+    names = [a["name"] for a in davit.api("GET", f"/builds/{number}/artifacts")["artifacts"]]
+    assert names == ["bad", "both"]
+    assert os.listdir(os.path.join(davit.state, "caches")) == []
+    davit.stop()
+
+
+def test_a_full_disk_leaves_nothing_half(make_davit, repo, tmp_path):
+    davit = make_davit()
+    davit.stop()
+    folder = os.path.join(davit.state, "incoming")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "davit-test", folder], check=True)
+    try:
+        davit.start()
+        davit.add_repo(repo)
+        number, build, _ = run(davit, repo, {"daocloud.yml": f"""\
+image: {IMAGE}
+cache: {{key: k, paths: [out]}}
+artifacts: out
+script: [mkdir out; head -c 9000000 /dev/urandom >out/large]
+"""}, "error")
+        assert "No space left" in build["jobs"][0]["reason"], build
+        assert davit.api("GET", f"/builds/{number}/artifacts")["artifacts"] == []
+        assert os.listdir(os.path.join(davit.state, "caches")) == []
+        davit.stop()
+        assert incoming(davit) == []
+    finally:
+        davit.end()
+        subprocess.run(["umount", "-l", folder], check=True)
