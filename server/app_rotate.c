@@ -218,13 +218,23 @@ enter_forget(struct app_rotate *r)
 }
 
 static void
+on_forgotten(void *arg, const struct err *err)
+{
+	struct app_rotate *r = arg;
+	unsigned sealed = r->sealed;
+
+	on_disk(r, err);
+	if (err == NULL)
+		log_info("seal key: %u values are sealed anew; the old key is removed", sealed);
+}
+
+static void
 enter_forgotten(struct app_rotate *r)
 {
-	log_info("seal key: %u values are sealed anew; the old key is removed", r->sealed);
 	r->dir->has_old_seal_key = false;
 	explicit_bzero(r->dir->old_seal_key, SEAL_KEY_SIZE);
 	store_set_seal_keys(r->store, r->dir->seal_key, NULL);
-	r->disk_op = disk_sync_dir(r->disk, r->dir->path, on_disk, r);
+	r->disk_op = disk_sync_dir(r->disk, r->dir->path, on_forgotten, r);
 }
 
 struct app_rotate *
