@@ -299,7 +299,7 @@ docker_reply_event(struct str line, struct docker_event *ret, struct err *err)
 		return false;
 	root = json_root(doc);
 	name = json_string(json_path(root, "Actor.ID"), NULL);
-	good = name != NULL && name[0] != '\0';
+	good = name != NULL; /* empty in Podman's event of a pull */
 	if (!good || !copy_id(ret->id, name))
 		ret->id[0] = '\0';
 	copy_member(ret->action, sizeof(ret->action), root, "Action");

@@ -343,6 +343,9 @@ test_progress_and_events(void **state)
 	    STR("{\"Type\":\"image\",\"Action\":\"tag\",\"Actor\":{\"ID\":\"davit-test/app:1\"}}"), &e, NULL));
 	assert_string_equal(e.id, "");
 	assert_string_equal(e.action, "tag");
+	assert_true(docker_reply_event(
+	    STR("{\"Type\":\"image\",\"Action\":\"pull\",\"Actor\":{\"ID\":\"\"}}"), &e, NULL)); /* of Podman */
+	assert_string_equal(e.id, "");
 	assert_false(docker_reply_event(STR("{\"Action\":\"die\"}"), &e, NULL));
 }
 
