@@ -7,6 +7,7 @@
 
 #include "proto/buf.h"
 #include "proto/marker.h"
+#include "proto/mem.h"
 
 #define SCRIPT_MAX (4u << 20)
 /* Commands over which a here-document may go. */
@@ -354,12 +355,37 @@ add_segments(struct buf *b, const struct script_spec *spec, struct err *err)
 	return true;
 }
 
+/* The file is that of all who are in the network, one after the other: what we wrote before goes. It is no file of
+ * ours, and bound into the container: it cannot be replaced, only written. */
+static void
+add_hosts(struct buf *b, const struct env *hosts, const char *file)
+{
+	buf_adds(b, "davit_hosts=\nif [ -w ");
+	add_quoted(b, file);
+	buf_adds(b, " ]; then\nwhile IFS= read -r davit_line || [ -n \"$davit_line\" ]; do case $davit_line in\n*'# "
+		    "davit') ;;\n"
+		    "*) davit_hosts=\"$davit_hosts$davit_line\n\" ;;\nesac; done <");
+	add_quoted(b, file);
+	buf_adds(b, "\nprintf '%s' \"$davit_hosts\"");
+	for (size_t i = 0; i < hosts->count; i++) {
+		char *line = xasprintf("%s\t%s # davit\n", hosts->vars[i].value, hosts->vars[i].name);
+
+		add_quoted(b, line);
+		free(line);
+	}
+	buf_adds(b, " >");
+	add_quoted(b, file);
+	buf_adds(b, "\nfi\nunset davit_hosts davit_line\n");
+}
+
 static bool
 add_script(struct buf *b, const struct script_spec *spec, struct err *err)
 {
 	if (!check_commands(spec, err) || !add_env(b, spec->environment, add_quoted, err) ||
 	    !add_env(b, &spec->job->env, add_expanding, err))
 		return false;
+	if (spec->hosts != NULL && spec->hosts->count > 0)
+		add_hosts(b, spec->hosts, spec->hosts_file);
 	buf_adds(b, "cd ");
 	add_quoted(b, spec->workspace);
 	buf_addf(b, " || exit %d\nexport -p >", SCRIPT_NO_WORKSPACE);

@@ -38,6 +38,9 @@ struct script_spec {
 	/* The server's own variables (CI=true, links, secrets), taken literally. May be NULL. In the job's env $NAME
 	 * and ${NAME} stand for variables set before, the image's included, and $$ for a dollar sign. */
 	const struct env *environment;
+	/* Names and addresses of services that no resolver knows, for hosts_file (an absolute path). May be NULL. */
+	const struct env *hosts;
+	const char *hosts_file;
 	const char *workspace; /* absolute path */
 	const char *folder;    /* of the script's own files, absolute path; no user's file is there */
 	const char *nonce;     /* 32 lower-case hex digits, never used before */

@@ -494,13 +494,15 @@ static bool
 make_head(struct run *r, struct buf *tar, struct err *err)
 {
 	const struct part *part = &r->parts.list[r->part];
-	struct env env = { .count = 0 };
+	struct env env = { .count = 0 }, hosts = { .count = 0 };
 	struct script_spec spec = { .job = r->job->spec,
 		.first = part->first,
 		.count = part->count,
 		.status = status_word(r),
 		.hold_s = hold_s(r),
 		.environment = &env,
+		.hosts = &hosts,
+		.hosts_file = "/etc/hosts",
 		.workspace = BOX_WORKSPACE,
 		.folder = BOX_FOLDER,
 		.nonce = r->job->nonce };
@@ -509,8 +511,11 @@ make_head(struct run *r, struct buf *tar, struct err *err)
 	bool good;
 
 	collect_env(r, &env);
+	if (r->services != NULL && docker_is_podman(r->place.host->docker))
+		services_hosts(r->services, &hosts);
 	good = script_make(&spec, &script, &len, err);
 	env_fini(&env);
+	env_fini(&hosts);
 	if (!good)
 		return false;
 	buf_init(tar, len + 8 * TAR_BLOCK);

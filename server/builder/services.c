@@ -104,3 +104,14 @@ services_env(const struct services *services, struct env *env)
 		link_env(env, service_spec(service)->name, service_address(service), service_spec(service)->ready_port);
 	}
 }
+
+void
+services_hosts(const struct services *services, struct env *hosts)
+{
+	for (size_t i = 0; i < services->count; i++) {
+		const struct service *service = services->entries[i].service;
+
+		assert(service != NULL);
+		env_add(hosts, service_spec(service)->name, service_address(service));
+	}
+}

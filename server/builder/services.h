@@ -15,4 +15,7 @@ void services_end(struct services *services);
 /* Adds the link variables of all; once they are ready. */
 void services_env(const struct services *services, struct env *env);
 
+/* Adds name and address of all; likewise. */
+void services_hosts(const struct services *services, struct env *hosts);
+
 #endif

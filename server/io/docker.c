@@ -252,6 +252,12 @@ on_version(void *arg, const struct httpc_reply *reply, const struct err *err)
 	docker_on_done(arg, reply, err);
 }
 
+bool
+docker_is_podman(const struct docker *docker)
+{
+	return docker->is_podman;
+}
+
 struct docker_op *
 docker_version(struct docker *docker, docker_fn *fn, void *arg)
 {

@@ -47,6 +47,8 @@ void docker_cancel(struct docker_op **op);
 /* --- the engine --- */
 
 /* -> version. Its answer decides the version of all later calls: until then, only this one may be made. */
+/* Known once the version is. Its resolver answers at the gateway, which jobs are kept from. */
+bool docker_is_podman(const struct docker *docker);
 struct docker_op *docker_version(struct docker *docker, docker_fn *fn, void *arg);
 /* filters: see docker_label_filter. Ends only with an error: the connection is gone. on_open: events from now on come.
  */

@@ -210,6 +210,39 @@ test_segments_share_files_but_no_variables(void **state)
 		SHOWN("X=1") SHOWN("echo $X") "1\n" SHOWN("cat file") "kept\n");
 }
 
+/* Where the file is missing or cannot be written the job runs all the same. */
+static void
+test_hosts_of_services(void **state)
+{
+	struct job_spec job = { 0 };
+	struct script_spec spec;
+	struct env hosts = { 0 };
+	static const char before[] = "127.0.0.1\tlocalhost\n9.9.9.9\tdb # davit\n::1 v6 \\n no newline";
+	char file[] = "/tmp/davit-test-hosts-XXXXXX", command[64], output[256];
+	int fd = mkstemp(file);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(write(fd, before, sizeof(before) - 1) > 0);
+	close(fd);
+	env_add(&hosts, "db", "10.0.0.2");
+	env_add(&hosts, "web", "10.0.0.3");
+	snprintf(command, sizeof(command), "cat %s", file);
+	snprintf(output, sizeof(output),
+	    SHOWN("%s") "127.0.0.1\tlocalhost\n::1 v6 \\n no newline\n10.0.0.2\tdb # davit\n10.0.0.3\tweb # davit\n",
+	    command);
+	SEGMENT(&job, "script", command);
+	spec = spec_of(&job, NULL);
+	spec.hosts = &hosts;
+	spec.hosts_file = file;
+	expect_of(&spec, 0, "begin script,end script 0,", output);
+	spec.hosts_file = "/no/such/file";
+	expect_of(&spec, 0, "begin script,end script 0,", output);
+	job_spec_fini(&job);
+	env_fini(&hosts);
+	unlink(file);
+}
+
 static void
 test_environment_is_literal_and_jobs_env_refers(void **state)
 {
@@ -499,6 +532,7 @@ main(void)
 		cmocka_unit_test(test_commands_run_in_order_and_are_shown),
 		cmocka_unit_test(test_first_failing_segment_ends_the_job),
 		cmocka_unit_test(test_segments_share_files_but_no_variables),
+		cmocka_unit_test(test_hosts_of_services),
 		cmocka_unit_test(test_environment_is_literal_and_jobs_env_refers),
 		cmocka_unit_test(test_commands_that_go_over_lines_and_items),
 		cmocka_unit_test(test_commands_find_an_empty_input_and_no_script),
