@@ -14,5 +14,7 @@ call('HSET', key, 'container', container, 'engine', engine, 'started_ms', now)
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)
 	build_changed(build, 'running', now)
+else
+	wake('job ' .. job .. ' running') -- again, since it has a container now
 end
 return { 'ok' }
