@@ -16,7 +16,8 @@ struct follow {
 	struct buf line;
 	char event[16];
 	char id[24]; /* of the last event: where to go on after a cut */
-	bool ended;
+	bool ended; /* the end was told */
+	bool again; /* and was that of an attempt */
 };
 
 /* The data of a "log" event is a JSON string. */
@@ -27,6 +28,37 @@ print_data(struct str data)
 
 	if (json_parse(data, NULL, &doc, NULL))
 		fputs(json_string(json_root(doc), ""), stdout);
+	json_free(&doc);
+}
+
+/* A job, or a build; only jobs are skipped. */
+static bool
+is_final(const struct json_value *v)
+{
+	static const char *const finals[] = { "passed", "failed", "cancelled", "timed_out", "error", "skipped" };
+	const char *state = json_string(json_get(v, "state"), "");
+
+	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
+		if (strcmp(state, finals[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The end of a log is the job's, or that of an attempt with another one to come. */
+static void
+take_end(struct follow *f, struct str data)
+{
+	struct json *doc = NULL;
+	const struct json_value *job;
+
+	f->ended = true;
+	if (!json_parse(data, NULL, &doc, NULL))
+		return;
+	job = json_root(doc);
+	f->again = !is_final(job);
+	if (f->again)
+		printf("job %s is run again: attempt %" PRId64 ", after: %s\n", json_string(json_get(job, "id"), ""),
+		    json_int(json_get(job, "attempt"), 0), json_string(json_get(job, "reason"), ""));
 	json_free(&doc);
 }
 
@@ -44,7 +76,7 @@ take_line(struct follow *f, struct str line)
 	else if (str_is(field, "data") && strcmp(f->event, "log") == 0)
 		print_data(value);
 	else if (str_is(field, "data") && strcmp(f->event, "end") == 0)
-		f->ended = true;
+		take_end(f, value);
 }
 
 static bool
@@ -66,7 +98,7 @@ on_bytes(void *arg, struct str bytes)
 
 /* A connection that is cut goes on behind the last byte seen; three cuts without a byte in between end it. */
 static bool
-follow(struct client *client, const char *job, struct err *err)
+follow(struct client *client, const char *job, bool *again, struct err *err)
 {
 	struct follow f = { .event = "" };
 	char *path = xasprintf("/api/v1/jobs/%s/log/stream", job);
@@ -84,19 +116,8 @@ follow(struct client *client, const char *job, struct err *err)
 	}
 	buf_fini(&f.line);
 	free(path);
+	*again = f.again;
 	return f.ended || (!ok ? false : err_set(err, ERR_UNAVAILABLE, 0, "the server ended the log's connection"));
-}
-
-static bool
-is_final(const struct json_value *v)
-{
-	static const char *const finals[] = { "passed", "failed", "cancelled", "timed_out", "error" };
-	const char *state = json_string(json_get(v, "state"), "");
-
-	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++)
-		if (strcmp(state, finals[i]) == 0)
-			return true;
-	return false;
 }
 
 /* A build that has jobs, or never will. */
@@ -140,13 +161,14 @@ log_job(struct client *client, const char *job, bool live)
 	struct json *doc = NULL;
 	struct err err;
 	char *path;
-	bool ok;
+	bool ok, again = live;
 	int status;
 
-	if (live ? !follow(client, job, &err) : !print_stored(client, job, &err))
-		return client_fail(&err);
 	if (!live)
-		return EXIT_OK;
+		return print_stored(client, job, &err) ? EXIT_OK : client_fail(&err);
+	while (again)
+		if (!follow(client, job, &again, &err))
+			return client_fail(&err);
 	path = xasprintf("/api/v1/jobs/%s", job);
 	ok = client_wait(client, path, is_final, &doc, &err);
 	free(path);

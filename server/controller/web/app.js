@@ -296,7 +296,7 @@ async function showBuild(number) {
 		if (log)
 			log.close();
 		chosen = id;
-		log = openLog(id, place);
+		log = openLog(id, place, () => choose(id));
 		drawBuild();
 	}
 
@@ -333,8 +333,9 @@ async function showBuild(number) {
 	draw();
 }
 
-/* A job's log: its past and its present by one stream of events, which goes on where it was when it is cut. */
-function openLog(job, place) {
+/* A job's log: its past and its present by one stream of events, which goes on where it was when it is cut. onagain: this
+ * attempt has ended, another one follows. */
+function openLog(job, place, onagain) {
 	const lines = el("div", { class: "lines" });
 	const follow = el("button", { onclick: () => setFollow(!following) }, "Follow");
 	const size = el("span", { class: "grow" });
@@ -389,6 +390,10 @@ function openLog(job, place) {
 		later(() => {
 			const end = JSON.parse(e.data);
 			setFollow(false);
+			if (!JOB_FINAL.has(end.state)) {
+				onagain();
+				return;
+			}
 			lines.after(el("div", { class: "end" }, state(end.state), end.reason || (end.state === "passed" ? "All commands succeeded." : "")));
 			const wanted = /^#L\d+$/.test(location.hash) && document.querySelector(location.hash);
 			if (wanted)
