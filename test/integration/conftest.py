@@ -1,3 +1,5 @@
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -13,14 +15,16 @@ def parts():
 
 @pytest.fixture
 def make_davit(tmp_path):
-    """davitd with these options; several may run."""
+    """davitd with these options; several may run. On one Redis they need one seal key: that of another's."""
     made = []
 
-    def make(**options):
+    def make(seal_key_of=None, **options):
         folder = tmp_path / f"davit{len(made)}"
         folder.mkdir()
         davit = server.Davit(folder, **options)
         made.append(davit)
+        if seal_key_of:
+            shutil.copy(os.path.join(seal_key_of.state, "seal-key"), davit.state)
         return davit.start()
 
     yield make
@@ -55,3 +59,27 @@ def docker():
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def external(tmp_path):
+    """A redis-server of the administrator's; more: its options."""
+    started = []
+
+    def start(**options):
+        folder = tmp_path / "external"
+        folder.mkdir(exist_ok=True)
+        socket = folder / "r.sock"
+        values = {"dir": folder, "unixsocket": socket, "port": 0, "save": '""', "appendonly": "yes", "appendfsync": "always",
+                  **options}
+        conf = folder / "r.conf"
+        conf.write_text("".join(f"{name} {value}\n" for name, value in values.items()))
+        process = subprocess.Popen(["redis-server", str(conf)], stdout=subprocess.PIPE)
+        server.Lines(process.stdout, folder / "log").wait("ready to accept|Ready to accept")
+        started.append(process)
+        return socket
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()

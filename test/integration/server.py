@@ -237,11 +237,15 @@ class Events:
         self.reply.close()
 
     def __iter__(self):
+        return self.until(None)
+
+    def until(self, deadline):
         event = {"event": "message", "data": [], "id": None}
         while True:
             line = self.reply.readline()
             if not line:
                 return
+            assert deadline is None or time.monotonic() < deadline, "nothing was told in time"
             line = line.decode().rstrip("\r\n")
             if line == "":
                 if event["data"]:
@@ -257,7 +261,7 @@ class Events:
 
     def wait(self, timeout):
         """The next event, whatever it is."""
-        for event in self:
+        for event in self.until(time.monotonic() + timeout):
             return event
         raise AssertionError("the event stream ended")
 

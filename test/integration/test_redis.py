@@ -5,33 +5,9 @@ import subprocess
 import pytest
 
 import forge
-from server import IMAGE, Lines
+from server import IMAGE
 
 PASSING = f"image: {IMAGE}\nscript:\n  - echo fine\n"
-
-
-@pytest.fixture
-def external(tmp_path):
-    """A redis-server of the administrator's; more: its options."""
-    started = []
-
-    def start(**options):
-        folder = tmp_path / "external"
-        folder.mkdir(exist_ok=True)
-        socket = folder / "r.sock"
-        values = {"dir": folder, "unixsocket": socket, "port": 0, "save": '""', "appendonly": "yes", "appendfsync": "always",
-                  **options}
-        conf = folder / "r.conf"
-        conf.write_text("".join(f"{name} {value}\n" for name, value in values.items()))
-        process = subprocess.Popen(["redis-server", str(conf)], stdout=subprocess.PIPE)
-        Lines(process.stdout, folder / "log").wait("ready to accept|Ready to accept")
-        started.append(process)
-        return socket
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait()
 
 
 def test_queue_is_readable(make_davit, repo, tmp_path):
