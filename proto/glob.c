@@ -406,6 +406,34 @@ glob_match_path(const char *pattern, const char *path)
 	return match_checked(skip_root(pattern), skip_root(path), true);
 }
 
+/* How many alternatives the brace at s has. */
+static size_t
+alternatives_at(const char *s)
+{
+	size_t count = 1;
+	unsigned depth = 0;
+
+	for (; *s != '\0'; s = skip_one(s)) {
+		depth += *s == '{';
+		depth -= *s == '}';
+		if (depth == 0)
+			break;
+		count += depth == 1 && *s == ',';
+	}
+	return count;
+}
+
+size_t
+glob_cost(const char *pattern)
+{
+	size_t cost = strlen(pattern);
+
+	for (const char *s = pattern; *s != '\0' && cost <= GLOB_COST_MAX; s = skip_one(s))
+		if (*s == '{')
+			cost *= alternatives_at(s);
+	return cost;
+}
+
 bool
 glob_has_signs(const char *pattern)
 {

@@ -9,6 +9,11 @@
 #include "server/core/loop.h"
 #include "server/io/docker.h"
 
+enum {
+	SLICE_MS = 5,          /* of looking at members, then the loop goes on */
+	REST_MAX = 1024 * 1024 /* of what had come by then; httpc.h reads far less at a time */
+};
+
 enum collect_state {
 	COLLECT_NEXT, /* the next place that is asked for */
 	COLLECT_READ,
@@ -24,6 +29,11 @@ struct collect {
 	size_t place;
 	unsigned missing;
 	struct collect_limits left;
+	struct loop *loop;
+	struct buf rest;       /* what came and was not looked at yet: the engine waits */
+	struct deferred *more; /* looks at it */
+	bool has_ended;        /* the reply, behind rest */
+	struct err end;        /* how */
 	struct docker_op *op;
 	struct deferred *begin;
 	struct untar untar;
@@ -70,6 +80,8 @@ collect_cancel(struct collect **collect)
 		*c->gone = true;
 	docker_cancel(&c->op);
 	deferred_cancel(&c->begin);
+	deferred_cancel(&c->more);
+	buf_fini(&c->rest);
 	untar_fini(&c->untar);
 	tar_order_fini(&c->order);
 	buf_fini(&c->name);
@@ -236,35 +248,101 @@ take_entry(struct collect *c, struct tar_entry entry)
 	return true;
 }
 
+/* Until it is used up, or the time is over; *in is what is left then. False: c is gone. */
+static bool
+look_at(struct collect *c, struct str *in)
+{
+	int64_t until = loop_mono_ms() + SLICE_MS;
+	enum untar_next next = UNTAR_MORE;
+	struct tar_entry entry;
+	bool gone = false, good = true;
+	struct str piece;
+
+	c->gone = &gone;
+	while (good && !gone && !c->is_paused && in->len > 0) {
+		next = untar_next(&c->untar, in, &entry, &piece);
+		if (next == UNTAR_PIECE && c->takes)
+			c->handler->on_bytes(c->arg, piece);
+		else if (next == UNTAR_ENTRY)
+			good = take_entry(c, entry);
+		if (next == UNTAR_BAD || (next == UNTAR_ENTRY && loop_mono_ms() >= until))
+			break;
+	}
+	if (gone)
+		return false;
+	c->gone = NULL;
+	if (!good)
+		collect_fail(c, err_make(ERR_PROTO, 0, "archive: its members are not in the order of a walk"));
+	else if (next == UNTAR_BAD)
+		collect_fail(c, c->untar.err);
+	return good && next != UNTAR_BAD;
+}
+
+static void
+read_ended(struct collect *c)
+{
+	if (c->end.code == ERR_NOT_FOUND) {
+		c->missing++;
+	} else if (c->end.code != ERR_NONE) {
+		collect_fail(c, c->end);
+		return;
+	} else if (c->untar.state != UNTAR_ENDED) {
+		collect_fail(c, err_make(ERR_PROTO, 0, "archive: it is cut off"));
+		return;
+	}
+	c->place++;
+	collect_step(c, COLLECT_NEXT);
+}
+
+static void on_more(void *arg);
+
+/* The engine goes on when nothing is left to look at; what is left has its turn. */
+static void
+go_on(struct collect *c)
+{
+	if (c->is_paused || (c->rest.len > 0 && c->more != NULL))
+		return;
+	if (c->rest.len > 0)
+		c->more = deferred_call(c->loop, on_more, c);
+	else if (c->has_ended)
+		read_ended(c);
+	else if (c->op != NULL)
+		docker_download_resume(c->op);
+}
+
+static void
+on_more(void *arg)
+{
+	struct collect *c = arg;
+	struct str left = buf_str(&c->rest);
+
+	c->more = NULL;
+	if (!look_at(c, &left))
+		return;
+	buf_shift(&c->rest, c->rest.len - left.len);
+	go_on(c);
+}
+
 static void
 on_bytes(void *arg, struct str in)
 {
 	struct collect *c = arg;
-	struct tar_entry entry;
-	enum untar_next next;
-	struct str piece;
-	bool gone = false, good = true;
 
 	if (in.len > c->left.bytes) {
 		collect_fail(c, err_make(ERR_LIMIT, 0, "there is too much to look through; name narrower paths"));
 		return;
 	}
 	c->left.bytes -= in.len;
-	c->gone = &gone;
-	while (good && !gone &&
-	       ((next = untar_next(&c->untar, &in, &entry, &piece)) == UNTAR_ENTRY || next == UNTAR_PIECE)) {
-		if (next == UNTAR_ENTRY)
-			good = take_entry(c, entry);
-		else if (c->takes)
-			c->handler->on_bytes(c->arg, piece);
-	}
-	if (gone)
+	if (c->rest.len == 0 && !look_at(c, &in))
 		return;
-	c->gone = NULL;
-	if (!good)
-		collect_fail(c, err_make(ERR_PROTO, 0, "archive: its members are not in the order of a walk"));
-	else if (next == UNTAR_BAD)
-		collect_fail(c, c->untar.err);
+	if (in.len == 0)
+		return;
+	if (!buf_addstr(&c->rest, in)) {
+		collect_fail(c, err_make(ERR_LIMIT, 0, "the engine does not wait"));
+		return;
+	}
+	docker_download_pause(c->op);
+	go_on(c);
 }
 
 static void
@@ -274,17 +352,10 @@ on_read(void *arg, const union docker_result *result, const struct err *err)
 
 	(void)result;
 	c->op = NULL;
-	if (err != NULL && err->code == ERR_NOT_FOUND) {
-		c->missing++;
-	} else if (err != NULL) {
-		collect_fail(c, *err);
-		return;
-	} else if (c->untar.state != UNTAR_ENDED) {
-		collect_fail(c, err_make(ERR_PROTO, 0, "archive: it is cut off"));
-		return;
-	}
-	c->place++;
-	collect_step(c, COLLECT_NEXT);
+	c->has_ended = true;
+	c->end = err != NULL ? *err : ERR_OK;
+	if (c->rest.len == 0)
+		read_ended(c);
 }
 
 static void
@@ -297,7 +368,7 @@ enter_read(struct collect *c)
 	untar_init(&c->untar, c->left.members);
 	tar_order_fini(&c->order);
 	tar_order_init(&c->order);
-	c->takes = false;
+	c->takes = c->has_ended = false;
 	c->op = docker_download(c->docker, c->container, path, on_bytes, on_read, c);
 	if (c->is_paused)
 		docker_download_pause(c->op);
@@ -316,13 +387,29 @@ enter_done(struct collect *c)
 	collect_end(c, NULL);
 }
 
+/* Every member is held against every pattern. */
+static bool
+check_cost(const struct collect *c, struct err *err)
+{
+	size_t cost = 0;
+
+	for (size_t i = 0; i < c->patterns.count; i++)
+		cost += glob_cost(c->patterns.items[i]);
+	return cost <= GLOB_COST_MAX ||
+	       err_set(err, ERR_LIMIT, 0, "the paths have too many alternatives; name fewer or shorter ones");
+}
+
 static void
 on_begin(void *arg)
 {
 	struct collect *c = arg;
+	struct err err;
 
 	c->begin = NULL;
-	collect_step(c, COLLECT_NEXT);
+	if (check_cost(c, &err))
+		collect_step(c, COLLECT_NEXT);
+	else
+		collect_end(c, &err);
 }
 
 /* --- for the owner --- */
@@ -334,8 +421,9 @@ collect_start(struct loop *loop, struct docker *docker, const char *container, c
 {
 	struct collect *c = xcalloc(1, sizeof(*c));
 
-	*c = (struct collect){ .docker = docker, .left = *limits, .handler = handler, .arg = arg };
+	*c = (struct collect){ .loop = loop, .docker = docker, .left = *limits, .handler = handler, .arg = arg };
 	c->container = xstrdup(container);
+	buf_init(&c->rest, REST_MAX);
 	untar_init(&c->untar, 0);
 	tar_order_init(&c->order);
 	buf_init(&c->name, TAR_NAME_MAX);
@@ -358,6 +446,5 @@ void
 collect_resume(struct collect *collect)
 {
 	collect->is_paused = false;
-	if (collect->op != NULL)
-		docker_download_resume(collect->op);
+	go_on(collect);
 }

@@ -12,7 +12,7 @@
 #include "server/core/loop.h"
 #include "server/io/git_impl.h"
 
-enum { ANSWER_MAX = 64 * 1024, PATHS_BYTES_MAX = 4 << 20, ENTRY_MAX = 16384 /* of a tree: its path is shorter */ };
+enum { ANSWER_MAX = 64 * 1024, PATHS_BYTES_MAX = 4 << 20, TREE_MAX = 32 << 20, SLICE_MS = 5 };
 
 /* What the caller's operation points to. Its end is the callback, or git_cancel. */
 struct git_query {
@@ -22,8 +22,10 @@ struct git_query {
 	char *commit;        /* that error texts name; NULL: none */
 	char *pattern;       /* of git_digest */
 	struct sha256 *hash; /* likewise */
-	struct buf entry;    /* of a listing: one that has come in part */
+	struct buf tree;     /* its listing */
+	size_t at;           /* what of it was looked at */
 	size_t found;
+	struct deferred *slice;
 };
 
 static void
@@ -31,7 +33,8 @@ query_free(struct git_query *q)
 {
 	child_cancel(&q->child);
 	sha256_free(&q->hash);
-	buf_fini(&q->entry);
+	buf_fini(&q->tree);
+	deferred_cancel(&q->slice);
 	free(q->pattern);
 	free(q->ref);
 	free(q->commit);
@@ -51,7 +54,7 @@ query_new(struct git *git, const char *ref, const char *commit, void *arg)
 
 	q->op = git_op_new(git, OP_QUERY, arg);
 	q->op->in.query = q;
-	buf_init(&q->entry, ENTRY_MAX);
+	buf_init(&q->tree, TREE_MAX);
 	q->ref = xstrdup_null(ref);
 	q->commit = xstrdup_null(commit);
 	return q->op;
@@ -273,14 +276,14 @@ git_changed_paths(struct git *git, const char *repo, const char *from, const cha
 
 /* "MODE TYPE ID\tPATH" */
 static void
-take_entry(struct git_query *q)
+take_entry(struct git_query *q, struct str entry)
 {
-	struct str path = buf_str(&q->entry), head = str_cut(&path, '\t'), id;
+	struct str path = entry, head = str_cut(&path, '\t'), id;
 
 	str_cut(&head, ' ');
 	str_cut(&head, ' ');
 	id = head;
-	if (path.len == 0 || !glob_match_path(q->pattern, path.p))
+	if (path.len == 0 || !glob_match_path(q->pattern, path.p)) /* a NUL is behind it */
 		return;
 	sha256_add(q->hash, id);
 	sha256_add(q->hash, STR(" "));
@@ -290,39 +293,59 @@ take_entry(struct git_query *q)
 }
 
 static void
+answer_digest(struct git_query *q, const struct err *err)
+{
+	struct git_op op = *q->op;
+	struct err copy = err != NULL ? *err : ERR_OK;
+	char hex[SHA256_HEX_SIZE];
+
+	if (err == NULL && q->found == 0)
+		copy = err_make(ERR_NOT_FOUND, 0, "the commit has no file that fits %.100s", q->pattern);
+	sha256_finish(&q->hash, hex);
+	git_op_free(q->op);
+	query_free(q);
+	op.fn.digest(op.arg, copy.code == ERR_NONE ? hex : NULL, copy.code == ERR_NONE ? NULL : &copy);
+}
+
+/* A tree may have many files, and a match may take long: so many of them, then the loop goes on. */
+static void
+on_slice(void *arg)
+{
+	struct git_query *q = arg;
+	int64_t until = loop_mono_ms() + SLICE_MS;
+	struct str rest = { q->tree.data + q->at, q->tree.len - q->at };
+
+	q->slice = NULL;
+	while (rest.len > 0 && loop_mono_ms() < until)
+		take_entry(q, str_cut(&rest, '\0'));
+	q->at = q->tree.len - rest.len;
+	if (rest.len > 0)
+		q->slice = deferred_call(q->op->git->loop, on_slice, q);
+	else
+		answer_digest(q, NULL);
+}
+
+static void
 on_tree(void *arg, struct str bytes)
 {
 	struct git_query *q = arg;
 
-	for (;;) {
-		const char *end = memchr(bytes.p, '\0', bytes.len);
-
-		if (end == NULL)
-			break;
-		buf_add(&q->entry, bytes.p, (size_t)(end - bytes.p));
-		if (!buf_failed(&q->entry))
-			take_entry(q);
-		buf_reset(&q->entry);
-		bytes = (struct str){ end + 1, bytes.len - (size_t)(end + 1 - bytes.p) };
-	}
-	buf_addstr(&q->entry, bytes);
+	buf_addstr(&q->tree, bytes);
 }
 
 static void
 on_tree_end(void *arg, const struct child_result *result, const struct err *err)
 {
 	struct git_query *q = arg;
-	struct git_op op = *q->op;
 	struct err why = git_run_error(result, err, q->commit);
-	char hex[SHA256_HEX_SIZE];
 
 	q->child = NULL;
-	if (err == NULL && q->found == 0)
-		why = err_make(ERR_NOT_FOUND, 0, "the commit has no file that fits %.100s", q->pattern);
-	sha256_finish(&q->hash, hex);
-	git_op_free(q->op);
-	query_free(q);
-	op.fn.digest(op.arg, why.code == ERR_NONE ? hex : NULL, why.code == ERR_NONE ? NULL : &why);
+	if (err == NULL && buf_failed(&q->tree))
+		why = err_make(ERR_LIMIT, 0, "the names of the commit's files have more than %d bytes", TREE_MAX);
+	if (why.code != ERR_NONE)
+		answer_digest(q, &why);
+	else
+		q->slice = deferred_call(q->op->git->loop, on_slice, q);
 }
 
 static void
@@ -335,6 +358,15 @@ on_digest_refused(void *arg)
 	refused.fn.digest(refused.arg, NULL, &refused.err);
 }
 
+static bool
+pattern_check(const char *pattern, struct err *err)
+{
+	if (!glob_check(pattern, err))
+		return false;
+	return glob_cost(pattern) <= GLOB_COST_MAX ||
+	       err_set(err, ERR_LIMIT, 0, "the pattern %.60s... has too many alternatives", pattern);
+}
+
 struct git_op *
 git_digest(struct git *git, const char *repo, const char *commit, const char *pattern, git_digest_fn *fn, void *arg)
 {
@@ -343,7 +375,7 @@ git_digest(struct git *git, const char *repo, const char *commit, const char *pa
 	struct git_op *op;
 	struct err err;
 
-	if (pair_check(mirror, commit, commit, &err) && glob_check(pattern, &err)) {
+	if (pair_check(mirror, commit, commit, &err) && pattern_check(pattern, &err)) {
 		op = query_new(git, NULL, commit, arg);
 		op->in.query->pattern = xstrdup(pattern);
 		op->in.query->hash = sha256_new();

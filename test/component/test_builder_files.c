@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/glob.h"
 #include "proto/mem.h"
 
 #define COMMANDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -303,6 +304,25 @@ test_nothing_there(void **state)
 }
 
 static void
+test_patterns_that_would_take_too_long(void **state)
+{
+	char pattern[GLOB_MAX_BYTES + 1] = "out/{a,b}{a,b}{a,b}{a,b}{a,b}{a,b}*";
+	struct scene s;
+
+	(void)state;
+	while (strlen(pattern) < 200)
+		strcat(pattern, "a*");
+	scene_init(&s, COMMANDS("out"));
+	strings_add(&s.taken.patterns, str_of(pattern));
+	add(&s, TAR_DIR, "out", "");
+	tar_end(&s.archive);
+	scene_run(&s);
+	assert_int_equal(s.taken.err.code, ERR_LIMIT);
+	assert_non_null(strstr(s.taken.err.text, "too many alternatives"));
+	scene_fini(&s);
+}
+
+static void
 check_cancel(bool of_job)
 {
 	struct scene s;
@@ -453,6 +473,7 @@ main(void)
 		cmocka_unit_test(test_what_fits_is_given),
 		cmocka_unit_test(test_hostile_archives),
 		cmocka_unit_test(test_nothing_there),
+		cmocka_unit_test(test_patterns_that_would_take_too_long),
 		cmocka_unit_test(test_cancel),
 	};
 	const struct CMUnitTest real[] = {

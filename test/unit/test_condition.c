@@ -251,10 +251,23 @@ test_changed_paths(void **state)
 	check_changed("**", "", false);
 }
 
+static void
+test_cost_of_patterns(void **state)
+{
+	(void)state;
+	assert_int_equal(glob_cost("a/*.txt"), 7);
+	assert_int_equal(glob_cost("{a,b,c}"), 21);
+	assert_int_equal(glob_cost("{a,b}{c,d}"), 40);
+	assert_true(glob_cost("{a,{b,c}}") >= 9 * 3);
+	assert_int_equal(glob_cost("[{,]"), 4);
+	assert_true(glob_cost("{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}") > GLOB_COST_MAX);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cost_of_patterns),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_expressions),
