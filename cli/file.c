@@ -17,8 +17,8 @@ read_all(FILE *file, size_t *len)
 	return text;
 }
 
-static bool
-read_file(const char *path, char **text, size_t *len)
+bool
+file_read(const char *path, char **text, size_t *len)
 {
 	bool is_stdin = strcmp(path, "-") == 0, ok;
 	FILE *file = is_stdin ? stdin : fopen(path, "re");
@@ -67,7 +67,7 @@ read_includes(struct pipeline_includes *includes, const char *folder, const char
 		char *path = path_of(include, folder, templates);
 
 		if (path != NULL && access(path, F_OK) == 0)
-			ok = read_file(path, &include->text, &include->len);
+			ok = file_read(path, &include->text, &include->len);
 		free(path);
 	}
 	return ok;
@@ -101,7 +101,7 @@ file_plan(const char *path, const struct pipeline_context *context, const char *
 	if (path == NULL)
 		path =
 		    access("daocloud.yml", F_OK) != 0 && access("davit.yml", F_OK) == 0 ? "davit.yml" : "daocloud.yml";
-	if (!read_file(path, &text, &len))
+	if (!file_read(path, &text, &len))
 		return NULL;
 	plan = parse(path, (struct str){ text, len }, context, templates);
 	for (size_t i = 0; plan != NULL && i < plan->warning_count; i++)
