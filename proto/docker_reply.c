@@ -280,11 +280,53 @@ docker_reply_progress(struct str line, struct docker_progress *ret, struct err *
 	copy_member(ret->layer, sizeof(ret->layer), root, "id");
 	ret->current = json_int(json_path(root, "progressDetail.current"), 0);
 	ret->total = json_int(json_path(root, "progressDetail.total"), 0);
+	copy_member(ret->digest, sizeof(ret->digest), root, "aux.Digest");
 	copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
 	if (ret->error[0] == '\0')
 		copy_member(ret->error, sizeof(ret->error), root, "error");
 	json_free(&doc);
 	return true;
+}
+
+/* The engine's words for what is the Dockerfile's fault; anything else is the engine's, or a registry's. */
+static bool
+is_dockerfiles_fault(const struct json_value *root, const char *error)
+{
+	static const char *const words[] = { "returned a non-zero code", "failed to parse", "parse error",
+		"COPY failed", "ADD failed", "unknown instruction", "invalid from flag", "failed to reach build target",
+		"not found", "requires", "No such file", "no source files", "repository does not exist", "manifest" };
+
+	if (json_int(json_path(root, "errorDetail.code"), 0) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(error, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+bool
+docker_reply_build(struct str line, struct docker_build_line *ret, struct err *err)
+{
+	const struct json_value *root;
+
+	*ret = (struct docker_build_line){ .doc = NULL };
+	if (!parse(line, "build", JSON_OBJECT, &ret->doc, err))
+		return false;
+	root = json_root(ret->doc);
+	ret->text = str_of(json_string(json_get(root, "stream"), ""));
+	if (json_path(root, "aux.ID") != NULL && !copy_id(ret->id, json_string(json_path(root, "aux.ID"), NULL)))
+		ret->id[0] = '\0';
+	copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
+	if (ret->error[0] == '\0')
+		copy_member(ret->error, sizeof(ret->error), root, "error");
+	ret->is_theirs = ret->error[0] != '\0' && is_dockerfiles_fault(root, ret->error);
+	return true;
+}
+
+void
+docker_build_line_fini(struct docker_build_line *line)
+{
+	json_free(&line->doc);
 }
 
 bool

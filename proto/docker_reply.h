@@ -82,15 +82,28 @@ void docker_list_fini(struct docker_list *list);
 /* NULL when it has no such label. */
 const char *docker_item_label(const struct docker_item *item, const char *name);
 
-/* One line of the reply to a pull or an import. */
+/* One line of the reply to a pull, a push or an import. */
 struct docker_progress {
 	char status[100];
 	char layer[32];
 	int64_t current; /* bytes; 0 when not told */
 	int64_t total;
-	char error[300]; /* the whole call has failed, although its status was 200 */
+	char digest[128]; /* sha256:... of what was pushed; "" but in one line */
+	char error[300];  /* the whole call has failed, although its status was 200 */
 };
 bool docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err);
+
+/* One line of the reply to a build. */
+struct docker_build_line {
+	struct json *doc;
+	struct str text;         /* of the build's output; lent by the line */
+	char id[DOCKER_ID_SIZE]; /* of the image that was made; "" until the last */
+	char error[300];         /* the build has failed */
+	bool is_theirs;          /* by what the Dockerfile says, or a command of it */
+};
+/* End *ret with docker_build_line_fini. */
+bool docker_reply_build(struct str line, struct docker_build_line *ret, struct err *err);
+void docker_build_line_fini(struct docker_build_line *line);
 
 struct docker_event {
 	char id[DOCKER_ID_SIZE]; /* "" for a name that is no id, as images have */

@@ -376,6 +376,7 @@ start_builder(struct app *app)
 
 	set_files_deps(app);
 	app_conf_builder(app->conf, &app->builder_conf);
+	app->builder_conf.conf.disk = app->disk;
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
 	deps.job = (struct app_job_deps){
 		.loop = app->loop,

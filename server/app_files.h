@@ -20,7 +20,7 @@ struct app_files;
 struct file_store;
 struct git;
 struct loop;
-struct run;
+struct builder_run;
 struct store;
 
 /* Lent for as long as there are any. */
@@ -69,7 +69,7 @@ bool app_files_has_folder(const struct app_files *files);
 void app_files_add_env(const struct app_files *files, struct env *env);
 
 /* Between the run's ended and builder_leave. err: the job has not done what it should: ERR_LIMIT is its own fault. */
-void app_files_collect(struct app_files *files, struct run *run, bool passed, app_files_fn *fn, void *arg);
+void app_files_collect(struct app_files *files, struct builder_run *run, bool passed, app_files_fn *fn, void *arg);
 /* The run is over, whatever it was doing. */
 void app_files_stop(struct app_files *files);
 

@@ -393,7 +393,7 @@ on_begin(void *arg)
 }
 
 void
-app_files_collect(struct app_files *files, struct run *run, bool passed, app_files_fn *fn, void *arg)
+app_files_collect(struct app_files *files, struct builder_run *run, bool passed, app_files_fn *fn, void *arg)
 {
 	files->run = run;
 	files->passed = passed;

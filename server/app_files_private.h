@@ -43,7 +43,7 @@ struct app_files {
 	size_t artifact;
 	struct artifact_restore *restore;
 
-	struct run *run; /* NULL: it has none that files could be taken of */
+	struct builder_run *run; /* NULL: it has none that files could be taken of */
 	bool passed;
 	struct collect *collect;
 	struct report report;

@@ -56,7 +56,7 @@ struct app_job {
 	struct log_writer *log;
 	struct log_finish *log_finish;
 	struct builder_job builder_job; /* lent to the run */
-	struct run *run;
+	struct builder_run *run;
 	struct timer *retry;
 	struct deferred *begin;
 	enum job_state result; /* JOB_RUNNING: none yet */
@@ -656,6 +656,16 @@ open_log(struct app_job *a, struct err *err)
 	return a->log != NULL;
 }
 
+/* There are no environments yet, so none has that name. */
+static void
+fail_deploy(struct app_job *a)
+{
+	char *text = xasprintf("there is no environment \"%.100s\" on this server", a->spec.deploy->environment);
+
+	job_fail(a, JOB_FAILED, text);
+	free(text);
+}
+
 static void
 on_begin(void *arg)
 {
@@ -665,6 +675,10 @@ on_begin(void *arg)
 	a->begin = NULL;
 	if (!open_log(a, &err) || !job_spec_from_json(str_of(a->job->spec), &a->spec, &err)) {
 		job_fail(a, JOB_ERROR, err.text);
+		return;
+	}
+	if (a->spec.kind == JOB_KIND_DEPLOY) {
+		fail_deploy(a);
 		return;
 	}
 	if (a->spec.timeout_s == 0)
@@ -692,7 +706,7 @@ app_job_id(const struct app_job *a)
 
 /* Before there is a container the job ends here; after, by the builder's done; at its end, by itself. */
 static void
-stop(struct app_job *a, void (*end_run)(struct run *run, const char *why), const char *why)
+stop(struct app_job *a, void (*end_run)(struct builder_run *run, const char *why), const char *why)
 {
 	if (a->run != NULL) {
 		end_run(a->run, why);

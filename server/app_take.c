@@ -22,7 +22,7 @@ enum app_take_state {
 
 struct app_take {
 	struct file_store *files;
-	struct run *run;
+	struct builder_run *run;
 	enum app_take_kind kind;
 	const struct strings *patterns;
 	enum app_take_state state;
@@ -275,7 +275,8 @@ enter_done(struct app_take *t)
 }
 
 struct app_take *
-app_take_start(struct file_store *files, struct run *run, const struct app_take_spec *spec, app_take_fn *fn, void *arg)
+app_take_start(
+    struct file_store *files, struct builder_run *run, const struct app_take_spec *spec, app_take_fn *fn, void *arg)
 {
 	struct app_take *t = xcalloc(1, sizeof(*t));
 

@@ -12,7 +12,7 @@
 
 struct app_take;
 struct file_store;
-struct run;
+struct builder_run;
 
 enum app_take_kind { APP_TAKE_ARTIFACT, APP_TAKE_CACHE };
 
@@ -38,7 +38,7 @@ typedef void app_take_fn(void *arg, const struct app_take_result *result, const 
 
 /* Between the run's ended and builder_leave. spec is read before it returns, its patterns are lent. */
 struct app_take *app_take_start(
-    struct file_store *files, struct run *run, const struct app_take_spec *spec, app_take_fn *fn, void *arg);
+    struct file_store *files, struct builder_run *run, const struct app_take_spec *spec, app_take_fn *fn, void *arg);
 /* Accepts NULL inside. */
 void app_take_cancel(struct app_take **take);
 

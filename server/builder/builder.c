@@ -152,7 +152,7 @@ builder_give_back(struct engine **slot)
 
 void
 builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events, void *arg,
-    struct run **ret)
+    struct builder_run **ret)
 {
 	struct engine *slot = job->slot != NULL ? job->slot : builder_take(builder, "");
 
@@ -161,34 +161,34 @@ builder_start(struct builder *builder, const struct builder_job *job, const stru
 }
 
 void
-builder_go(struct run *run)
+builder_go(struct builder_run *run)
 {
-	run_go(run);
+	run->kind->go(run);
 }
 
 struct collect *
-builder_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+builder_collect(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits,
     const struct collect_handler *handler, void *arg)
 {
 	return run_collect(run, patterns, limits, handler, arg);
 }
 
 void
-builder_leave(struct run *run)
+builder_leave(struct builder_run *run)
 {
 	run_leave(run);
 }
 
 void
-builder_cancel(struct run *run, const char *why)
+builder_cancel(struct builder_run *run, const char *why)
 {
-	run_cancel(run, why);
+	run->kind->cancel(run, why);
 }
 
 void
-builder_end(struct run *run, const char *why)
+builder_end(struct builder_run *run, const char *why)
 {
-	run_end(run, why);
+	run->kind->end(run, why);
 }
 
 static struct run *

@@ -28,9 +28,10 @@
 #include "server/io/docker.h"
 
 struct builder;
+struct disk;
 struct engine;
 struct loop;
-struct run;
+struct builder_run;
 
 struct builder_engine_conf {
 	const char *name;   /* for people; unique */
@@ -58,6 +59,7 @@ struct builder_alias {
 
 struct builder_conf {
 	const char *node;    /* [a-z0-9-]+: in the names and labels of everything made */
+	struct disk *disk;   /* reads the contexts of image builds; NULL: there are none */
 	const char *busybox; /* a static busybox: what the network containers run; NULL: /bin/busybox */
 	const struct builder_engine_conf *engines;
 	size_t engine_count;
@@ -147,19 +149,19 @@ void builder_give_back(struct engine **slot);
 
 /* In job->slot, or in one that is taken now, which there must be. *ret stays good until done. */
 void builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events,
-    void *arg, struct run **ret);
+    void *arg, struct builder_run **ret);
 /* The answer to started. */
-void builder_go(struct run *run);
+void builder_go(struct builder_run *run);
 /* Takes files out of the container, between ended and builder_leave: see collect.h. */
-struct collect *builder_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
-    const struct collect_handler *handler, void *arg);
+struct collect *builder_collect(struct builder_run *run, const struct strings *patterns,
+    const struct collect_limits *limits, const struct collect_handler *handler, void *arg);
 /* The answer to ended; no collect may go on. Nothing happens when the run is ending anyway. */
-void builder_leave(struct run *run);
+void builder_leave(struct builder_run *run);
 /* Ends the job, but for what runs always, which has a minute; done still follows. Asked again, it ends at once. Nothing
  * happens when it is ending anyway. why: for people. */
-void builder_cancel(struct run *run, const char *why);
+void builder_cancel(struct builder_run *run, const char *why);
 /* Ends it at once. */
-void builder_end(struct run *run, const char *why);
+void builder_end(struct builder_run *run, const char *why);
 
 /* A held job's container goes. False: no job of that id is held here. */
 bool builder_release(struct builder *builder, const char *job);
@@ -169,6 +171,7 @@ struct builder_engine_status {
 	const char *name;
 	const char *version; /* "20.10.24", "" until known */
 	bool up;
+	bool has_failed; /* it was tried, and reason says why that failed */
 	const char *reason;
 	unsigned slots;
 	unsigned busy;

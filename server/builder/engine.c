@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "server/builder/image_run.h"
 #include "server/builder/pause.h"
 #include "server/builder/sweep.h"
 #include "server/core/log.h"
@@ -353,7 +354,7 @@ on_run_ended(void *arg)
 		pool_end(&e->pool, on_pool_end, e);
 }
 
-struct run *
+struct builder_run *
 engine_run(struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg)
 {
 	struct run_place place = { .host = &engine->host,
@@ -363,6 +364,8 @@ engine_run(struct engine *engine, const struct builder_job *job, const struct bu
 		.runs = &engine->runs,
 		.engine = engine->conf->name };
 
+	if (job->spec->kind == JOB_KIND_BUILD)
+		return image_run_start(&place, job, events, arg, on_run_ended, engine);
 	return run_start(&place, job, events, arg, on_run_ended, engine);
 }
 
@@ -388,6 +391,7 @@ engine_status(const struct engine *engine, struct builder_engine_status *ret)
 	*ret = (struct builder_engine_status){ .name = engine->conf->name,
 		.version = engine->version.version,
 		.up = engine->state == ENGINE_UP,
+		.has_failed = engine->why_down.code != ERR_NONE,
 		.reason = engine->why_down.code != ERR_NONE ? engine->why_down.text : "",
 		.slots = engine->conf->slots,
 		.busy = engine->busy,

@@ -24,7 +24,7 @@ const char *engine_labels(const struct engine *engine); /* "": none */
 void engine_take(struct engine *engine);
 void engine_give_back(struct engine *engine);
 /* In a slot that was taken; what has become of the engine meanwhile, the run finds out. See builder_start. */
-struct run *engine_run(
+struct builder_run *engine_run(
     struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
 /* That of the job's last attempt; NULL: it is not here. */
 struct run *engine_find(const struct engine *engine, const char *job);

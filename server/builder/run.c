@@ -43,6 +43,7 @@ enum run_state {
 };
 
 struct run {
+	struct builder_run base;
 	LIST_ENTRY(run) link; /* of the place's */
 	struct run_place place;
 	const struct builder_job *job; /* the owner's, or kept */
@@ -201,10 +202,10 @@ blame(const struct err *err)
 											     : BUILDER_ERROR;
 }
 
-void
-run_cancel(struct run *run, const char *why)
+static void
+run_cancel(struct builder_run *run, const char *why)
 {
-	run_fail(run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+	run_fail((struct run *)run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
 }
 
 void
@@ -452,11 +453,13 @@ enter_started(struct run *r)
 		run_step(r, states[r->state].next);
 }
 
-void
-run_go(struct run *run)
+static void
+run_go(struct builder_run *run)
 {
-	if (run->state == RUN_STARTED)
-		run_step(run, states[run->state].next);
+	struct run *r = (struct run *)run;
+
+	if (r->state == RUN_STARTED)
+		run_step(r, states[r->state].next);
 }
 
 /* --- script --- */
@@ -796,23 +799,27 @@ enter_collect(struct run *r)
 	if (r->events->ended != NULL)
 		r->events->ended(r->arg, &r->result);
 	else
-		run_leave(r);
+		run_leave(&r->base);
 }
 
 struct collect *
-run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+run_collect(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits,
     const struct collect_handler *handler, void *arg)
 {
-	assert(run->state == RUN_COLLECT);
-	return collect_start(run->place.host->loop, run->place.host->docker, box_container(run->box), BOX_WORKSPACE,
-	    patterns, limits, handler, arg);
+	struct run *r = (struct run *)run;
+
+	assert(r->state == RUN_COLLECT);
+	return collect_start(r->place.host->loop, r->place.host->docker, box_container(r->box), BOX_WORKSPACE, patterns,
+	    limits, handler, arg);
 }
 
 void
-run_leave(struct run *run)
+run_leave(struct builder_run *run)
 {
-	if (run->state == RUN_COLLECT)
-		run_step(run, run->is_waiting ? RUN_HOLD : states[run->state].next);
+	struct run *r = (struct run *)run;
+
+	if (r->state == RUN_COLLECT)
+		run_step(r, r->is_waiting ? RUN_HOLD : states[r->state].next);
 }
 
 static void
@@ -1023,13 +1030,21 @@ run_next(const struct run *run)
 	return LIST_NEXT(run, link);
 }
 
-struct run *
+static void
+end(struct builder_run *run, const char *why)
+{
+	run_end((struct run *)run, why);
+}
+
+struct builder_run *
 run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
     run_ended_fn *ended, void *ended_arg)
 {
+	static const struct run_kind kind = { run_go, run_cancel, end };
 	struct run *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct run){ .place = *place,
+	*r = (struct run){ .base = { &kind },
+		.place = *place,
 		.job = job,
 		.events = events,
 		.arg = arg,
@@ -1047,5 +1062,5 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	buf_init(&r->output, OUTPUT_MAX);
 	run_step(r, RUN_IMAGE);
-	return r;
+	return &r->base;
 }

@@ -1,4 +1,5 @@
-/* One job on one engine, from its image to the removal of all that was made for it. */
+/* One job on one engine, from its image to the removal of all that was made for it. A run is of one of two kinds: a
+ * script in containers (struct run, in run.c), or the build of an image (image_run.c). */
 #ifndef DAVIT_BUILDER_RUN_H
 #define DAVIT_BUILDER_RUN_H
 
@@ -28,20 +29,28 @@ struct run_place {
 /* The run has ended; it is gone. Called in front of events->done, so that its slot is free by then. */
 typedef void run_ended_fn(void *arg);
 
-/* job, events and place are lent until events->done. */
-struct run *run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
-    void *arg, run_ended_fn *ended, void *ended_arg);
-/* The answer to events->started. */
-void run_go(struct run *run);
-/* For builder_collect and builder_leave. */
-struct collect *run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
-    const struct collect_handler *handler, void *arg);
-void run_leave(struct run *run);
-/* done follows, after what runs always. why: for people. A second time, or for a held job: as run_end. */
-void run_cancel(struct run *run, const char *why);
-/* The same without anything more of the job. */
-void run_end(struct run *run, const char *why);
+/* What both kinds begin with. */
+struct builder_run {
+	const struct run_kind {
+		void (*go)(struct builder_run *run); /* the answer to events->started */
+		/* done follows, after what runs always. why: for people. A second time, or for a held job: as end. */
+		void (*cancel)(struct builder_run *run, const char *why);
+		/* The same without anything more of the job. */
+		void (*end)(struct builder_run *run, const char *why);
+	} * kind;
+};
 
+/* job, events and place are lent until events->done. */
+struct builder_run *run_start(const struct run_place *place, const struct builder_job *job,
+    const struct builder_events *events, void *arg, run_ended_fn *ended, void *ended_arg);
+/* For builder_collect and builder_leave: of a script. */
+struct collect *run_collect(struct builder_run *run, const struct strings *patterns,
+    const struct collect_limits *limits, const struct collect_handler *handler, void *arg);
+void run_leave(struct builder_run *run);
+
+/* --- scripts, which can be held --- */
+
+void run_end(struct run *run, const char *why);
 /* Its owner has been told that it is done; only run_end is left to do. */
 bool run_is_held(const struct run *run);
 const char *run_job(const struct run *run);

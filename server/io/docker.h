@@ -32,6 +32,7 @@ union docker_result {
 	struct docker_container container;
 	struct docker_image image;
 	struct docker_list list;
+	char digest[128];
 };
 
 /* The end of a call: err is NULL on success. result is never NULL then. */
@@ -69,6 +70,33 @@ struct docker_op *docker_image_pull(
 /* An image of one layer, the tar, under that repository:tag. */
 struct docker_op *docker_image_import(
     struct docker *docker, const char *image, struct str tar, docker_fn *fn, void *arg);
+
+/* What the build call takes beside the context. Everything is lent for the call that starts it. */
+struct docker_build_spec {
+	const char *dockerfile; /* in the context */
+	const char *target;     /* NULL: the last stage */
+	const struct env *args;
+	const struct strings *tags;   /* whole names */
+	const struct strings *labels; /* NAME=VALUE */
+	const char *network;          /* mode of the containers of its steps: "container:ID" */
+	struct docker_limits limits;  /* of each of them: memory and nano_cpus */
+	bool no_cache;
+	bool pull; /* the images that it begins from are asked for although they are there */
+};
+
+/* -> id: sha256:... An uncompressed tar is sent by docker_build_send, from the first on_drain on and then after each,
+ * until docker_build_end. on_text: the engine's words and the commands' output, as they come. ERR_INPUT when the
+ * Dockerfile or one of its commands is to blame. Fails after 30 minutes without a word. */
+typedef void docker_text_fn(void *arg, struct str text);
+struct docker_op *docker_image_build(struct docker *docker, const struct docker_build_spec *spec,
+    docker_open_fn *on_drain, docker_text_fn *on_text, docker_fn *fn, void *arg);
+void docker_build_send(struct docker_op *op, struct str bytes);
+void docker_build_end(struct docker_op *op);
+/* -> digest. image: a whole name with its tag; auth: what X-Registry-Auth takes, NULL for none. */
+struct docker_op *docker_image_push(struct docker *docker, const char *image, const char *auth,
+    docker_progress_fn *on_progress, docker_fn *fn, void *arg);
+/* One name of an image, and the image with its last one. Success when there is none. */
+struct docker_op *docker_image_remove(struct docker *docker, const char *image, docker_fn *fn, void *arg);
 
 /* --- containers --- */
 

@@ -4,32 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/docker_lines.h"
 #include "proto/mem.h"
 
 enum { LINE_MAX_BYTES = 1024 * 1024 };
 
-struct follow {
-	struct docker_op op;
-	bool is_good;       /* the reply's status */
-	struct buf trouble; /* the body of a bad reply */
-	bool *gone;         /* set when the op ends while one of its callbacks runs */
-
-	/* Lines: what a line means. False ends the call with op's error. */
-	bool (*on_line)(struct follow *f, struct str line, struct err *err);
-	struct docker_lines lines;
-	struct docker_frames frames;
-
-	docker_open_fn *on_open;
-	docker_event_fn *on_event;
-	docker_progress_fn *on_progress;
-	docker_output_fn *on_output;
-};
-
 static void
 follow_fini(struct docker_op *op)
 {
-	struct follow *f = (struct follow *)op;
+	struct docker_follow *f = (struct docker_follow *)op;
 
 	if (f->gone != NULL)
 		*f->gone = true;
@@ -37,10 +19,10 @@ follow_fini(struct docker_op *op)
 	docker_lines_fini(&f->lines);
 }
 
-static struct follow *
-follow_new(struct docker *docker, const struct docker_call *call, docker_fn *fn, void *arg)
+struct docker_follow *
+docker_follow_new(struct docker *docker, size_t size, const struct docker_call *call, docker_fn *fn, void *arg)
 {
-	struct follow *f = (struct follow *)docker_op_new(docker, sizeof(*f), call, fn, arg);
+	struct docker_follow *f = (struct docker_follow *)docker_op_new(docker, size, call, fn, arg);
 
 	f->op.fini = follow_fini;
 	buf_init(&f->trouble, DOCKER_TROUBLE_MAX);
@@ -49,16 +31,16 @@ follow_new(struct docker *docker, const struct docker_call *call, docker_fn *fn,
 }
 
 static void
-fail(struct follow *f, struct err err)
+fail(struct docker_follow *f, struct err err)
 {
 	err = err_prefix(err, "%s", f->op.call->what);
 	docker_op_end(&f->op, NULL, &err);
 }
 
-static void
-on_head(void *arg, const struct httpc_reply *reply)
+void
+docker_follow_on_head(void *arg, const struct httpc_reply *reply)
 {
-	struct follow *f = arg;
+	struct docker_follow *f = arg;
 
 	f->is_good = docker_status_is_good(f->op.call, reply->status);
 	if (f->is_good && f->on_open != NULL)
@@ -66,7 +48,7 @@ on_head(void *arg, const struct httpc_reply *reply)
 }
 
 static void
-take_lines(struct follow *f, struct str in)
+take_lines(struct docker_follow *f, struct str in)
 {
 	bool gone = false;
 	struct str line;
@@ -89,7 +71,7 @@ take_lines(struct follow *f, struct str in)
 }
 
 static void
-take_frames(struct follow *f, struct str in)
+take_frames(struct docker_follow *f, struct str in)
 {
 	enum docker_frames_next next;
 	enum docker_stream stream;
@@ -107,10 +89,10 @@ take_frames(struct follow *f, struct str in)
 		fail(f, err_make(ERR_PROTO, 0, "the output is not in frames"));
 }
 
-static void
-on_body(void *arg, struct str bytes)
+void
+docker_follow_on_body(void *arg, struct str bytes)
 {
-	struct follow *f = arg;
+	struct docker_follow *f = arg;
 
 	if (!f->is_good)
 		buf_addstr(&f->trouble, bytes); /* its beginning is enough */
@@ -120,11 +102,11 @@ on_body(void *arg, struct str bytes)
 		take_lines(f, bytes);
 }
 
-static void
-on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
+void
+docker_follow_on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 {
 	static const union docker_result nothing;
-	struct follow *f = arg;
+	struct docker_follow *f = arg;
 	struct err failure;
 
 	f->op.http = NULL;
@@ -140,12 +122,14 @@ on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 	}
 }
 
-static const struct httpc_handler follow_handler = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
+static const struct httpc_handler follow_handler = {
+	.on_head = docker_follow_on_head, .on_body = docker_follow_on_body, .on_done = docker_follow_on_done
+};
 
 /* --- pull and import: status 200, and the error in a line --- */
 
-static enum err_code
-pull_error_code(const char *text)
+enum err_code
+docker_registry_error(const char *text)
 {
 	static const char *const missing[] = { "not found", "does not exist", "manifest unknown",
 		"no matching manifest" };
@@ -160,15 +144,15 @@ pull_error_code(const char *text)
 	return ERR_UNAVAILABLE;
 }
 
-static bool
-on_progress_line(struct follow *f, struct str line, struct err *err)
+bool
+docker_on_progress(struct docker_follow *f, struct str line, struct err *err)
 {
 	struct docker_progress progress;
 
 	if (!docker_reply_progress(line, &progress, err))
 		return false;
 	if (progress.error[0] != '\0')
-		return err_set(err, pull_error_code(progress.error), 0, "%.200s", progress.error);
+		return err_set(err, docker_registry_error(progress.error), 0, "%.200s", progress.error);
 	if (f->on_progress != NULL)
 		f->on_progress(f->op.arg, &progress);
 	return true;
@@ -180,10 +164,10 @@ docker_image_pull(struct docker *docker, const char *image, docker_progress_fn *
 	static const struct docker_call call = {
 		.what = "pull image", .method = "POST", .total_ms = 3600000, .idle_ms = 300000
 	};
-	struct follow *f = follow_new(docker, &call, fn, arg);
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
 	char *encoded = docker_encode(image);
 
-	f->on_line = on_progress_line;
+	f->on_line = docker_on_progress;
 	f->on_progress = on_progress;
 	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromImage=%s", encoded), NULL, 0, &follow_handler);
 	free(encoded);
@@ -197,10 +181,10 @@ docker_image_import(struct docker *docker, const char *image, struct str tar, do
 	static const struct docker_call call = {
 		.what = "import image", .method = "POST", .type = "application/x-tar", .total_ms = 120000
 	};
-	struct follow *f = follow_new(docker, &call, fn, arg);
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
 	char *encoded = docker_encode(image);
 
-	f->on_line = on_progress_line;
+	f->on_line = docker_on_progress;
 	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromSrc=-&repo=%s", encoded),
 	    memcpy(xcalloc(1, tar.len), tar.p, tar.len), tar.len, &follow_handler);
 	free(encoded);
@@ -210,7 +194,7 @@ docker_image_import(struct docker *docker, const char *image, struct str tar, do
 /* --- events --- */
 
 static bool
-on_event_line(struct follow *f, struct str line, struct err *err)
+on_event_line(struct docker_follow *f, struct str line, struct err *err)
 {
 	struct docker_event event;
 
@@ -225,7 +209,7 @@ docker_events(struct docker *docker, const char *filters, docker_open_fn *on_ope
     docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = { .what = "follow the engine's events", .method = "GET" };
-	struct follow *f = follow_new(docker, &call, fn, arg);
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
 	char *encoded = docker_encode(filters);
 
 	f->on_line = on_event_line;
@@ -245,7 +229,7 @@ docker_logs(
 	static const struct docker_call call = {
 		.what = "read a container's output", .method = "GET", .total_ms = 60000
 	};
-	struct follow *f = follow_new(docker, &call, fn, arg);
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
 
 	f->on_output = on_output;
 	docker_op_send(&f->op, docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&tail=%u", container, lines),

@@ -2,6 +2,7 @@
 #ifndef DAVIT_IO_DOCKER_PRIVATE_H
 #define DAVIT_IO_DOCKER_PRIVATE_H
 
+#include "proto/docker_lines.h"
 #include "server/io/docker.h"
 #include "server/io/httpc.h"
 
@@ -48,6 +49,36 @@ void docker_op_send(struct docker_op *op, char *path, char *body, size_t body_le
 /* The three steps of a plain call. */
 struct docker_op *docker_plain(
     struct docker *docker, const struct docker_call *call, char *path, docker_fn *fn, void *arg);
+
+/* A call whose reply is taken as it comes: lines of JSON, or frames. Kinds that know more embed it first. */
+struct docker_follow {
+	struct docker_op op;
+	bool is_good;       /* the reply's status */
+	struct buf trouble; /* the body of a bad reply */
+	bool *gone;         /* set when the op ends while one of its callbacks runs */
+
+	/* Lines: what a line means. False ends the call with op's error. */
+	bool (*on_line)(struct docker_follow *f, struct str line, struct err *err);
+	struct docker_lines lines;
+	struct docker_frames frames;
+
+	docker_open_fn *on_open;
+	docker_event_fn *on_event;
+	docker_progress_fn *on_progress;
+	docker_output_fn *on_output;
+};
+
+/* size: of the kind. */
+struct docker_follow *docker_follow_new(
+    struct docker *docker, size_t size, const struct docker_call *call, docker_fn *fn, void *arg);
+/* Of its handler. */
+void docker_follow_on_head(void *arg, const struct httpc_reply *reply);
+void docker_follow_on_body(void *arg, struct str bytes);
+void docker_follow_on_done(void *arg, const struct httpc_reply *reply, const struct err *err);
+/* A line of a pull or a push: on_progress hears of it, an error in it ends the call. */
+bool docker_on_progress(struct docker_follow *f, struct str line, struct err *err);
+/* What an error means that a registry's words came with. */
+enum err_code docker_registry_error(const char *text);
 
 /* on_done of the plain handler: decodes the reply or the error and ends op. */
 void docker_on_done(void *arg, const struct httpc_reply *reply, const struct err *err);

@@ -34,7 +34,7 @@ struct bench_job {
 	struct builder_job job;
 	char id[16];
 	char nonce[33];
-	struct run *run;
+	struct builder_run *run;
 	struct buf out, err, notices, segments; /* segments: "script begin\nscript 0\n" */
 	uint64_t raw[3];
 	char container[129];

@@ -1,0 +1,535 @@
+#include "server/builder/image_run.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/image.h"
+#include "proto/mem.h"
+#include "proto/registry_login.h"
+#include "proto/tar.h"
+#include "server/builder/collect.h"
+#include "server/builder/context_source.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+
+enum {
+	DEFAULT_TIMEOUT_S = 3600,
+	OUT_MAX = 1024 * 1024, /* of members that are taken out of the compiled image, at a time */
+	EXTRACT_MEMBERS_MAX = 1000000,
+};
+
+#define EXTRACT_BYTES_MAX ((uint64_t)16 << 30)
+
+enum image_state {
+	IMAGE_SANDBOX,
+	IMAGE_STARTED, /* until the owner has written down that it is */
+	IMAGE_COMPILE, /* of a lite_image */
+	IMAGE_CREATE,  /* a container of what was compiled, which is never started */
+	IMAGE_BUILD,
+	IMAGE_PUSH,   /* each tag */
+	IMAGE_REMOVE, /* that container */
+	IMAGE_FORGET, /* what was compiled */
+	IMAGE_DONE,
+};
+
+struct image_run {
+	struct builder_run base;
+	struct run_place place;
+	const struct builder_job *job;
+	const struct builder_events *events;
+	void *arg;
+	run_ended_fn *ended;
+	void *ended_arg;
+	enum image_state state;
+
+	struct sandbox_claim *claim;
+	struct sandbox *sandbox;
+	struct docker_op *op; /* of the state */
+	struct timer *deadline;
+	struct host_labels labels;
+	const char *container; /* of what was compiled; NULL: none */
+	char compiled[DOCKER_ID_SIZE];
+	struct strings names; /* the tags, whole */
+	size_t pushed;        /* how many of them */
+
+	struct context_source *source; /* NULL: the workspace is sent */
+	struct collect *collect;       /* what is extracted */
+	struct buf out;                /* of that */
+	uint64_t member;               /* bytes of its member that are still to come */
+	uint64_t member_size;
+	uint64_t raw_bytes; /* of output */
+
+	struct err err; /* the first cause of an end by us */
+	enum builder_state verdict;
+	struct builder_result result;
+};
+
+static void enter_sandbox(struct image_run *r);
+static void enter_started(struct image_run *r);
+static void enter_compile(struct image_run *r);
+static void enter_create(struct image_run *r);
+static void enter_build(struct image_run *r);
+static void enter_push(struct image_run *r);
+static void enter_remove(struct image_run *r);
+static void enter_forget(struct image_run *r);
+static void enter_done(struct image_run *r);
+
+/* clang-format off */
+static const struct {
+	const char *name;
+	void (*enter)(struct image_run *r);
+	enum image_state next;
+} states[] = {
+	[IMAGE_SANDBOX] = { "sandbox", enter_sandbox, IMAGE_STARTED },
+	[IMAGE_STARTED] = { "started", enter_started, IMAGE_COMPILE },
+	[IMAGE_COMPILE] = { "compile", enter_compile, IMAGE_CREATE },
+	[IMAGE_CREATE]  = { "create",  enter_create,  IMAGE_BUILD },
+	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_PUSH },
+	[IMAGE_PUSH]    = { "push",    enter_push,    IMAGE_REMOVE },
+	[IMAGE_REMOVE]  = { "remove",  enter_remove,  IMAGE_FORGET },
+	[IMAGE_FORGET]  = { "forget",  enter_forget,  IMAGE_DONE },
+	[IMAGE_DONE]    = { "done",    enter_done,    IMAGE_DONE },
+};
+/* clang-format on */
+
+/* The only place where the state changes. r may be gone when it returns. */
+static void
+image_step(struct image_run *r, enum image_state next)
+{
+	log_debug("job %s: image: %s -> %s", r->job->id, states[r->state].name, states[next].name);
+	sandbox_unclaim(&r->claim);
+	docker_cancel(&r->op);
+	collect_cancel(&r->collect);
+	context_source_free(&r->source);
+	r->state = next;
+	states[next].enter(r);
+}
+
+/* The only way off the happy path. */
+static void
+image_fail(struct image_run *r, enum builder_state verdict, struct err err)
+{
+	if (r->state >= IMAGE_REMOVE) {
+		log_warn("job %s: image: %s", r->job->id, err.text); /* which changes no result */
+		image_step(r, states[r->state].next);
+		return;
+	}
+	r->err = err;
+	r->verdict = verdict;
+	image_step(r, IMAGE_REMOVE);
+}
+
+static enum builder_state
+blame(const struct err *err)
+{
+	return err->code == ERR_NOT_FOUND || err->code == ERR_INPUT || err->code == ERR_AUTH ? BUILDER_FAILED
+											     : BUILDER_ERROR;
+}
+
+static void
+image_run_cancel(struct builder_run *run, const char *why)
+{
+	struct image_run *r = (struct image_run *)run;
+
+	if (r->state < IMAGE_REMOVE)
+		image_fail(r, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct image_run *r = arg;
+
+	if (r->state < IMAGE_REMOVE)
+		image_fail(
+		    r, BUILDER_TIMED_OUT, err_make(ERR_TIMEOUT, 0, "took too long, in %s", states[r->state].name));
+}
+
+static void
+on_reply(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	(void)result;
+	r->op = NULL;
+	if (err != NULL)
+		image_fail(r, blame(err), *err);
+	else
+		image_step(r, states[r->state].next);
+}
+
+/* --- sandbox, and the word to begin --- */
+
+static void
+on_sandbox(void *arg, struct sandbox *sandbox, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	r->claim = NULL;
+	r->sandbox = sandbox;
+	if (err != NULL)
+		image_fail(r, BUILDER_ERROR, *err);
+	else
+		image_step(r, states[r->state].next);
+}
+
+static void
+enter_sandbox(struct image_run *r)
+{
+	r->claim = sandbox_claim(r->place.sandboxes, on_sandbox, r);
+}
+
+static void
+enter_started(struct image_run *r)
+{
+	r->events->started(r->arg, sandbox_network(r->sandbox), r->place.engine);
+}
+
+static void
+image_run_go(struct builder_run *run)
+{
+	struct image_run *r = (struct image_run *)run;
+
+	if (r->state == IMAGE_STARTED)
+		image_step(r, states[r->state].next);
+}
+
+/* --- a build --- */
+
+static void
+on_text(void *arg, struct str text)
+{
+	struct image_run *r = arg;
+	uint64_t limit = r->place.host->limits.log_bytes;
+
+	r->raw_bytes += text.len;
+	if (r->raw_bytes > limit) {
+		r->result.truncated = true;
+		image_fail(r, BUILDER_FAILED,
+		    err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", (unsigned long long)limit));
+		return;
+	}
+	r->events->output(r->arg, BUILDER_STDOUT, text, r->raw_bytes);
+}
+
+static void
+send_end(struct image_run *r)
+{
+	buf_reset(&r->out);
+	tar_end(&r->out);
+	docker_build_send(r->op, buf_str(&r->out));
+	docker_build_end(r->op);
+	buf_reset(&r->out);
+}
+
+/* What is made of it goes out; the engine's answer to more comes by on_drain. */
+static void
+flush(struct image_run *r)
+{
+	docker_build_send(r->op, buf_str(&r->out));
+	buf_reset(&r->out);
+	collect_pause(r->collect);
+}
+
+static void
+on_member(void *arg, const struct tar_entry *entry)
+{
+	struct image_run *r = arg;
+
+	r->member_size = r->member = entry->kind == TAR_FILE ? entry->size : 0;
+	tar_add_entry(&r->out, entry);
+	if (r->out.len > OUT_MAX / 2)
+		flush(r);
+}
+
+static void
+on_member_bytes(void *arg, struct str bytes)
+{
+	struct image_run *r = arg;
+
+	buf_addstr(&r->out, bytes);
+	r->member -= bytes.len;
+	if (r->member == 0)
+		tar_add_padding(&r->out, r->member_size);
+	assert(!buf_failed(&r->out));
+	flush(r);
+}
+
+static void
+on_extracted(void *arg, unsigned missing, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	r->collect = NULL;
+	if (err != NULL) {
+		image_fail(r, blame(err), err_prefix(*err, "extract"));
+	} else if (missing > 0) {
+		image_fail(r, BUILDER_FAILED,
+		    err_make(ERR_INPUT, 0, "extract: %u of its paths are not in the compiled image", missing));
+	} else {
+		docker_build_send(r->op, buf_str(&r->out)); /* members without bytes */
+		send_end(r);
+	}
+}
+
+static const struct collect_handler extract_handler = {
+	.on_entry = on_member, .on_bytes = on_member_bytes, .on_done = on_extracted
+};
+
+/* The context has two parts: the workspace, then what is extracted. */
+static void
+begin_extract(struct image_run *r)
+{
+	static const struct collect_limits limits = { EXTRACT_MEMBERS_MAX, EXTRACT_BYTES_MAX };
+
+	context_source_free(&r->source);
+	buf_reset(&r->out);
+	if (r->state == IMAGE_BUILD && r->container != NULL)
+		r->collect = collect_start(r->place.host->loop, r->place.host->docker, r->container, "/",
+		    &r->job->spec->build->extract, &limits, &extract_handler, r);
+	else
+		send_end(r);
+}
+
+static void
+on_piece(void *arg, struct str piece, bool is_last, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	if (err != NULL)
+		image_fail(r, blame(err), *err);
+	else if (is_last)
+		begin_extract(r);
+	else
+		docker_build_send(r->op, piece); /* on_drain asks for more */
+}
+
+static void
+on_drain(void *arg)
+{
+	struct image_run *r = arg;
+
+	if (r->source != NULL && !context_source_is_busy(r->source)) /* the request's head may leave by itself */
+		context_source_next(r->source, on_piece, r);
+	else if (r->collect != NULL)
+		collect_resume(r->collect);
+}
+
+static void
+on_built(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	r->op = NULL;
+	if (err != NULL) {
+		image_fail(r, blame(err), *err);
+		return;
+	}
+	if (r->state == IMAGE_COMPILE)
+		memcpy(r->compiled, result->id, sizeof(r->compiled));
+	else
+		snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s", result->id);
+	image_step(r, states[r->state].next);
+}
+
+static void
+begin_build(struct image_run *r, const struct build_spec *build, const struct strings *names)
+{
+	struct host *host = r->place.host;
+	const char *context = build->context != NULL ? build->context : "";
+	const char *dockerfile = build->dockerfile != NULL ? build->dockerfile : "Dockerfile";
+	struct docker_build_spec spec = { .target = build->target,
+		.args = &build->args,
+		.tags = names,
+		.labels = &build->labels,
+		.network = sandbox_mode(r->sandbox),
+		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
+		.no_cache = build->no_cache,
+		.pull = r->job->pull_always };
+
+	r->source = context_source_new(host->conf->disk, r->job->workspace_tar, context, dockerfile);
+	spec.dockerfile = context_source_dockerfile(r->source);
+	r->events->segment(r->arg, states[r->state].name, -1);
+	r->op = docker_image_build(host->docker, &spec, on_drain, on_text, on_built, r);
+}
+
+static void
+enter_compile(struct image_run *r)
+{
+	if (r->job->spec->build->compile != NULL)
+		begin_build(r, r->job->spec->build->compile, NULL);
+	else
+		image_step(r, IMAGE_BUILD);
+}
+
+static void
+enter_build(struct image_run *r)
+{
+	begin_build(r, r->job->spec->build, &r->names);
+}
+
+/* --- what was compiled --- */
+
+static void
+enter_create(struct image_run *r)
+{
+	static const char *const command[] = { "/never-started", NULL };
+	const struct builder_limits *limits = &r->place.host->limits;
+	struct docker_container_spec spec = { .role = DOCKER_JOB,
+		.image = r->compiled,
+		.command = command,
+		.network = "none",
+		.labels = r->labels.list,
+		.label_count = r->labels.count,
+		.limits = { limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes } };
+
+	if (r->job->spec->build->extract.count == 0) {
+		image_step(r, states[r->state].next);
+		return;
+	}
+	r->container = host_own(r->place.host, "%s-%u-compiled", r->job->id, r->job->attempt);
+	r->op = docker_create(r->place.host->docker, r->container, &spec, on_reply, r);
+}
+
+static void
+enter_remove(struct image_run *r)
+{
+	timer_stop(r->deadline);
+	if (r->container != NULL)
+		r->op = docker_remove(r->place.host->docker, r->container, on_reply, r);
+	else
+		image_step(r, states[r->state].next);
+}
+
+static void
+enter_forget(struct image_run *r)
+{
+	if (r->compiled[0] != '\0')
+		r->op = docker_image_remove(r->place.host->docker, r->compiled, on_reply, r);
+	else
+		image_step(r, states[r->state].next);
+}
+
+/* --- push --- */
+
+static void
+on_pushed(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+	char text[400];
+
+	r->op = NULL;
+	if (err != NULL) {
+		image_fail(r, blame(err), err_prefix(*err, "%s", r->names.items[r->pushed]));
+		return;
+	}
+	snprintf(text, sizeof(text), "pushed %s %s", r->names.items[r->pushed], result->digest);
+	r->events->notice(r->arg, text);
+	snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s", result->digest);
+	r->pushed++;
+	image_step(r, IMAGE_PUSH);
+}
+
+static void
+enter_push(struct image_run *r)
+{
+	const char *name;
+	char *auth;
+
+	if (!r->job->spec->build->push || r->pushed == r->names.count) {
+		image_step(r, states[r->state].next);
+		return;
+	}
+	name = r->names.items[r->pushed];
+	auth = registry_login(r->job->env, name);
+	r->op = docker_image_push(r->place.host->docker, name, auth, NULL, on_pushed, r);
+	if (auth != NULL)
+		explicit_bzero(auth, strlen(auth));
+	free(auth);
+}
+
+/* --- the end --- */
+
+static void
+on_finish(void *arg)
+{
+	struct image_run *r = arg;
+	const struct builder_events *events = r->events;
+	struct builder_result result = r->result;
+	run_ended_fn *ended = r->ended;
+	void *ended_arg = r->ended_arg;
+	void *events_arg = r->arg;
+
+	result.exit_code = -1;
+	if (r->err.code != ERR_NONE) {
+		result.state = r->verdict;
+		snprintf(result.reason, sizeof(result.reason), "%s", r->err.text);
+	} else {
+		result.state = BUILDER_PASSED;
+		result.exit_code = 0;
+	}
+	host_disown(r->place.host, &r->container);
+	timer_free(&r->deadline);
+	strings_fini(&r->names);
+	buf_fini(&r->out);
+	free(r);
+	ended(ended_arg);
+	events->done(events_arg, &result);
+}
+
+/* Later, since a job may be cancelled before there is anything to wait for. The steps' containers are the engine's. */
+static void
+enter_done(struct image_run *r)
+{
+	sandbox_put(&r->sandbox, true);
+	deferred_call(r->place.host->loop, on_finish, r);
+}
+
+/* docker.io/library/app:latest for app: what the engine and the registries call it. */
+static bool
+add_name(struct image_run *r, const char *tag, struct err *err)
+{
+	struct image_ref ref;
+	char *name;
+
+	if (!image_parse(str_of(tag), &ref, err))
+		return false;
+	name = image_print(&ref);
+	strings_add(&r->names, str_of(name));
+	free(name);
+	return true;
+}
+
+struct builder_run *
+image_run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
+    void *arg, run_ended_fn *ended, void *ended_arg)
+{
+	static const struct run_kind kind = { image_run_go, image_run_cancel, image_run_cancel };
+	struct image_run *r = xcalloc(1, sizeof(*r));
+	unsigned timeout = job->spec->timeout_s != 0 ? job->spec->timeout_s : DEFAULT_TIMEOUT_S;
+	const struct strings *tags = &job->spec->build->tags;
+	struct err err = ERR_OK;
+
+	assert(job->workspace_tar != NULL);
+	*r = (struct image_run){ .base = { &kind },
+		.place = *place,
+		.job = job,
+		.events = events,
+		.arg = arg,
+		.ended = ended,
+		.ended_arg = ended_arg };
+	r->deadline = timer_new(place->host->loop, on_deadline, r);
+	timer_start(r->deadline, (int64_t)timeout * 1000);
+	host_labels_init(&r->labels, place->host, "job");
+	host_labels_job(&r->labels, job, loop_wall_ms() + (int64_t)timeout * 1000);
+	buf_init(&r->out, OUT_MAX);
+	for (size_t i = 0; i < tags->count && add_name(r, tags->items[i], &err); i++)
+		;
+	if (err.code != ERR_NONE)
+		image_fail(r, BUILDER_FAILED, err);
+	else
+		image_step(r, IMAGE_SANDBOX);
+	return &r->base;
+}

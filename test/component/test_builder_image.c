@@ -1,0 +1,284 @@
+/* Images built by jobs, on a real engine: DAVIT_TEST_DOCKER is its URL. */
+#include "test/component/builder_bench.h"
+#include "test/unit/unit.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "proto/tar.h"
+#include "server/core/disk.h"
+
+#define TAG "davit-test/made:one"
+
+static const char *url;
+static struct bench bench;
+static struct disk *disk;
+
+struct file {
+	const char *name;
+	const char *content;
+};
+
+/* A workspace as git's is made: its path; unlink() and free() it. */
+static char *
+workspace(const struct file *files, size_t count)
+{
+	char *path = xstrdup("/tmp/davit-test-context-XXXXXX");
+	int fd = mkstemp(path);
+	struct buf tar;
+
+	assert_true(fd >= 0);
+	buf_init(&tar, 1 << 20);
+	tar_add_dir(&tar, "workspace", 0755, 0);
+	for (size_t i = 0; i < count; i++) {
+		char *name = xasprintf("workspace/%s", files[i].name);
+
+		tar_add_file(&tar, name, 0644, 0, str_of(files[i].content));
+		free(name);
+	}
+	tar_end(&tar);
+	assert_int_equal(write(fd, tar.data, tar.len), (ssize_t)tar.len);
+	close(fd);
+	buf_fini(&tar);
+	return path;
+}
+
+#define FILES(...) \
+	(const struct file[]){ __VA_ARGS__ }, sizeof((const struct file[]){ __VA_ARGS__ }) / sizeof(struct file)
+
+static void
+begin(struct bench_job *j, const struct file *files, size_t count)
+{
+	static const char *const none[] = { NULL };
+
+	bench_job_init(j, &bench, BENCH_IMAGE, none);
+	j->spec.kind = JOB_KIND_BUILD;
+	j->spec.build = xcalloc(1, sizeof(*j->spec.build));
+	j->job.workspace_tar = workspace(files, count);
+}
+
+static void
+end(struct bench_job *j)
+{
+	unlink(j->job.workspace_tar);
+	free((char *)j->job.workspace_tar);
+	bench_job_fini(j);
+}
+
+static void
+run(struct bench_job *j)
+{
+	bench_job_start(j);
+	bench_job_wait(j);
+}
+
+/* What the image says when it is run. */
+static void
+expect_output(const char *image, const char *const *commands, const char *expected)
+{
+	struct bench_job j;
+
+	bench_run(&j, &bench, image, commands);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_has(&j.out, expected);
+	bench_job_fini(&j);
+}
+
+#define COMMANDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+on_removed(void *arg, const union docker_result *result, const struct err *err)
+{
+	(void)result;
+	assert_null(err);
+	*(bool *)arg = true;
+	loop_stop(bench.loop);
+}
+
+static void
+remove_image(const char *image)
+{
+	bool done = false;
+
+	docker_image_remove(bench.docker, image, on_removed, &done);
+	bench_until(&bench, &done);
+}
+
+static void
+test_build(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ ".dockerignore", "secret\n" },
+		      { "Dockerfile", "FROM " BENCH_IMAGE
+				      "\nARG WHO=nobody\nCOPY . /src\nRUN echo made for $WHO; ls /src > /list\n" },
+		      { "a.txt", "a\n" }, { "secret", "s\n" }));
+	strings_add(&j.spec.build->tags, STR(TAG));
+	strings_add(&j.spec.build->labels, STR("org.opencontainers.image.title=made"));
+	env_add(&j.spec.build->args, "WHO", "you & me");
+	j.spec.build->no_cache = true;
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_has(&j.out, "made for you & me\n");
+	assert_string_equal(j.segments.data, "build begin\n");
+	assert_int_equal(strncmp(j.result.image_digest, "sha256:", 7), 0);
+	expect_output(TAG, COMMANDS("cat /list"), "Dockerfile\na.txt\n");
+	end(&j);
+	remove_image(TAG);
+}
+
+/* The Dockerfile outside of the context, and a large context. */
+static void
+test_context_below_the_root(void **state)
+{
+	char *large = xcalloc(1, 500001);
+	struct bench_job j;
+
+	(void)state;
+	memset(large, 'x', 500000);
+	begin(&j, FILES({ "docker/Made", "FROM " BENCH_IMAGE "\nCOPY large in /\n" }, { "demo/in", "within\n" },
+		      { "demo/large", large }, { "outside", "o\n" }));
+	j.spec.build->dockerfile = xstrdup("docker/Made");
+	j.spec.build->context = xstrdup("demo");
+	strings_add(&j.spec.build->tags, STR(TAG));
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	expect_output(TAG, COMMANDS("cat /in; wc -c < /large"), "within\n500000\n");
+	end(&j);
+	free(large);
+	remove_image(TAG);
+}
+
+/* A lite_image: compiled in one image, packaged in another. */
+static void
+test_compile_and_extract(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ "Compile", "FROM " BENCH_IMAGE "\nCOPY source /s\nRUN mkdir -p /out/bin /out/none && cp /s "
+							 "/out/bin/app && ln -s app /out/bin/way\n" },
+		      { "Package", "FROM " BENCH_IMAGE "\nCOPY out/bin/app /app\nCOPY source s /copies/\n" },
+		      { "source", "the source\n" }));
+	j.spec.build->dockerfile = xstrdup("Package");
+	j.spec.build->compile = xcalloc(1, sizeof(*j.spec.build->compile));
+	j.spec.build->compile->dockerfile = xstrdup("Compile");
+	strings_add(&j.spec.build->extract, STR("/out/bin/"));
+	strings_add(&j.spec.build->extract, STR("/s"));
+	strings_add(&j.spec.build->tags, STR(TAG));
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	assert_string_equal(j.segments.data, "compile begin\nbuild begin\n");
+	expect_output(TAG, COMMANDS("cat /app; ls /copies"), "the source\n");
+	end(&j);
+	remove_image(TAG);
+}
+
+static void
+fails(const struct file *files, size_t count, const char *extract, const char *tag, const char *reason)
+{
+	struct bench_job j;
+
+	begin(&j, files, count);
+	if (extract != NULL) {
+		j.spec.build->compile = xcalloc(1, sizeof(*j.spec.build->compile));
+		strings_add(&j.spec.build->extract, str_of(extract));
+	}
+	if (tag != NULL)
+		strings_add(&j.spec.build->tags, str_of(tag));
+	run(&j);
+	bench_assert_result(&j, BUILDER_FAILED, reason);
+	end(&j);
+}
+
+static void
+test_failures(void **state)
+{
+	(void)state;
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUN exit 3\n" }), NULL, NULL, "returned a non-zero code: 3");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUNN x\n" }), NULL, NULL, "line 2");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nCOPY nothing /\n" }), NULL, NULL, "COPY failed");
+	fails(FILES({ "other", "x" }), NULL, NULL, "there is no Dockerfile in this commit");
+	fails(FILES({ ".dockerignore", "[" }, { "Dockerfile", "FROM x\n" }), NULL, NULL, ".dockerignore:1: ");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\n" }), NULL, "A:B:C", "A:B:C");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUN touch /x\n" }), "/missing", NULL,
+	    "1 of its paths are not in the compiled image");
+}
+
+/* The steps are behind the walls of a job, and within its limits. */
+static void
+test_steps_are_confined(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ "Dockerfile",
+		      "FROM " BENCH_IMAGE
+		      "\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; "
+		      "ip route | grep -q blackhole && echo walls\n" }));
+	j.spec.build->no_cache = true;
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_has(&j.out, "134217728\n");
+	bench_assert_has(&j.out, "walls\n");
+	end(&j);
+}
+
+static void
+test_cancel(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUN echo going; sleep 600\n" }));
+	j.spec.build->no_cache = true;
+	j.cancel_on = "\ngoing\n";
+	run(&j);
+	bench_assert_result(&j, BUILDER_CANCELLED, "");
+	end(&j);
+}
+
+static int
+open_bench(void **state)
+{
+	struct builder_conf conf = { .node = NULL };
+
+	(void)state;
+	bench_prepare(&bench, url, &conf);
+	disk = disk_new(bench.loop);
+	bench.conf.disk = disk;
+	bench_begin(&bench);
+	bench_wait_up(&bench);
+	return 0;
+}
+
+static int
+close_bench(void **state)
+{
+	(void)state;
+	bench_stop(&bench);
+	disk_free(&disk);
+	bench_close(&bench);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_context_below_the_root),
+		cmocka_unit_test(test_compile_and_extract),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_steps_are_confined),
+		cmocka_unit_test(test_cancel),
+	};
+
+	url = bench_engine();
+	if (url == NULL)
+		return 77;
+	return cmocka_run_group_tests(tests, open_bench, close_bench);
+}
