@@ -16,6 +16,7 @@ struct command {
 int lint_run(int argc, char **argv);
 int plan_run(int argc, char **argv);
 int convert_run(int argc, char **argv);
+int run_run(int argc, char **argv);
 int repo_run(int argc, char **argv);
 int secret_run(int argc, char **argv);
 int artifact_run(int argc, char **argv);

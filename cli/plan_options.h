@@ -1,4 +1,4 @@
-/* The options of lint and plan: for which change a file is planned. */
+/* The options of lint, plan and run: for which change a file is planned. */
 #ifndef DAVIT_CLI_PLAN_OPTIONS_H
 #define DAVIT_CLI_PLAN_OPTIONS_H
 

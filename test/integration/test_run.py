@@ -1,0 +1,137 @@
+"""`davit run`: the pipeline of a working copy on the engine, without a server."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import server
+from server import IMAGE
+
+DAVIT = os.path.join(os.path.abspath(server.OBJ), "cli/davit")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """What a run gets: its own folder for temporary files."""
+    (tmp_path / "tmp").mkdir()
+    return tmp_path / "tmp"
+
+
+def start(folder, place, *args):
+    env = {**os.environ, "TMPDIR": str(place), "DOCKER_HOST": server.ENGINE, "GIT_CONFIG_GLOBAL": "/dev/null",
+           "GIT_CONFIG_NOSYSTEM": "1"}
+    return subprocess.Popen([DAVIT, "run", *args], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(folder, place, *args):
+    process = start(folder, place, *args)
+    out, err = process.communicate(timeout=120)
+    assert "ERROR: AddressSanitizer" not in err and "runtime error" not in err, err
+    return process.returncode, out, err
+
+
+def ours(docker):
+    """What local runs have on the engine."""
+    return (docker("ps", "-aq", "--filter", "name=davit-local") + docker("network", "ls", "-q", "--filter", "name=davit-local") +
+            docker("volume", "ls", "-q", "--filter", "name=davit-local"))
+
+
+def nothing_is_left(place, docker):
+    return [name for name in os.listdir(place) if not name.endswith(".lock")] == [] and ours(docker) == ""
+
+
+def test_the_working_copy_as_it_is(repo, place, docker):
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: [sh ./show.sh]\n", ".gitignore": "*.o\n", "old": "old\n",
+                        "gone": "gone\n",
+                        "show.sh": "cat old new ./-name\nls\ncat .git/HEAD\necho commit $DAVIT_COMMIT on $DAVIT_BRANCH\n"})
+    repo.write({"old": "changed\n", "new": "new\n", "-name": "dash\n", "skipped.o": "", "sub/below": ""})
+    os.remove(os.path.join(repo.tree, "gone"))
+    code, out, err = run(os.path.join(repo.tree, "sub"), place, "../daocloud.yml")
+    assert code == 0, out + err
+    assert "changed\nnew\n" in out and "dash\n" in out
+    assert "ref: refs/heads/main\n" in out and f"commit {commit} on main\n" in out
+    listed = out.split("\n")
+    assert "gone" not in listed and "skipped.o" not in listed and "sub" in listed
+    assert "job test passed\npassed\n" in out
+    assert repo.git("status", "--porcelain").splitlines()[0] == "D gone", "the working copy is only read"
+    assert nothing_is_left(place, docker)
+
+
+def test_a_folder_without_git_and_a_failure(tmp_path, place, docker):
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "daocloud.yml").write_text(f"image: {IMAGE}\nscript:\n  - cat note\n  - exit 7\n")
+    (folder / "note").write_text("a note\n")
+    code, out, err = run(folder, place)
+    assert code == 1 and "a note\n" in out and "job test failed: exit code 7 in script\nfailed\n" in out, out + err
+    assert nothing_is_left(place, docker)
+
+
+def test_a_repository_without_a_commit(repo, place):
+    repo.write({"davit.yml": f"image: {IMAGE}\nscript:\n  - cat davit.yml\n"})
+    code, out, err = run(repo.tree, place)
+    assert code == 0 and "image: " in out, out + err
+
+
+def test_interrupted_it_removes_what_it_made(repo, place, docker):
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo it runs\n  - sleep 600\n"})
+    process = start(repo.tree, place)
+    while "it runs" != process.stdout.readline().strip():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1 and "cancelled: interrupted" in out
+    assert nothing_is_left(place, docker)
+
+
+def test_the_next_run_removes_what_a_killed_one_left(repo, place, docker):
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo it runs\n  - sleep 600\n"})
+    process = start(repo.tree, place)
+    while "it runs" != process.stdout.readline().strip():
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert ours(docker) != ""
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: ['true']\n"})
+    code, out, err = run(repo.tree, place)
+    assert code == 0, out + err
+    assert ours(docker) == ""
+
+
+def test_the_graph_of_jobs_and_an_image(repo, place, docker):
+    repo.push({"Dockerfile": f"FROM {IMAGE}\nCOPY a /a\n", "a": "from a file\n", "daocloud.yml": f"""
+image: {IMAGE}
+jobs:
+  one: {{script: [echo one]}}
+  bad: {{needs: [one], allow_failure: true, script: [exit 3]}}
+  image: {{needs: [bad], build: {{tags: ["davit-test/local:one"]}}}}
+  two: {{needs: [image], image: "davit-test/local:one", script: [cat /a]}}
+  other: {{when: {{branch: other}}, script: [echo other branch]}}
+  tagged: {{when: {{event: tag}}, script: [echo never]}}
+  after: {{needs: [other], script: [echo after]}}
+"""})
+    code, out, err = run(repo.tree, place)
+    assert code == 0, out + err
+    for line in ("job one passed", "job bad failed: exit code 3 in script", "job image passed", "from a file", "job two passed",
+                 "job after passed", "passed"):
+        assert line in out.split("\n"), (line, out)
+    assert "job other skipped: " in out and "job tagged skipped: " in out and "echo never" not in out
+    code, out, err = run(repo.tree, place, "--branch", "other", "--job", "other")
+    assert code == 0 and "other branch\n" in out and "job one" not in out
+    docker("rmi", "davit-test/local:one")
+    assert nothing_is_left(place, docker)
+
+
+def test_bad_calls(repo, place):
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: ['true']\n"})
+    code, _, err = run(repo.tree, place, "--job", "other")
+    assert code == 1 and 'there is no job "other"' in err
+    code, _, err = run(repo.tree, place, "--engine", f"unix://{place}/none.sock")
+    assert code == 1 and "the engine unix://" in err and "none.sock" in err
+    code, _, err = run(repo.tree, place, "--nonsense", "x")
+    assert code == 2 and "usage: davit run" in err
+    repo.push({"daocloud.yml": "image: [\n"})
+    code, _, err = run(repo.tree, place)
+    assert code == 1 and "daocloud.yml:2:1" in err
