@@ -98,6 +98,30 @@ test_a_lost_job_adds_nothing(void **state)
 }
 
 static void
+test_a_rerun_has_the_artifacts_and_reports_of_what_it_took_over(void **state)
+{
+	const struct test_report report = { .tests = 3, .failed = TEXT("[]") };
+	struct job *job;
+
+	(void)state;
+	queued_build(&f, "app", 2);
+	job = claim("1.1");
+	assert_int_equal(put(job, 0, 100, HOUR_S), ERR_NONE);
+	assert_int_equal(report_put(&f, job->id, job->token, &report), ERR_NONE);
+	assert_int_equal(job_finished(&f, job->id, job->token, JOB_PASSED), ERR_NONE);
+	job_free(&job);
+	job = claim("1.2");
+	assert_int_equal(job_finished(&f, job->id, job->token, JOB_FAILED), ERR_NONE);
+	job_free(&job);
+	assert_int_equal(build_rerun_jobs(&f, 1, "failed"), ERR_NONE);
+	assert_int_equal(artifact_list(&f, 2, 1), ERR_NONE);
+	assert_int_equal(f.got.artifacts.count, 1);
+	assert_string_equal(f.got.artifacts.items[0].job, "1.1");
+	assert_int_equal(report_list(&f, 2), ERR_NONE);
+	assert_int_equal(f.got.reports.count, 1);
+}
+
+static void
 test_an_earlier_attempts_artifacts_are_not_listed(void **state)
 {
 	struct job *job = claimed_job();
@@ -354,6 +378,7 @@ main(void)
 		SUITE_TEST(test_artifacts_are_listed_and_replaced),
 		SUITE_TEST(test_a_repository_has_so_much_room),
 		SUITE_TEST(test_a_lost_job_adds_nothing),
+		SUITE_TEST(test_a_rerun_has_the_artifacts_and_reports_of_what_it_took_over),
 		SUITE_TEST(test_an_earlier_attempts_artifacts_are_not_listed),
 		SUITE_TEST(test_artifacts_expire),
 		SUITE_TEST(test_everything_goes_with_the_build),

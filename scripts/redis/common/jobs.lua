@@ -9,6 +9,11 @@ local function job_fields(job, ...)
 	return unpack(call('HMGET', 'davit:job:' .. job, ...))
 end
 
+-- The job of which this one has taken over the result, or itself.
+local function job_ran(job)
+	return job_fields(job, 'reused_from') or job
+end
+
 local function job_build(job)
 	return tonumber(job:match('^%d+'))
 end
