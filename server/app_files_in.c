@@ -216,10 +216,9 @@ on_opened(void *arg, int fd, const struct stat *st, const struct err *err)
 		return;
 	}
 	add_piece(f, fd, st->st_size);
-	cache->is_exact = strcmp(f->found->key, cache->key.data) == 0 && strcmp(f->found->trust, f->trust) == 0;
-	app_files_note(f, "cache %s: restored%s%s, %llu MiB", cache->key.data,
-	    strcmp(f->found->key, cache->key.data) == 0 ? "" : " from ",
-	    strcmp(f->found->key, cache->key.data) == 0 ? "" : f->found->key, mib(st->st_size));
+	cache->is_exact = strcmp(f->found->key, cache->key.data) == 0;
+	app_files_note(f, "cache %s: restored%s%s, %llu MiB", cache->key.data, cache->is_exact ? "" : " from ",
+	    cache->is_exact ? "" : f->found->key, mib(st->st_size));
 	cache_free(&f->found);
 	next_item(f, IN_CACHE);
 }

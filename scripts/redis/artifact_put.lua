@@ -8,9 +8,10 @@ if held_by ~= token then
 	return { 'stale' }
 end
 artifact_forget(id)
-local fields, size, now = { unpack(ARGV, 6) }, 0, now_ms()
+local fields, size, node, now = { unpack(ARGV, 6) }, 0, '', now_ms()
 for i = 1, #fields, 2 do
 	size = fields[i] == 'size' and tonumber(fields[i + 1]) or size
+	node = fields[i] == 'node' and fields[i + 1] or node
 end
 if tonumber(call('HGET', 'davit:repo:' .. repo, 'artifact_bytes') or 0) + size > repo_max then
 	return { 'over' }
@@ -18,7 +19,7 @@ end
 local expires = now + expire_s * 1000
 call('HSET', 'davit:artifact:' .. id, 'artifact', id, 'job', job, 'repo', repo, 'created_ms', now, 'expires_ms', expires,
 	unpack(fields))
-call('ZADD', 'davit:artifacts', expires, id)
+call('ZADD', 'davit:artifacts:' .. node, expires, id)
 call('HSET', job_key, 'artifacts', math.max(tonumber(artifacts or 0), index + 1))
 artifact_account(repo, size)
 return { 'ok' }

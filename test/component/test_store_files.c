@@ -168,7 +168,7 @@ test_everything_goes_with_the_build(void **state)
 	assert_int_equal(f.got.count, 1);
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:artifact:1.1.0 name"), "");
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:report:1.1 job"), "");
-	assert_string_equal(redis_fixture_text(&server, "ZSCORE davit:artifacts 1.1.0"), "");
+	assert_string_equal(redis_fixture_text(&server, "ZSCORE davit:artifacts:n1 1.1.0"), "");
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:repo:app artifact_bytes"), "0");
 	job_free(&job);
 }

@@ -102,7 +102,7 @@ def test_artifacts_expire_and_their_files_go(davit, repo):
     file = os.path.join(davit.state, "artifacts", str(number), "1.1.0.tar.zst")
     assert os.path.exists(file)
     davit.redis("HSET", f"davit:artifact:{number}.1.0", "expires_ms", "1")
-    davit.redis("ZADD", "davit:artifacts", "1", f"{number}.1.0")
+    davit.redis("ZADD", "davit:artifacts:" + davit.redis("HGET", f"davit:artifact:{number}.1.0", "node"), "1", f"{number}.1.0")
     davit.stop()
     davit.start()  # the sweep comes soon after a start
     davit.log.wait("files: 1 artifacts have")
@@ -176,17 +176,17 @@ def fork_payload(commit, number, fork_url):
 def test_a_fork_reads_the_trusted_cache_and_writes_its_own(davit, repo):
     davit.add_repo(repo, forks="allow")
     run(davit, repo, {"daocloud.yml": CACHED, "lock": "trusted\n"})
-    commit = repo.push({"daocloud.yml": CACHED.replace("cp lock deps/list", "echo evil >deps/list")},
+    commit = repo.push({"lock": "other\n", "daocloud.yml": CACHED.replace("cp lock deps/list", "echo evil >deps/list")},
                        ref="refs/pull/7/head")
     number = forge.deliver(davit, fork_payload(commit, 7, repo.url), event="pull_request").json["build"]
     build = davit.wait_build(number)
     log = davit.job_log(f"{number}.1").decode()
     assert build["state"] == "passed", (build, log)
-    assert "restored," in log and "trusted\n" in log and ": saved" in log, log
+    assert "restored from deps-" in log and "trusted\n" in log and ": saved" in log, log
     repo.git("reset", "-q", "--hard", "HEAD~1")
-    _, _, logs = run(davit, repo, {"again": "x"})
+    _, _, logs = run(davit, repo, {"lock": "other\n"})  # the key that the fork has saved
     log = list(logs.values())[0]
-    assert "evil" not in log and "trusted\n" in log, log
+    assert "evil" not in log and "restored from deps-" in log and "trusted\n" in log, log
     trusts = {davit.redis("HGET", f"davit:cache:{name[:-4]}", "trust")
               for name in os.listdir(os.path.join(davit.state, "caches"))}
     assert trusts == {"trusted", "fork-7"}

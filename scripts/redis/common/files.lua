@@ -12,13 +12,13 @@ end
 
 local function artifact_forget(id)
 	local key = 'davit:artifact:' .. id
-	local repo, size = unpack(call('HMGET', key, 'repo', 'size'))
+	local repo, size, node = unpack(call('HMGET', key, 'repo', 'size', 'node'))
 
 	if size then
 		artifact_account(repo, -size)
 		call('DEL', key)
+		call('ZREM', 'davit:artifacts:' .. node, id)
 	end
-	call('ZREM', 'davit:artifacts', id)
 end
 
 -- All files of a job that is forgotten.
