@@ -20,6 +20,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/core/zones.h"
 #include "server/hook/hook.h"
 #include "server/io/git.h"
 #include "server/io/redis.h"
@@ -27,6 +28,7 @@
 #include "server/notify/notify.h"
 #include "server/scheduler/planner.h"
 #include "server/scheduler/scheduler.h"
+#include "server/scheduler/schedules.h"
 #include "server/state_dir.h"
 #include "server/store/file_store.h"
 #include "server/store/log_store.h"
@@ -46,6 +48,7 @@ struct app {
 	struct loop *loop;
 	struct children *children;
 	struct disk *disk;
+	struct zones *zones;
 	struct redis_server_conf redis_server_conf;
 	struct redis_server *redis_server; /* NULL: an external Redis */
 	struct redis *redis;
@@ -62,6 +65,7 @@ struct app {
 	struct planner *planner;
 	struct app_jobs *jobs;
 	struct scheduler *scheduler;
+	struct schedules *schedules;
 	struct notify *notify;
 	struct hook *hook;
 	struct controller *controller;
@@ -164,6 +168,7 @@ on_wake(void *arg, const char *line)
 	if (app->stop > STOP_JOBS)
 		return; /* they are going, in their turn */
 	scheduler_wake(app->scheduler, line);
+	schedules_wake(app->schedules, line);
 	notify_wake(app->notify, line);
 	controller_wake(app->controller, line);
 }
@@ -176,6 +181,7 @@ enter_jobs(struct app *app)
 	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
 	timer_start(app->stop_timer, STOP_MS);
 	scheduler_drain(app->scheduler);
+	schedules_drain(app->schedules);
 	controller_drain(app->controller);
 	app_jobs_suspend(app->jobs);
 	if (app_jobs_count(app->jobs) == 0)
@@ -209,6 +215,7 @@ enter_redis(struct app *app)
 	app_sweep_free(&app->sweep);
 	app_rotate_free(&app->rotate);
 	scheduler_free(&app->scheduler);
+	schedules_free(&app->schedules);
 	notify_free(&app->notify);
 	if (app->redis_server != NULL && app->stop_redis)
 		redis_server_stop(app->redis_server, on_redis_gone, app);
@@ -416,6 +423,7 @@ start_scheduler(struct app *app)
 	};
 
 	app->scheduler = scheduler_new(&deps);
+	app->schedules = schedules_new(app->loop, app->store, app->zones);
 }
 
 static bool
@@ -446,6 +454,7 @@ start_controller(struct app *app, struct err *err)
 		.files = app->files,
 		.builder = app->builder,
 		.hook = app->hook,
+		.zones = app->zones,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
 		.trusted_proxies = (const char *const *)app->conf->trusted_proxies.items,
@@ -474,6 +483,7 @@ start(struct app *app, struct err *err)
 	app->loop = loop_new();
 	app->children = children_new(app->loop);
 	app->disk = disk_new(app->loop);
+	app->zones = zones_new(app->loop, app->disk);
 	app->stop_timer = timer_new(app->loop, on_stop_timeout, app);
 	if (!start_redis(app, err))
 		return false;
@@ -528,6 +538,7 @@ app_free(struct app **app)
 	hook_free(&a->hook);
 	notify_free(&a->notify);
 	scheduler_free(&a->scheduler);
+	schedules_free(&a->schedules);
 	app_jobs_free(&a->jobs);
 	planner_free(&a->planner);
 	builder_free(&a->builder);
@@ -543,6 +554,7 @@ app_free(struct app **app)
 	redis_free(&a->redis);
 	redis_server_free(&a->redis_server);
 	timer_free(&a->stop_timer);
+	zones_free(&a->zones);
 	disk_free(&a->disk);
 	children_free(&a->children);
 	loop_free(&a->loop);

@@ -17,6 +17,7 @@ struct hook;
 struct log_store;
 struct loop;
 struct store;
+struct zones;
 
 struct controller_deps {
 	struct loop *loop;
@@ -25,6 +26,7 @@ struct controller_deps {
 	struct file_store *files;
 	struct builder *builder; /* for the engines' state */
 	struct hook *hook;
+	struct zones *zones; /* for the times of schedules */
 
 	const char *const *listen; /* addresses, see listener.h; at least one */
 	size_t listen_count;
