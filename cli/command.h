@@ -18,6 +18,7 @@ int plan_run(int argc, char **argv);
 int convert_run(int argc, char **argv);
 int run_run(int argc, char **argv);
 int repo_run(int argc, char **argv);
+int start_run(int argc, char **argv);
 int secret_run(int argc, char **argv);
 int artifact_run(int argc, char **argv);
 int artifacts_run(int argc, char **argv);

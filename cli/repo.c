@@ -4,12 +4,14 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/cron.h"
 #include "proto/buf.h"
 #include "proto/mem.h"
+#include "proto/units.h"
 
 #define SECRET_MAX 4096
 
-/* What `repo add` takes: an option's name, the API's field, and whether its value is read from a file. */
+/* What `repo add` and `repo set` take: an option's name, the API's field, and whether its value is read from a file. */
 static const struct {
 	const char *option;
 	const char *field;
@@ -23,6 +25,11 @@ static const struct {
 	{ "--secret-file", "secret", true },
 	{ "--token-file", "token", true },
 	{ "--emails", "emails", false },
+	{ "--events", "events", false },
+	{ "--branches", "branches", false },
+	{ "--tags", "tags", false },
+	{ "--pulls", "pulls", false },
+	{ "--forks", "forks", false },
 };
 
 static bool
@@ -54,6 +61,10 @@ write_option(struct json_writer *w, const char *option, const char *value)
 		json_member_bool(w, "statuses", strcmp(value, "on") == 0);
 		return true;
 	}
+	if (strcmp(option, "--approval") == 0 && units_duration(str_of(value), 365 * 24 * 3600, &n)) {
+		json_member_int(w, "approval_s", (int64_t)n);
+		return true;
+	}
 	if (strcmp(option, "--priority") == 0 && str_to_u64(str_of(value), 7, &n)) {
 		json_member_int(w, "priority", (int64_t)n);
 		return true;
@@ -66,18 +77,20 @@ write_option(struct json_writer *w, const char *option, const char *value)
 		json_member_string(w, options[i].field, options[i].is_file ? line : value);
 		return true;
 	}
-	fprintf(stderr, "davit: repo add has no option %s\n", option);
+	fprintf(stderr, "davit: a repository has no option %s with the value %s\n", option, value);
 	return false;
 }
 
+/* id NULL: the path names it. */
 static char *
-add_body(int argc, char **argv, size_t *len)
+write_body(const char *id, int argc, char **argv, size_t *len)
 {
 	struct json_writer *w = json_writer_new(64 * 1024);
 
 	json_write_object_open(w);
-	json_member_string(w, "id", argv[0]);
-	for (int i = 1; i + 1 < argc; i += 2)
+	if (id != NULL)
+		json_member_string(w, "id", id);
+	for (int i = 0; i + 1 < argc; i += 2)
 		if (!write_option(w, argv[i], argv[i + 1])) {
 			json_writer_free(&w);
 			return NULL;
@@ -95,6 +108,11 @@ print_repo(const struct json_value *repo)
 		{ "forge", "forge" },
 		{ "api", "API" },
 		{ "emails", "e-mails" },
+		{ "events", "events" },
+		{ "branches", "branches" },
+		{ "tags", "tags" },
+		{ "pulls", "pull requests" },
+		{ "forks", "forks" },
 		{ "webhook", "webhook URL" },
 		{ "secret", "webhook secret" },
 	};
@@ -118,10 +136,35 @@ add(struct client *client, int argc, char **argv)
 
 	if (argc < 3 || argc % 2 == 0)
 		return EXIT_USAGE;
-	body = add_body(argc, argv, &len);
+	body = write_body(argv[0], argc - 1, argv + 1, &len);
 	if (body == NULL)
 		return EXIT_USAGE;
 	ok = client_call(client, "POST", "/api/v1/repos", (struct str){ body, len }, &doc, &err);
+	free(body);
+	if (!ok)
+		return client_fail(&err);
+	print_repo(json_root(doc));
+	json_free(&doc);
+	return EXIT_OK;
+}
+
+static int
+set(struct client *client, int argc, char **argv)
+{
+	struct json *doc = NULL;
+	struct err err;
+	size_t len;
+	char *body, *path;
+	bool ok;
+
+	if (argc < 3 || argc % 2 == 0)
+		return EXIT_USAGE;
+	body = write_body(NULL, argc - 1, argv + 1, &len);
+	if (body == NULL)
+		return EXIT_USAGE;
+	path = xasprintf("/api/v1/repos/%s", argv[0]);
+	ok = client_call(client, "PATCH", path, (struct str){ body, len }, &doc, &err);
+	free(path);
 	free(body);
 	if (!ok)
 		return client_fail(&err);
@@ -190,7 +233,8 @@ repo_run(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(struct client *client, int argc, char **argv);
-	} verbs[] = { { "add", add }, { "list", list }, { "show", show }, { "remove", remove_repo } };
+	} verbs[] = { { "add", add }, { "set", set }, { "cron", cron_run }, { "list", list }, { "show", show },
+		{ "remove", remove_repo } };
 	struct client *client;
 	int status = EXIT_USAGE;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/params.h"
 #include "proto/ref.h"
 #include "server/controller/api_json.h"
 #include "server/controller/build_feed.h"
@@ -200,7 +201,7 @@ api_build_rerun(void *arg, struct http_reply *reply)
 	call->op = store_build_rerun(call->controller->deps.store, call->log.build, jobs, on_rerun, call);
 }
 
-/* --- a build by hand: {"commit": "0123...", "branch": "main"} or "ref": "refs/tags/v1" --- */
+/* --- a build that is asked for: {"branch": "main", "commit": "0123...", "parameters": {"NAME": "VALUE"}} --- */
 
 static void
 on_submitted(void *arg, const struct store_submitted *submitted, const struct err *err)
@@ -228,27 +229,44 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 	api_call_end(&call);
 }
 
-/* Fills change, whose strings are its own. */
+/* "branch", "tag" or "ref"; the branch main when there is none of them. */
+static char *
+read_ref(const struct json_value *body)
+{
+	const char *ref = json_string(json_get(body, "ref"), "");
+	const char *tag = json_string(json_get(body, "tag"), "");
+
+	if (ref[0] != '\0')
+		return xstrdup(ref);
+	if (tag[0] != '\0')
+		return xasprintf("refs/tags/%s", tag);
+	return xasprintf("refs/heads/%s", json_string(json_get(body, "branch"), "main"));
+}
+
+/* Fills change, whose strings are its own. Without a commit it is what the ref is at when the build is planned. */
 static bool
 read_change(const struct json_value *body, struct change *change, struct err *err)
 {
 	const char *commit = json_string(json_get(body, "commit"), "");
-	const char *branch = json_string(json_get(body, "branch"), "");
-	const char *ref = json_string(json_get(body, "ref"), "");
+	const char *event = json_string(json_get(body, "event"), "api");
 	const char *slash;
 
-	if (!commit_is_valid(str_of(commit)))
+	if (commit[0] != '\0' && !commit_is_valid(str_of(commit)))
 		return err_set(err, ERR_INPUT, 0, "commit must be a full object id: 40 or 64 lower-case hex digits");
-	change->commit = xstrdup(commit);
-	change->ref = ref[0] != '\0' ? xstrdup(ref) : xasprintf("refs/heads/%s", branch);
+	change->commit = commit[0] != '\0' ? xstrdup(commit) : NULL;
+	change->ref = read_ref(body);
 	if (!ref_is_valid(str_of(change->ref)))
-		return err_set(err, ERR_INPUT, 0, "give a branch, or a ref such as refs/heads/main or refs/tags/v1");
+		return err_set(
+		    err, ERR_INPUT, 0, "give a branch, a tag, or a ref such as refs/heads/main or refs/tags/v1");
 	slash = strchr(change->ref + strlen("refs/"), '/');
 	change->branch = xstrdup(slash != NULL ? slash + 1 : change->ref);
-	change->event = CHANGE_MANUAL;
+	if (!change_event_from_name(event, &change->event) ||
+	    (change->event != CHANGE_MANUAL && change->event != CHANGE_API))
+		return err_set(err, ERR_INPUT, 0, "event must be manual or api");
 	change->sender = xstrdup("admin");
-	change->title = xstrdup(json_string(json_get(body, "title"), "Started by hand"));
-	return true;
+	change->title = xstrdup(json_string(
+	    json_get(body, "title"), change->event == CHANGE_API ? "Started by the API" : "Started by hand"));
+	return params_read(json_get(body, "parameters"), &change->params, err);
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include "server/controller/controller_private.h"
 #include "server/core/loop.h"
+#include "server/core/zones.h"
 
 void
 api_call_end(struct api_call **call)
@@ -14,6 +15,8 @@ api_call_end(struct api_call **call)
 	repo_free(&c->repo);
 	json_free(&c->body);
 	job_list_fini(&c->jobs);
+	schedule_list_fini(&c->schedules);
+	zones_cancel(&c->zones_op);
 	if (c->reply != NULL)
 		reply_drop(&c->reply);
 	free(c);

@@ -67,6 +67,22 @@ write_graph(struct json_writer *w, const struct job *job)
 }
 
 void
+api_write_schedule(struct json_writer *w, const struct schedule *schedule)
+{
+	json_write_object_open(w);
+	json_member_string(w, "name", schedule->name);
+	json_member_string(w, "cron", schedule->rule);
+	json_member_string(w, "timezone", schedule->zone);
+	json_member_string(w, "branch", schedule->branch);
+	json_write_key(w, "parameters");
+	json_write_raw(w, schedule->params[0] != '\0' ? str_of(schedule->params) : STR("{}"));
+	member_ms(w, "next_ms", schedule->next_ms);
+	member_ms(w, "last_ms", schedule->last_ms);
+	json_member_int(w, "last_build", schedule->last_build);
+	json_write_object_close(w);
+}
+
+void
 api_write_job(struct json_writer *w, const struct job *job)
 {
 	json_write_object_open(w);

@@ -8,6 +8,7 @@
 #define API_JSON_MAX (4u << 20) /* bytes of one answer */
 
 void api_write_repo(struct json_writer *w, const struct repo *repo, const char *webhook);
+void api_write_schedule(struct json_writer *w, const struct schedule *schedule);
 /* Without its jobs' array when it has none. */
 void api_write_build(struct json_writer *w, const struct build *build);
 void api_write_job(struct json_writer *w, const struct job *job);

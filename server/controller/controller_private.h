@@ -36,6 +36,8 @@ struct api_call {
 	struct repo *repo;   /* what it writes */
 	struct json *body;
 	struct job_list jobs;
+	struct schedule_list schedules; /* the one that it writes */
+	struct zones_op *zones_op;
 	struct log_id log;
 	uint64_t offset;
 };
@@ -62,6 +64,7 @@ route_fn api_repo_list, api_repo_add, api_repo_get, api_repo_change, api_repo_de
 route_fn api_secret_list, api_secret_put, api_secret_delete, api_seal_key_rotate;
 route_fn api_build_list, api_build_get, api_build_cancel, api_build_rerun, api_build_submit, api_events;
 route_fn api_build_approve, api_build_reject;
+route_fn api_cron_list, api_cron_put, api_cron_delete;
 route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;

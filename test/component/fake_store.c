@@ -16,7 +16,7 @@ struct store_op {
 	struct deferred *call;
 	void (*run)(struct store_op *op);
 	void *fn, *arg;
-	char text[128];
+	char text[256];
 	int64_t number;
 	struct repo *repo;
 };
@@ -445,6 +445,37 @@ store_build_cancel(struct store *store, int64_t build, store_done_fn *fn, void *
 }
 
 struct store_op *
+store_schedule_put(struct store *store, const struct schedule *schedule, store_done_fn *fn, void *arg)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s %s: %s %s %s %s", schedule->repo, schedule->name, schedule->rule,
+	    schedule->zone, schedule->branch, schedule->params);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+struct store_op *
+store_schedule_delete(struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "no %s %s", repo, name);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+static void
+run_schedules(struct store_op *op)
+{
+	((store_schedules_fn *)op->fn)(op->arg, (struct schedule_list){ 0 }, NULL);
+}
+
+struct store_op *
+store_schedules(struct store *store, const char *repo, store_schedules_fn *fn, void *arg)
+{
+	return start(store, run_schedules, fn, arg, repo, 0);
+}
+
+struct store_op *
 store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
 {
 	char text[64];
@@ -504,7 +535,8 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	store->submitted = (struct change){ .event = change->event,
 		.ref = xstrdup(change->ref),
 		.branch = xstrdup(change->branch),
-		.commit = xstrdup(change->commit) };
+		.commit = xstrdup_null(change->commit),
+		.params = xstrdup_null(change->params) };
 	return start(store, run_submit, fn, arg, repo, 0);
 }
 

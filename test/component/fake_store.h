@@ -21,7 +21,7 @@ struct store {
 	size_t build_count, job_count;
 	unsigned questions; /* store_job_get and store_build_get so far */
 	struct change submitted;
-	char cancelled[128];
+	char cancelled[256];
 	struct { /* one; scope "" for none */
 		char scope[16], owner[64], name[64], value[128], events[64], branches[64];
 	} secret;

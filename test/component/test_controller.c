@@ -15,6 +15,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/core/zones.h"
 #include "server/store/log_store.h"
 #include "test/component/fake_store.h"
 #include "test/component/wire.h"
@@ -26,6 +27,7 @@
 struct server {
 	struct loop *loop;
 	struct disk *disk;
+	struct zones *zones;
 	struct log_store *logs;
 	struct store store;
 	struct controller *controller;
@@ -63,6 +65,8 @@ server_start(struct server *s)
 	deps.store = &s->store;
 	deps.logs = s->logs;
 	deps.hook = (struct hook *)s->loop;
+	s->zones = zones_new(s->loop, s->disk);
+	deps.zones = s->zones;
 	deps.rotate_key = on_rotate_key;
 	s->controller = controller_new(&deps, &err);
 	if (s->controller == NULL)
@@ -79,6 +83,7 @@ server_stop(struct server *s)
 	controller_free(&s->controller);
 	fake_store_fini(&s->store);
 	log_store_free(&s->logs);
+	zones_free(&s->zones);
 	disk_free(&s->disk);
 	loop_free(&s->loop);
 	snprintf(command, sizeof(command), "rm -rf %s", s->dir);
@@ -386,7 +391,7 @@ test_builds_by_hand(void **state)
 	ask(&s, "POST", "/api/v1/repos", "{\"id\":\"app\",\"url\":\"https://a/b/c\"}");
 	snprintf(body, sizeof(body), "{\"commit\":\"%s\",\"branch\":\"topic/x\"}", commit);
 	expect(&s, "POST", "/api/v1/repos/app/builds", body, 201, "\"build\":99");
-	assert_int_equal(s.store.submitted.event, CHANGE_MANUAL);
+	assert_int_equal(s.store.submitted.event, CHANGE_API);
 	assert_string_equal(s.store.submitted.ref, "refs/heads/topic/x");
 	assert_string_equal(s.store.submitted.branch, "topic/x");
 	snprintf(body, sizeof(body), "{\"commit\":\"%s\",\"ref\":\"refs/tags/v1\"}", commit);
@@ -396,8 +401,43 @@ test_builds_by_hand(void **state)
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"commit\":\"main\",\"branch\":\"x\"}", 422, "commit");
 	snprintf(body, sizeof(body), "{\"commit\":\"%s\",\"ref\":\"refs/heads/-x\"}", commit);
 	expect(&s, "POST", "/api/v1/repos/app/builds", body, 422, "ref");
-	snprintf(body, sizeof(body), "{\"commit\":\"%s\"}", commit);
-	expect(&s, "POST", "/api/v1/repos/app/builds", body, 422, "branch");
+	expect(&s, "POST", "/api/v1/repos/app/builds",
+	    "{\"tag\":\"v2\",\"event\":\"manual\",\"parameters\":{\"LEVEL\":3}}", 201, "\"build\":99");
+	assert_int_equal(s.store.submitted.event, CHANGE_MANUAL);
+	assert_string_equal(s.store.submitted.ref, "refs/tags/v2");
+	assert_null(s.store.submitted.commit); /* what the tag is at when it is planned */
+	assert_string_equal(s.store.submitted.params, "{\"LEVEL\":\"3\"}");
+	expect(&s, "POST", "/api/v1/repos/app/builds", "{}", 201, "\"build\":99");
+	assert_string_equal(s.store.submitted.ref, "refs/heads/main");
+	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"event\":\"push\"}", 422, "manual or api");
+	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"parameters\":{\"a b\":\"x\"}}", 422, "no name");
+	server_stop(&s);
+}
+
+static void
+test_schedules(void **state)
+{
+	static const char path[] = "/api/v1/repos/app/crons/nightly";
+	struct server s;
+
+	(void)state;
+	server_start(&s);
+	ask(&s, "POST", "/api/v1/repos", "{\"id\":\"app\",\"url\":\"https://a/b/c\"}");
+	expect(&s, "PUT", path, "{\"cron\":\"0 3 * * *\",\"parameters\":{\"A\":\"1\"}}", 200, "\"next_ms\":1");
+	assert_string_equal(s.store.cancelled, "app nightly: 0 3 * * * UTC main {\"A\":\"1\"}");
+	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"timezone\":\"Asia/Shanghai\",\"branch\":\"next\"}", 200,
+	    "\"timezone\":\"Asia/Shanghai\"");
+	assert_string_equal(s.store.cancelled, "app nightly: @daily Asia/Shanghai next ");
+	expect(&s, "PUT", path, "{}", 422, "minute is missing");
+	expect(&s, "PUT", path, "{\"cron\":\"61 * * * *\"}", 422, "cron: minute: \\\"61\\\"");
+	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"timezone\":\"Mars/Olympus\"}", 422, "no time zone");
+	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"timezone\":\"../../etc/passwd\"}", 422, "no time zone");
+	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"branch\":\"-x\"}", 422, "branch");
+	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"when\":\"now\"}", 422, "no field");
+	expect(&s, "GET", "/api/v1/repos/app/crons", "", 200, "{\"crons\":[]}");
+	expect(&s, "GET", "/api/v1/repos/none/crons", "", 404, "not_found");
+	assert_int_equal(ask(&s, "DELETE", path, ""), 204);
+	assert_string_equal(s.store.cancelled, "no app nightly");
 	server_stop(&s);
 }
 
@@ -874,6 +914,7 @@ main(void)
 		cmocka_unit_test(test_secrets),
 		cmocka_unit_test(test_builds_and_jobs),
 		cmocka_unit_test(test_builds_by_hand),
+		cmocka_unit_test(test_schedules),
 		cmocka_unit_test(test_health_and_metrics),
 		cmocka_unit_test(test_hook),
 		cmocka_unit_test(test_log_ranges),

@@ -1,0 +1,43 @@
+#include "cli/params.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/str.h"
+
+static bool
+write_param(struct json_writer *w, const char *text)
+{
+	struct str value = str_of(text), name = str_cut(&value, '=');
+	char key[128];
+
+	if (strchr(text, '=') == NULL || name.len == 0 || name.len >= sizeof(key)) {
+		fprintf(stderr, "davit: --param wants NAME=VALUE, not %s\n", text);
+		return false;
+	}
+	memcpy(key, name.p, name.len);
+	key[name.len] = '\0';
+	json_write_key(w, key);
+	json_write_str(w, value);
+	return true;
+}
+
+bool
+params_write(struct json_writer *w, int argc, char **argv)
+{
+	bool open = false, ok = true;
+
+	for (int i = 0; i + 1 < argc && ok; i += 2) {
+		if (strcmp(argv[i], "--param") != 0)
+			continue;
+		if (!open) {
+			json_write_key(w, "parameters");
+			json_write_object_open(w);
+			open = true;
+		}
+		ok = write_param(w, argv[i + 1]);
+	}
+	if (open && ok)
+		json_write_object_close(w);
+	return ok;
+}

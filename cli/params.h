@@ -1,0 +1,12 @@
+/* --param NAME=VALUE, as often as wanted, among options that come in pairs. */
+#ifndef DAVIT_CLI_PARAMS_H
+#define DAVIT_CLI_PARAMS_H
+
+#include <stdbool.h>
+
+#include "proto/json.h"
+
+/* The member "parameters" of those among argv; nothing when there are none. false after saying what is wrong. */
+bool params_write(struct json_writer *w, int argc, char **argv);
+
+#endif
