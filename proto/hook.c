@@ -232,6 +232,17 @@ decode_json(const struct hook_forge *forge, const struct hook_request *request, 
 	return ok;
 }
 
+/* A tag is pushed for what is built of it: the commit was skipped when its branch was pushed. Not every forge sends the
+ * message with a pull request; its title is a place that people see. */
+static bool
+asks_for_no_build(const struct change *change)
+{
+	if (change->event == CHANGE_TAG)
+		return false;
+	return hook_message_skips(change->message) ||
+	       (change->event == CHANGE_PULL_REQUEST && hook_message_skips(change->title));
+}
+
 bool
 hook_decode(
     const struct hook_forge *forge, const struct hook_request *request, struct hook_result *ret, struct err *err)
@@ -249,8 +260,9 @@ hook_decode(
 	} else {
 		ok = decode_json(forge, request, request->body, ret, err);
 	}
-	if (ok && ret->outcome == HOOK_CHANGE && hook_message_skips(ret->change.message))
-		hook_ignore(ret, "the commit's message asks for no build");
+	if (ok && ret->outcome == HOOK_CHANGE && asks_for_no_build(&ret->change))
+		hook_ignore(ret, "the %s asks for no build",
+		    hook_message_skips(ret->change.message) ? "commit's message" : "pull request's title");
 	if (!ok)
 		hook_result_fini(ret);
 	return ok;

@@ -76,7 +76,8 @@ bool hook_decode(
     const struct hook_forge *forge, const struct hook_request *request, struct hook_result *ret, struct err *err);
 void hook_result_fini(struct hook_result *result);
 
-/* Whether a commit's message asks for no build: [skip ci] or [ci skip], in any case, with blanks. */
+/* Whether a commit's message asks for no build: [skip ci] or [ci skip], in any case, with blanks. hook_decode ignores
+ * the change then, but a tag; so it does for a pull request whose title says it. */
 bool hook_message_skips(const char *message);
 
 #endif
