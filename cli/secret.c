@@ -114,18 +114,6 @@ read_value(const char *path, struct buf *ret)
 	return ok;
 }
 
-static void
-write_items(struct json_writer *w, const char *key, const char *list)
-{
-	struct str rest = str_of(list);
-
-	json_write_key(w, key);
-	json_write_array_open(w);
-	while (rest.len > 0)
-		json_write_str(w, str_cut(&rest, ','));
-	json_write_array_close(w);
-}
-
 static char *
 make_body(const struct order *order, struct str value, size_t *len)
 {
@@ -134,8 +122,8 @@ make_body(const struct order *order, struct str value, size_t *len)
 	json_write_object_open(w);
 	json_write_key(w, "value");
 	json_write_str(w, value);
-	write_items(w, "events", order->events);
-	write_items(w, "branches", order->branches);
+	json_member_list(w, "events", order->events);
+	json_member_list(w, "branches", order->branches);
 	json_write_object_close(w);
 	return json_writer_finish(&w, len);
 }

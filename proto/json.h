@@ -68,6 +68,8 @@ void json_write_raw(struct json_writer *w, struct str json);
 void json_member_string(struct json_writer *w, const char *key, const char *s);
 void json_member_int(struct json_writer *w, const char *key, int64_t n);
 void json_member_bool(struct json_writer *w, const char *key, bool b);
+/* "a,b" as an array of strings, "" as an empty one. */
+void json_member_list(struct json_writer *w, const char *key, const char *list);
 /* The finished text (free() it) and its length; NULL when the maximum was passed. The writer is gone afterwards. */
 char *json_writer_finish(struct json_writer **w, size_t *len);
 

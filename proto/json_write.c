@@ -264,6 +264,18 @@ json_member_bool(struct json_writer *w, const char *key, bool b)
 	json_write_bool(w, b);
 }
 
+void
+json_member_list(struct json_writer *w, const char *key, const char *list)
+{
+	struct str rest = str_of(list);
+
+	json_write_key(w, key);
+	json_write_array_open(w);
+	while (rest.len > 0)
+		json_write_str(w, str_cut(&rest, ','));
+	json_write_array_close(w);
+}
+
 char *
 json_writer_finish(struct json_writer **w, size_t *len)
 {

@@ -27,26 +27,14 @@ route_place(struct http_reply **reply, enum secret_scope *scope, const char **ow
 }
 
 static void
-write_items(struct json_writer *w, const char *key, const char *list)
-{
-	struct str rest = str_of(list);
-
-	json_write_key(w, key);
-	json_write_array_open(w);
-	while (rest.len > 0)
-		json_write_str(w, str_cut(&rest, ','));
-	json_write_array_close(w);
-}
-
-static void
 write_secret(struct json_writer *w, const struct secret *secret)
 {
 	json_write_object_open(w);
 	json_member_string(w, "scope", secret->scope);
 	json_member_string(w, "owner", secret->owner);
 	json_member_string(w, "name", secret->name);
-	write_items(w, "events", secret->events);
-	write_items(w, "branches", secret->branches);
+	json_member_list(w, "events", secret->events);
+	json_member_list(w, "branches", secret->branches);
 	json_member_int(w, "created_ms", secret->created_ms);
 	json_member_int(w, "changed_ms", secret->changed_ms);
 	json_write_object_close(w);

@@ -149,6 +149,29 @@ def outcome(davit, number):
     return build["state"], build["jobs"][0]["reason"], davit.job_log(f"{number}.1").decode()
 
 
+def test_every_part_of_a_job_has_them(davit, repo):
+    davit.add_repo(repo)
+    set_secret(davit, "deploy-key.1", CANARY, "--repo", "app")
+    repo.push({"daocloud.yml": f"""image: {IMAGE}
+jobs:
+  one:
+    secrets: [{{name: deploy-key.1, as: KEY}}]
+    before_script: ['echo "before: $KEY"']
+    script: ['echo "script: $KEY"']
+    after_script: ['echo "after: $KEY"; [ -n "$KEY" ] && echo there']
+  two:
+    script: ['echo "two: [$KEY]"']
+"""})
+    commit = repo.git("rev-parse", "HEAD")
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    state, _, log = outcome(davit, number)
+    assert state == "passed", log
+    for part in ("before: ***", "script: ***", "after: ***", "there"):
+        assert f"\n{part}\n" in log, log
+    search("the log", log.encode())
+    assert "two: []" in davit.job_log(f"{number}.2").decode()
+
+
 def pull_payload(commit, fork):
     return {
         "action": "synchronize", "number": 7,

@@ -265,12 +265,15 @@ test_writer_writes_all_types(void **state)
 	json_write_key(w, "o");
 	json_write_object_open(w);
 	json_write_object_close(w);
+	json_member_list(w, "two", "a,b c");
+	json_member_list(w, "none", "");
 	json_write_object_close(w);
 	text = json_writer_finish(&w, &len);
 	assert_null(w);
 	assert_string_equal(text,
 	    "{\"s\":\"a\\\"\\\\\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa9\",\"none\":null,\"i\":-9223372036854775808,"
-	    "\"b\":true,\"l\":[0.1,1e+300,null,false,{\"raw\":[]},[],\"\\u0000x\"],\"o\":{}}");
+	    "\"b\":true,\"l\":[0.1,1e+300,null,false,{\"raw\":[]},[],\"\\u0000x\"],\"o\":{},\"two\":[\"a\",\"b "
+	    "c\"],\"none\":[]}");
 	assert_int_equal(len, strlen(text));
 	free(text);
 }
