@@ -482,8 +482,17 @@ def bench_cache(bench):
     davit.end()
 
 
+# --- planning ---
+
+def bench_plan(bench):
+    """Reading a pipeline file: medians, as the program prints them."""
+    program = os.path.join(server.OBJ, "test/bench/plan")
+    for line in subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines():
+        print(line)
+
+
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache}
+         "cache": bench_cache, "plan": bench_plan}
 
 if __name__ == "__main__":
     bench = Bench()
