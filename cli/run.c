@@ -315,18 +315,40 @@ add_env(struct local *l)
 	free(ref);
 }
 
+/* A secret is here what the caller's environment has under its name, or under that of the job's variable. */
+static void
+add_secrets(struct local *l)
+{
+	const struct job_spec *job = this_job(l);
+
+	for (size_t i = 0; i < job->secret_count; i++) {
+		const struct secret_spec *wanted = &job->secrets[i];
+		const char *value = getenv(wanted->name);
+
+		if (value == NULL)
+			value = getenv(wanted->variable);
+		if (value != NULL)
+			env_add(&l->env, wanted->variable, value);
+		else
+			fprintf(stderr, "davit: job %s: secret %s is not in the environment: it runs without it\n",
+			    job->name, wanted->name);
+	}
+}
+
 static void
 enter_job(struct local *l)
 {
 	snprintf(l->id, sizeof(l->id), "0.%zu", l->index + 1);
 	random_hex(l->nonce, NONCE_BYTES);
 	add_env(l);
+	add_secrets(l);
 	l->job = (struct builder_job){
 		.id = l->id,
 		.attempt = 1,
 		.nonce = l->nonce,
 		.spec = this_job(l),
 		.env = &l->env,
+		.has_secrets = this_job(l)->secret_count > 0,
 		.workspace_tar = l->made->tar,
 	};
 	builder_start(l->builder, &l->job, &builder_events, l, &l->run);

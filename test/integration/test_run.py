@@ -69,6 +69,19 @@ def test_a_folder_without_git_and_a_failure(tmp_path, place, docker):
     assert nothing_is_left(place, docker)
 
 
+def test_secrets_come_from_the_environment(tmp_path, place, docker, monkeypatch):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "daocloud.yml").write_text(
+        f"image: {IMAGE}\nsecrets: [A_TOKEN, {{name: deploy-key, as: KEY}}, MISSING]\n"
+        "script:\n  - 'echo \"[$A_TOKEN] [$KEY] [$MISSING]\"'\n")
+    monkeypatch.setenv("A_TOKEN", "one two")
+    monkeypatch.setenv("KEY", "$three")
+    code, out, err = run(tmp_path / "work", place)
+    assert code == 0 and "[one two] [$three] []" in out, out + err
+    assert "secret MISSING is not in the environment" in err and "A_TOKEN" not in err
+    assert nothing_is_left(place, docker)
+
+
 def test_a_repository_without_a_commit(repo, place):
     repo.write({"davit.yml": f"image: {IMAGE}\nscript:\n  - cat davit.yml\n"})
     code, out, err = run(repo.tree, place)
