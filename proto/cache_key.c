@@ -19,7 +19,7 @@ find(struct str s, const char **end)
 bool
 cache_key_next(struct str *rest, struct str *text, struct str *pattern)
 {
-	const char *end, *at = find(*rest, &end);
+	const char *end = NULL, *at = find(*rest, &end);
 	size_t len = at != NULL ? (size_t)(at - rest->p) : rest->len;
 
 	*text = *pattern = (struct str){ "", 0 };

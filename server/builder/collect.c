@@ -259,17 +259,17 @@ look_at(struct collect *c, struct str *in)
 	struct str piece;
 
 	c->gone = &gone;
-	while (good && !gone && !c->is_paused && in->len > 0) {
+	while (good && !c->is_paused && in->len > 0) {
 		next = untar_next(&c->untar, in, &entry, &piece);
 		if (next == UNTAR_PIECE && c->takes)
 			c->handler->on_bytes(c->arg, piece);
 		else if (next == UNTAR_ENTRY)
 			good = take_entry(c, entry);
+		if (gone)
+			return false;
 		if (next == UNTAR_BAD || (next == UNTAR_ENTRY && loop_mono_ms() >= until))
 			break;
 	}
-	if (gone)
-		return false;
 	c->gone = NULL;
 	if (!good)
 		collect_fail(c, err_make(ERR_PROTO, 0, "archive: its members are not in the order of a walk"));
