@@ -301,3 +301,81 @@ client_wait(struct client *client, const char *path, client_enough_fn *enough, s
 		json_free(ret);
 	return err->code == ERR_NONE;
 }
+
+/* --- another protocol --- */
+
+/* call.body has what came behind the answer's head. */
+struct upgrading {
+	struct call call;
+	const struct client_upgrade *upgrade;
+	struct stream *stream;
+	bool is_accepted;
+};
+
+static void
+on_upgrade_head(void *arg, const struct httpc_reply *reply)
+{
+	struct upgrading *u = (struct upgrading *)arg;
+
+	on_head(&u->call, reply);
+	u->is_accepted = str_is(http1_value(reply->head, "Sec-WebSocket-Accept"), u->upgrade->accept);
+}
+
+static void
+on_upgraded(void *arg, struct stream *stream, struct str first)
+{
+	struct upgrading *u = arg;
+
+	u->call.op = NULL;
+	u->stream = stream;
+	stream_set_handler(stream, u->upgrade->handler, u->upgrade->arg);
+	stream_pause(stream);
+	buf_addstr(&u->call.body, first);
+	loop_stop(u->call.client->loop);
+}
+
+static const struct httpc_handler upgrade_handler = {
+	.on_head = on_upgrade_head, .on_body = on_body, .on_upgrade = on_upgraded, .on_done = on_done
+};
+
+bool
+client_upgrade(struct client *client, const struct client_upgrade *upgrade, struct stream **ret, struct err *err)
+{
+	struct upgrading u = { .upgrade = upgrade };
+	const struct httpc_header headers[] = { { "Sec-WebSocket-Version", "13" },
+		{ "Sec-WebSocket-Key", upgrade->key }, { "Authorization", client->authorization } };
+	struct httpc_request request = { .method = "GET",
+		.path = upgrade->path,
+		.headers = headers,
+		.header_count = client->authorization != NULL ? 3 : 2,
+		.upgrade = upgrade->protocol,
+		.total_ms = CALL_TIMEOUT_MS };
+
+	u.call.client = client;
+	buf_init(&u.call.body, REPLY_MAX);
+	u.call.op = httpc_request(client->httpc, &request, &upgrade_handler, &u);
+	loop_run(client->loop);
+	if (u.stream == NULL)
+		judge(&u.call);
+	else if (!u.is_accepted)
+		err_set(&u.call.err, ERR_PROTO, 0, "the server did not understand the request for a WebSocket");
+	*err = u.call.err;
+	if (err->code == ERR_NONE && u.stream == NULL)
+		err_set(err, ERR_PROTO, 0, "the server answered %u to the request for a WebSocket", u.call.status);
+	if (err->code != ERR_NONE)
+		stream_close(&u.stream);
+	*ret = u.stream;
+	if (u.stream != NULL) {
+		stream_resume(u.stream);
+		if (u.call.body.len > 0)
+			upgrade->handler->on_data(upgrade->arg, buf_str(&u.call.body));
+	}
+	buf_fini(&u.call.body);
+	return err->code == ERR_NONE;
+}
+
+struct loop *
+client_loop(struct client *client)
+{
+	return client->loop;
+}

@@ -11,6 +11,9 @@
 #include "proto/str.h"
 
 struct client;
+struct loop;
+struct stream;
+struct stream_handler;
 
 /* NULL after saying on standard error what is wrong with the environment. */
 struct client *client_new(void);
@@ -34,5 +37,19 @@ typedef bool client_bytes_fn(void *arg, struct str bytes);
 /* last_event_id "" for none. */
 bool client_stream(struct client *client, const char *path, const char *last_event_id, client_bytes_fn *fn, void *arg,
     struct err *err);
+
+/* A WebSocket. key: Sec-WebSocket-Key; accept: what the server must make of it. handler is called from now on, for what
+ * came with the answer before this returns; *ret is the caller's. */
+struct client_upgrade {
+	const char *path;
+	const char *protocol;
+	const char *key;
+	const char *accept;
+	const struct stream_handler *handler;
+	void *arg;
+};
+bool client_upgrade(struct client *client, const struct client_upgrade *upgrade, struct stream **ret, struct err *err);
+/* The reactor in which all of it happens. */
+struct loop *client_loop(struct client *client);
 
 #endif

@@ -3,7 +3,7 @@
 #define DAVIT_CLI_COMMAND_H
 
 /* Exit codes of every command. */
-enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 0x100 /* 2, behind the usage: no program's own code */ };
 
 struct command {
 	const char *name;
@@ -25,6 +25,7 @@ int artifacts_run(int argc, char **argv);
 int tests_run(int argc, char **argv);
 int builds_run(int argc, char **argv);
 int jobs_run(int argc, char **argv);
+int debug_run(int argc, char **argv);
 int log_run(int argc, char **argv);
 int cancel_run(int argc, char **argv);
 int rerun_run(int argc, char **argv);

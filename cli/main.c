@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/plan_options.h"
 
+enum { USAGE_CODE = 2 };
+
 static int help_run(int argc, char **argv);
 
 /* clang-format off */
@@ -24,6 +26,7 @@ static const struct command commands[] = {
 	{ "artifact", "get JOB NAME [FILE] [-o TO]", "fetch an artifact (.tar.zst), or one file of it", artifact_run },
 	{ "tests", "BUILD", "what its tests said: counts, failed ones, coverage", tests_run },
 	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
+	{ "debug", "JOB | --release JOB", "open a terminal in a job that runs or is held; --release ends the holding", debug_run },
 	{ "cancel", "BUILD", "end a build", cancel_run },
 	{ "approve", "BUILD", "let a build of a fork's pull request begin", approve_run },
 	{ "reject", "BUILD", "end one that waits for approval", reject_run },
@@ -93,11 +96,13 @@ main(int argc, char **argv)
 		if (argc >= 2)
 			fprintf(stderr, "davit: unknown command \"%s\"\n", name);
 		print_commands(stderr);
-		return EXIT_USAGE;
+		return USAGE_CODE;
 	}
 	code = command->run(argc - 1, argv + 1);
 	if (code == EXIT_USAGE)
 		fprintf(stderr, "usage: davit %s %s\n", command->name, command->arguments);
+	if (code == EXIT_USAGE)
+		code = USAGE_CODE;
 	if (fflush(stdout) != 0 && code == EXIT_OK) {
 		perror("davit: standard output");
 		code = EXIT_PROBLEM;

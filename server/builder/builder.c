@@ -192,19 +192,36 @@ builder_end(struct builder_run *run, const char *why)
 }
 
 static struct run *
-find(const struct builder *b, const char *job)
+find(const struct builder *b, const char *job, struct engine **engine)
 {
 	struct run *run = NULL;
 
-	for (size_t i = 0; i < b->count && run == NULL && b->done == NULL; i++)
-		run = engine_find(b->engines[i], job);
+	for (size_t i = 0; i < b->count && run == NULL && b->done == NULL; i++) {
+		*engine = b->engines[i];
+		run = engine_find(*engine, job);
+	}
 	return run;
+}
+
+struct terminal *
+builder_terminal(struct builder *builder, const char *job, const struct terminal_spec *spec,
+    const struct terminal_handler *handler, void *arg, struct err *err)
+{
+	struct engine *engine;
+	struct run *run = find(builder, job, &engine);
+	const char *container = run != NULL ? run_container(run) : NULL;
+
+	if (container != NULL)
+		return engine_terminal(engine, container, spec, handler, arg);
+	err_set(err, ERR_NOT_FOUND, 0, "job %s has no container here that a terminal could be opened in", job);
+	return NULL;
 }
 
 bool
 builder_release(struct builder *builder, const char *job)
 {
-	struct run *run = find(builder, job);
+	struct engine *engine;
+	struct run *run = find(builder, job, &engine);
 
 	if (run == NULL || !run_is_held(run))
 		return false;

@@ -25,6 +25,7 @@
 #include "proto/plan.h"
 #include "proto/str.h"
 #include "server/builder/collect.h"
+#include "server/builder/terminal.h"
 #include "server/io/docker.h"
 
 struct builder;
@@ -163,6 +164,10 @@ void builder_cancel(struct builder_run *run, const char *why);
 /* Ends it at once. */
 void builder_end(struct builder_run *run, const char *why);
 
+/* A terminal in the container of a job that runs or is held. NULL and *err: ERR_NOT_FOUND when it has none here. Closed
+ * before builder_stop. */
+struct terminal *builder_terminal(struct builder *builder, const char *job, const struct terminal_spec *spec,
+    const struct terminal_handler *handler, void *arg, struct err *err);
 /* A held job's container goes. False: no job of that id is held here. */
 bool builder_release(struct builder *builder, const char *job);
 

@@ -8,6 +8,7 @@
 #include "server/builder/image_run.h"
 #include "server/builder/pause.h"
 #include "server/builder/sweep.h"
+#include "server/builder/terminal.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/addresses.h"
@@ -272,6 +273,7 @@ on_sandboxes_end(void *arg)
 	void *done_arg = e->done_arg;
 
 	addresses_unwatch(&e->addresses);
+	terminals_drop(&e->host);
 	pulls_free(&e->pulls);
 	timer_free(&e->timer);
 	host_fini(&e->host);
@@ -383,6 +385,13 @@ engine_find(const struct engine *engine, const char *job)
 		held = run;
 	}
 	return held;
+}
+
+struct terminal *
+engine_terminal(struct engine *engine, const char *container, const struct terminal_spec *spec,
+    const struct terminal_handler *handler, void *arg)
+{
+	return terminal_start(&engine->host, container, spec, handler, arg);
 }
 
 void

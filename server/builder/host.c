@@ -56,6 +56,7 @@ host_init(struct host *host, struct loop *loop, const struct builder_conf *conf)
 	snprintf(
 	    host->boot, sizeof(host->boot), "%" PRIx64, (uint64_t)loop_wall_ms() << 16 | ((uint64_t)getpid() & 0xffff));
 	TAILQ_INIT(&host->owned);
+	LIST_INIT(&host->terminals);
 	TAILQ_INIT(&host->listeners);
 	host_block(host, METADATA);
 	for (size_t i = 0; i < conf->blocked_count; i++)
@@ -65,7 +66,7 @@ host_init(struct host *host, struct loop *loop, const struct builder_conf *conf)
 void
 host_fini(struct host *host)
 {
-	assert(TAILQ_EMPTY(&host->owned) && TAILQ_EMPTY(&host->listeners));
+	assert(TAILQ_EMPTY(&host->owned) && TAILQ_EMPTY(&host->listeners) && LIST_EMPTY(&host->terminals));
 }
 
 size_t

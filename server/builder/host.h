@@ -31,6 +31,7 @@ struct host {
 	char boot[17];   /* of this process: in the labels, so that what an earlier one made is told apart */
 	unsigned serial; /* of names */
 	TAILQ_HEAD(, owned) owned;
+	LIST_HEAD(, terminal) terminals;
 	TAILQ_HEAD(, host_listener) listeners;
 	char blocked[HOST_BLOCKED_MAX][HOST_ADDRESS_SIZE];
 	size_t blocked_count; /* of all times: the oldest make room for the newest */

@@ -96,9 +96,8 @@ auth_print_no_cookie(struct buf *ret)
 
 /* --- requests --- */
 
-/* A page of another site can make a browser send the cookie; what the browser says about that page it cannot forge. */
-static bool
-is_same_site(const struct http_request *request)
+bool
+auth_is_same_site(const struct http_request *request)
 {
 	struct str origin = request_header(request, "Origin");
 	struct str host = request_header(request, "Host");
@@ -130,7 +129,7 @@ auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms
 	}
 	if (cookie.len == 0 || !is_session(auth, cookie, now_ms))
 		return AUTH_MISSING;
-	return !changes_state(request) || is_same_site(request) ? AUTH_OK : AUTH_FOREIGN;
+	return !changes_state(request) || auth_is_same_site(request) ? AUTH_OK : AUTH_FOREIGN;
 }
 
 /* --- wrong tokens --- */

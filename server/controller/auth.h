@@ -26,6 +26,8 @@ enum auth_verdict {
 
 /* now_ms: loop_wall_ms(). */
 enum auth_verdict auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms);
+/* A page of another site can make a browser send the cookie; what the browser says about that page it cannot forge. */
+bool auth_is_same_site(const struct http_request *request);
 /* Whether the peer may try a token now: it has not failed too often. */
 bool auth_may_try(struct auth *auth, const char *peer, int64_t now_ms);
 /* Compares, and counts a failure. */

@@ -38,6 +38,8 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/jobs/:job/artifacts/:artifact/file", ROUTE_ADMIN, api_artifact_file, 0 },
 	{ HTTP1_GET,    "/api/v1/jobs/:job",           ROUTE_ADMIN,  api_job_get,      0 },
 	{ HTTP1_POST,   "/api/v1/jobs/:job/cancel",    ROUTE_ADMIN,  api_job_cancel,   0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/debug",     ROUTE_ADMIN,  api_job_debug,    0 },
+	{ HTTP1_POST,   "/api/v1/jobs/:job/release",   ROUTE_ADMIN,  api_job_release,  0 },
 	{ HTTP1_GET,    "/api/v1/jobs/:job/log",       ROUTE_ADMIN,  api_log_get,      0 },
 	{ HTTP1_GET,    "/api/v1/jobs/:job/log/stream", ROUTE_ADMIN, api_log_stream,   0 },
 	{ HTTP1_GET,    "/api/v1/queue",               ROUTE_ADMIN,  api_queue,        0 },
@@ -208,6 +210,7 @@ controller_drain(struct controller *controller)
 	for (size_t i = 0; i < controller->listener_count; i++)
 		listener_drain(controller->listeners[i]);
 	sse_hub_end_all(controller->followers);
+	api_debug_end_all(controller);
 }
 
 /* The listeners first: with their connections go all calls and streams. */
@@ -219,6 +222,7 @@ controller_free(struct controller **controller)
 	if (c == NULL)
 		return;
 	*controller = NULL;
+	api_debug_end_all(c);
 	for (size_t i = 0; i < c->listener_count; i++)
 		listener_free(&c->listeners[i]);
 	free(c->listeners);

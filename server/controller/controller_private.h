@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "proto/json.h"
 #include "proto/mem.h"
@@ -24,6 +25,8 @@ struct controller {
 	struct listener **listeners;
 	size_t listener_count;
 	struct figures figures;
+	LIST_HEAD(, debug_session) debug_sessions;
+	unsigned debug_count;
 };
 
 /* A request that waits for the store. It ends when it is answered, and also when the client leaves: then the question
@@ -59,6 +62,9 @@ bool api_query_number(struct http_reply **reply, const char *name, uint64_t max,
 /* Where people and forges reach this server, without a slash at its end. */
 void api_print_base(const struct controller *controller, const struct http_request *request, struct buf *ret);
 
+/* Closes all terminals. */
+void api_debug_end_all(struct controller *controller);
+
 /* The handlers, by file. */
 route_fn api_repo_list, api_repo_add, api_repo_get, api_repo_change, api_repo_delete;
 route_fn api_secret_list, api_secret_put, api_secret_delete, api_seal_key_rotate;
@@ -68,6 +74,7 @@ route_fn api_cron_list, api_cron_put, api_cron_delete;
 route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
+route_fn api_job_debug, api_job_release;
 route_fn api_hook, api_health, api_metrics, api_engines, api_login, api_logout;
 route_fn page_get, page_asset;
 

@@ -455,11 +455,30 @@ is_live(const struct gate *g)
 	return g->stream != NULL && reply_stream_is_live(g->stream);
 }
 
+/* All of it, in one piece: what one read brought. */
+static void
+give_input(struct gate *g, struct evbuffer *input)
+{
+	struct str bytes = { .len = evbuffer_get_length(input) };
+	struct evbuffer *own = evbuffer_new();
+
+	assert(own != NULL);
+	evbuffer_add_buffer(own, input);
+	bytes.p = (const char *)evbuffer_pullup(own, -1);
+	if (bytes.len > 0)
+		reply_stream_on_input(g->stream, bytes); /* the stream may be gone */
+	evbuffer_free(own);
+}
+
 static void
 take_input(struct gate *g)
 {
 	struct evbuffer *input = bufferevent_get_input(g->bev);
 
+	if (is_live(g) && reply_stream_takes_input(g->stream)) {
+		give_input(g, input);
+		return;
+	}
 	if (g->state == GATE_LINGER || is_live(g)) {
 		evbuffer_drain(input, evbuffer_get_length(input));
 		return;
@@ -670,9 +689,22 @@ gate_begin_send(struct gate *gate, unsigned status, struct reply_stream *stream)
 		return;
 	detach(gate);
 	timer_free(&gate->timer); /* its owner looks after clients that do not read */
+	if (reply_stream_takes_input(stream) && evbuffer_get_length(gate->held) > 0) {
+		evbuffer_prepend_buffer(bufferevent_get_input(gate->bev), gate->held);
+		bufferevent_trigger(gate->bev, EV_READ, BEV_TRIG_DEFER_CALLBACKS | BEV_TRIG_IGNORE_WATERMARKS);
+	}
 	evbuffer_drain(gate->held, evbuffer_get_length(gate->held));
 	if (!gate->client_done)
 		bufferevent_enable(gate->bev, EV_READ); /* to see it leave */
+}
+
+void
+gate_pause_input(struct gate *gate, bool is_paused)
+{
+	if (is_paused)
+		bufferevent_disable(gate->bev, EV_READ);
+	else if (!gate->client_done)
+		bufferevent_enable(gate->bev, EV_READ);
 }
 
 void

@@ -79,6 +79,8 @@ struct evbuffer *gate_output(struct gate *gate);
 bool gate_may_keep(const struct gate *gate);
 /* The head of an answer goes out; the token is gone, stream (or NULL) writes the body. */
 void gate_begin_send(struct gate *gate, unsigned status, struct reply_stream *stream);
+/* Of a live stream. */
+void gate_pause_input(struct gate *gate, bool is_paused);
 /* The body is in the output; closes the connection behind it unless keep. */
 void gate_end_send(struct gate *gate, bool keep);
 /* The handler has no answer. */

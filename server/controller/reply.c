@@ -27,6 +27,7 @@ struct http_reply {
 struct reply_stream {
 	struct gate *gate;
 	reply_stream_ready_fn *ready;
+	reply_stream_input_fn *input; /* NULL: it takes none */
 	reply_stream_gone_fn *gone;
 	void *arg;
 	int64_t left; /* of the length that was promised, or REPLY_UNTIL_CLOSE */
@@ -315,6 +316,68 @@ reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t
 	if (*reply != NULL)
 		reply_free(reply);
 	return stream;
+}
+
+static bool
+print_upgrade(struct buf *b, const struct http_reply *reply, const char *protocol)
+{
+	http1_print_status(b, 101);
+	http1_print_date(b, "Date", (time_t)(loop_wall_ms() / 1000));
+	http1_print_header(b, "Connection", STR("Upgrade"));
+	http1_print_header(b, "Upgrade", str_of(protocol));
+	buf_addstr(b, buf_str(&reply->headers));
+	http1_print_end(b);
+	return !buf_failed(b) && !buf_failed(&reply->headers);
+}
+
+struct reply_stream *
+reply_upgrade(struct http_reply **reply, const char *protocol, reply_stream_input_fn *input,
+    reply_stream_ready_fn *ready, reply_stream_gone_fn *gone, void *arg)
+{
+	struct reply_stream *stream = NULL;
+	struct http_reply *r = *reply;
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX_BYTES);
+	log_answer(r, 101);
+	if (r->gate != NULL && print_upgrade(&head, r, protocol)) {
+		stream = reply_stream_new(r->gate, REPLY_UNTIL_CLOSE, false);
+		stream->input = input;
+		stream->ready = ready;
+		stream->gone = gone;
+		stream->arg = arg;
+		evbuffer_add(gate_output(r->gate), head.data, head.len);
+		gate_begin_send(r->gate, 101, stream);
+		reply_free(reply);
+	} else {
+		reply_drop(reply);
+	}
+	buf_fini(&head);
+	return stream;
+}
+
+void
+reply_stream_pause_input(struct reply_stream *stream)
+{
+	gate_pause_input(stream->gate, true);
+}
+
+void
+reply_stream_resume_input(struct reply_stream *stream)
+{
+	gate_pause_input(stream->gate, false);
+}
+
+bool
+reply_stream_takes_input(const struct reply_stream *stream)
+{
+	return stream->input != NULL;
+}
+
+void
+reply_stream_on_input(struct reply_stream *stream, struct str bytes)
+{
+	stream->input(stream->arg, bytes);
 }
 
 void

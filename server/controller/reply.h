@@ -57,6 +57,13 @@ typedef void reply_stream_ready_fn(void *arg);
 typedef void reply_stream_gone_fn(void *arg);
 struct reply_stream *reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t length,
     reply_stream_ready_fn *ready, reply_stream_gone_fn *gone, void *arg);
+/* 101: the connection belongs to another protocol from now on. input: what the client sends, all of it taken. */
+typedef void reply_stream_input_fn(void *arg, struct str bytes);
+struct reply_stream *reply_upgrade(struct http_reply **reply, const char *protocol, reply_stream_input_fn *input,
+    reply_stream_ready_fn *ready, reply_stream_gone_fn *gone, void *arg);
+/* The client has to wait with what it sends; gone does not come meanwhile either. Both may be called twice. */
+void reply_stream_pause_input(struct reply_stream *stream);
+void reply_stream_resume_input(struct reply_stream *stream);
 void reply_stream_write(struct reply_stream *stream, const void *bytes, size_t len);
 /* The stream's output, to which libevent may add by reference. */
 struct evbuffer *reply_stream_output(struct reply_stream *stream);
@@ -74,5 +81,7 @@ void reply_abandon(struct http_reply *reply); /* the gate is gone */
 void reply_stream_on_ready(struct reply_stream *stream);
 void reply_stream_abandon(struct reply_stream *stream); /* the gate is gone: frees the stream and tells its owner */
 bool reply_stream_is_live(const struct reply_stream *stream);
+bool reply_stream_takes_input(const struct reply_stream *stream);
+void reply_stream_on_input(struct reply_stream *stream, struct str bytes);
 
 #endif

@@ -203,6 +203,8 @@ struct docker_exec_handler {
 	void (*on_output)(void *arg, struct str bytes);
 	/* All input that was written has left. May be NULL. */
 	void (*on_drain)(void *arg);
+	/* The size is set that was asked for last, or cannot be. May be NULL. */
+	void (*on_resized)(void *arg);
 	/* It is gone. err NULL: the process has ended with that exit code. */
 	void (*on_close)(void *arg, int exit_code, const struct err *err);
 };

@@ -135,7 +135,7 @@ docker_attach(
 	char *path =
 	    xasprintf("%s/containers/%s/attach?stream=1&stdin=%d&stdout=1&stderr=1", docker->prefix, container, input);
 	struct httpc_request request = {
-		.method = attach_call.method, .path = path, .upgrade = true, .total_ms = attach_call.total_ms
+		.method = attach_call.method, .path = path, .upgrade = "tcp", .total_ms = attach_call.total_ms
 	};
 
 	*a = (struct docker_attach){ .docker = docker, .handler = handler, .arg = arg };

@@ -9,7 +9,7 @@
 #include "proto/mem.h"
 #include "server/core/loop.h"
 
-enum { ASK_AGAIN_MS = 100, ASK_MAX = 50 };
+enum { ASK_AGAIN_MS = 100, ASK_MAX = 50, RESIZE_AGAIN_MS = 50, RESIZE_MAX = 40 };
 
 enum exec_state {
 	EXEC_CREATE,
@@ -30,8 +30,11 @@ struct docker_exec {
 	char id[DOCKER_ID_SIZE];
 	char *start_body;
 	size_t start_len;
-	bool *gone;             /* set when it ends while on_open runs */
-	unsigned rows, columns; /* asked for while another size is being set; 0: none */
+	bool *gone; /* set when it ends while on_open runs */
+	struct timer *resize_again;
+	unsigned rows, columns;
+	unsigned resized;     /* in vain */
+	bool is_resized_anew; /* while a size is being set */
 	const struct docker_exec_handler *handler;
 	void *arg;
 };
@@ -53,6 +56,7 @@ docker_exec_close(struct docker_exec **exec)
 	httpc_cancel(&e->http);
 	stream_close(&e->stream);
 	timer_free(&e->again);
+	timer_free(&e->resize_again);
 	e->docker->ops--;
 	free(e->start_body);
 	free(e);
@@ -187,7 +191,7 @@ start(struct docker_exec *e)
 		.headers = &type,
 		.header_count = 1,
 		.body = { e->start_body, e->start_len },
-		.upgrade = true,
+		.upgrade = "tcp",
 		.total_ms = start_call.total_ms };
 
 	e->state = EXEC_START;
@@ -209,6 +213,8 @@ on_created(void *arg, const union docker_result *result, const struct err *err)
 	start(e);
 }
 
+static void set_size(void *arg);
+
 struct docker_exec *
 docker_exec(struct docker *docker, const char *container, const struct docker_exec_spec *spec,
     const struct docker_exec_handler *handler, void *arg)
@@ -223,6 +229,7 @@ docker_exec(struct docker *docker, const char *container, const struct docker_ex
 	*e = (struct docker_exec){ .docker = docker, .handler = handler, .arg = arg };
 	docker->ops++;
 	e->again = timer_new(docker->loop, ask, e);
+	e->resize_again = timer_new(docker->loop, set_size, e);
 	e->start_body = docker_exec_start_body(spec, &e->start_len);
 	e->op = docker_op_new(docker, sizeof(*e->op), &call, on_created, e);
 	docker_op_send(e->op, docker_path(e->op, "/containers/%s/exec", container), body, len, NULL);
@@ -258,32 +265,33 @@ docker_exec_resume(struct docker_exec *exec)
 
 /* --- the terminal's size --- */
 
-static void set_size(struct docker_exec *e, unsigned rows, unsigned columns);
-
-/* One that could not be set is no reason to end. */
+/* The engine answers to the start before there is a terminal whose size could be set, so it is asked again. */
 static void
 on_resized(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct docker_exec *e = arg;
-	unsigned rows = e->rows, columns = e->columns;
 
 	(void)result;
-	(void)err;
 	e->resize = NULL;
-	e->rows = e->columns = 0;
-	if (rows != 0)
-		set_size(e, rows, columns);
+	if (err != NULL && e->resized < RESIZE_MAX) {
+		e->resized++;
+		timer_start(e->resize_again, RESIZE_AGAIN_MS);
+	} else if (e->is_resized_anew) {
+		set_size(e);
+	} else if (e->handler->on_resized != NULL) {
+		e->handler->on_resized(e->arg);
+	}
 }
 
 static void
-set_size(struct docker_exec *e, unsigned rows, unsigned columns)
+set_size(void *arg)
 {
-	static const struct docker_call call = {
-		.what = "resize terminal", .method = "POST", .also_good = 404, .total_ms = 10000
-	};
-	char *path = xasprintf("/exec/%s/resize?h=%u&w=%u", e->id, rows, columns);
+	static const struct docker_call call = { .what = "resize terminal", .method = "POST", .total_ms = 10000 };
+	struct docker_exec *e = arg;
 
-	e->resize = docker_plain(e->docker, &call, path, on_resized, e);
+	e->is_resized_anew = false;
+	e->resize = docker_plain(
+	    e->docker, &call, xasprintf("/exec/%s/resize?h=%u&w=%u", e->id, e->rows, e->columns), on_resized, e);
 }
 
 /* One call at a time: of those that come meanwhile the last counts. */
@@ -292,10 +300,11 @@ docker_exec_resize(struct docker_exec *exec, unsigned rows, unsigned columns)
 {
 	if (exec->state != EXEC_OPEN || rows == 0 || columns == 0)
 		return;
-	if (exec->resize == NULL) {
-		set_size(exec, rows, columns);
-	} else {
-		exec->rows = rows;
-		exec->columns = columns;
-	}
+	exec->rows = rows;
+	exec->columns = columns;
+	exec->resized = 0;
+	if (exec->resize != NULL)
+		exec->is_resized_anew = true;
+	else if (!timer_is_running(exec->resize_again))
+		set_size(exec);
 }

@@ -248,6 +248,12 @@ upgrade(struct httpc_op *op, struct str first)
 		fail(op, err_make(ERR_PROTO, 0, "%s: the server changed the protocol", op->httpc->authority));
 		return;
 	}
+	op->reply = (struct httpc_reply){ .status = op->head.status, .head = &op->head };
+	op->state = OP_BODY;
+	if (op->handler->on_head != NULL)
+		op->handler->on_head(op->arg, &op->reply);
+	if (op->state == OP_ENDED)
+		return;
 	op->stream = NULL;
 	stream_resume(stream);
 	stream_set_handler(stream, &orphan, NULL);
@@ -451,10 +457,10 @@ print_framing(struct buf *b, const struct httpc_request *request)
 		http1_print_header_int(b, "Content-Length", (uint64_t)request->length);
 	else if (request->body.len > 0 || has_body_by_nature(request->method))
 		http1_print_header_int(b, "Content-Length", request->body.len);
-	if (!request->upgrade)
+	if (request->upgrade == NULL)
 		return;
 	http1_print_header(b, "Connection", STR("Upgrade"));
-	http1_print_header(b, "Upgrade", STR("tcp"));
+	http1_print_header(b, "Upgrade", str_of(request->upgrade));
 }
 
 static bool
@@ -490,7 +496,7 @@ op_new(struct httpc *httpc, const struct httpc_request *request, const struct ht
 		.is_chunked = request->streamed && request->length < 0,
 		.takes_upload = request->streamed,
 		.upload_left = request->streamed && request->length > 0 ? (uint64_t)request->length : 0,
-		.wants_upgrade = request->upgrade,
+		.wants_upgrade = request->upgrade != NULL,
 		.idle_ms = request->idle_ms,
 	};
 	buf_init(&op->request, REQUEST_HEAD_MAX + request->body.len);

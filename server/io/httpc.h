@@ -49,11 +49,11 @@ struct httpc_request {
 	bool streamed;   /* the body comes by httpc_send(), from the first on_drain on */
 	int64_t length;  /* of a streamed body; -1: not known, so it is sent chunked */
 
-	bool upgrade;     /* sends "Connection: Upgrade, Upgrade: tcp"; a 101, or the engine's 200 with
-			   * "application/vnd.docker.raw-stream", comes as on_upgrade */
-	size_t reply_max; /* bytes of a collected reply body, ERR_LIMIT above; 0: 1 MiB */
-	int64_t total_ms; /* from httpc_request() to the end; 0: no limit */
-	int64_t idle_ms;  /* without a byte in either direction, once connected; 0: no limit. Rests while paused */
+	const char *upgrade; /* sends "Connection: Upgrade" and "Upgrade: " this ("tcp", "websocket"); a 101, or the
+			      * engine's 200 with "application/vnd.docker.raw-stream", comes as on_upgrade */
+	size_t reply_max;    /* bytes of a collected reply body, ERR_LIMIT above; 0: 1 MiB */
+	int64_t total_ms;    /* from httpc_request() to the end; 0: no limit */
+	int64_t idle_ms;     /* without a byte in either direction, once connected; 0: no limit. Rests while paused */
 };
 
 /* Good during the callback. */
@@ -73,7 +73,7 @@ struct httpc_handler {
 	 * left. */
 	void (*on_drain)(void *arg);
 	/* The op is over and the stream is yours, with what came behind the head: call stream_set_handler() right here,
-	 * or close it. NULL: an upgrade is ERR_PROTO. */
+	 * or close it. NULL: an upgrade is ERR_PROTO. Before it comes an on_head, if there is one. */
 	void (*on_upgrade)(void *arg, struct stream *stream, struct str first);
 	/* The op is gone. err NULL: the reply is whole; otherwise reply is NULL when no head had come. The server may
 	 * answer before a streamed body was sent whole: that is a success, too. */

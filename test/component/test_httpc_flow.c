@@ -39,7 +39,7 @@ check_hijack(const char *reply)
 
 	peer_start(&p, PEER_UNIX, script_hijack, (void *)reply);
 	client_init(&c, p.url, NULL);
-	c.request = (struct httpc_request){ .method = "POST", .path = "/attach", .upgrade = true, .total_ms = 100000 };
+	c.request = (struct httpc_request){ .method = "POST", .path = "/attach", .upgrade = "tcp", .total_ms = 100000 };
 	exchange(&c, &upgrading);
 	assert_int_equal(c.upgrades, 1);
 	assert_int_equal(c.done, 0);
@@ -67,7 +67,7 @@ test_upgrade_refused_by_the_server(void **state)
 	(void)state;
 	peer_start(&p, PEER_UNIX, script_any, NULL);
 	client_init(&c, p.url, NULL);
-	c.request.upgrade = true;
+	c.request.upgrade = "tcp";
 	exchange(&c, &upgrading);
 	assert_int_equal(c.done, 1);
 	assert_int_equal(c.status, 200);

@@ -70,6 +70,13 @@ gate_end_send(struct gate *gate, bool keep)
 }
 
 void
+gate_pause_input(struct gate *gate, bool is_paused)
+{
+	(void)gate;
+	(void)is_paused;
+}
+
+void
 gate_no_answer(struct gate *gate)
 {
 	gate->is_dropped = true;
