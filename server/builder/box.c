@@ -7,6 +7,7 @@
 #include "proto/mem.h"
 #include "proto/script.h"
 #include "proto/tar.h"
+#include "server/builder/container.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/stream.h"
@@ -221,34 +222,23 @@ enter_sandbox(struct box *b)
 		b->claim = sandbox_claim(b->sandboxes, on_sandbox, b);
 }
 
-static struct docker_limits
-docker_limits_of(const struct builder_limits *limits)
-{
-	return (struct docker_limits){ limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes };
-}
-
 static void
 enter_create(struct box *b)
 {
 	const char *const with_stdin[] = { "/bin/sh", "-c", bootstrap, NULL };
 	const char *const with_archive[] = { "/bin/sh", BOX_FOLDER "/script", NULL };
-	struct docker_container_spec spec = { .role = DOCKER_JOB,
-		.image = b->image,
-		.command = b->input == BOX_STDIN ? with_stdin : with_archive,
-		.workdir = "/",
-		.open_stdin = b->input == BOX_STDIN,
-		.network = sandbox_mode(b->sandbox),
-		.volume = b->volume,
-		.volume_path = BOX_WORKSPACE,
-		.limits = docker_limits_of(&b->limits) };
+	bool by_stdin = b->input == BOX_STDIN;
+	struct container_place place = { .image = b->image, .network = sandbox_mode(b->sandbox), .volume = b->volume };
+	struct docker_container_spec spec;
 	struct host_labels labels;
 
 	host_labels_init(&labels, b->host, b->job != NULL ? "job" : "warm");
 	if (b->job != NULL)
 		host_labels_job(&labels, b->job, b->deadline_ms);
-	spec.labels = labels.list;
-	spec.label_count = labels.count;
+	place.labels = labels.list;
+	place.label_count = labels.count;
 	b->given = b->limits;
+	spec = container_of_job(&place, by_stdin ? with_stdin : with_archive, by_stdin, &b->limits);
 	b->op = docker_create(b->host->docker, b->name, &spec, on_reply, b);
 }
 
@@ -401,7 +391,7 @@ enter_ready(struct box *b)
 static void
 enter_limit(struct box *b)
 {
-	struct docker_limits limits = docker_limits_of(&b->limits);
+	struct docker_limits limits = container_docker_limits(&b->limits);
 
 	if (b->limits.memory == b->given.memory && b->limits.nano_cpus == b->given.nano_cpus)
 		box_advance(b);

@@ -8,6 +8,7 @@
 
 #include "proto/docker_lines.h"
 #include "proto/mem.h"
+#include "server/builder/container.h"
 #include "server/core/loop.h"
 
 enum { LINE_MAX_BYTES = 256 };
@@ -151,16 +152,10 @@ enter_create(struct pause *p)
 	const char *command[8 + HOST_BLOCKED_MAX] = { "/bin/busybox", "sh", "-c", script, "pause" };
 	size_t argc = 5;
 	char port[8];
-	struct docker_container_spec spec = { .role = DOCKER_NETWORK,
-		.image = PAUSE_IMAGE,
-		.command = command,
-		.open_stdin = true,
-		.network = p->network,
-		.alias = p->alias,
-		.hostname = p->alias != NULL ? p->alias : "davit",
-		.labels = p->labels->list,
-		.label_count = p->labels->count,
-		.limits = { .memory = 32 << 20, .pids = 32 } };
+	const struct container_place place = {
+		.image = PAUSE_IMAGE, .network = p->network, .labels = p->labels->list, .label_count = p->labels->count
+	};
+	struct docker_container_spec spec = container_of_holder(&place, p->alias, command);
 
 	snprintf(port, sizeof(port), "%u", p->port);
 	command[argc++] = port;

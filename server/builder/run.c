@@ -14,6 +14,7 @@
 #include "proto/script.h"
 #include "proto/tar.h"
 #include "server/builder/box.h"
+#include "server/builder/container.h"
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
 #include "server/core/log.h"
@@ -272,35 +273,12 @@ on_image(void *arg, const struct docker_image *image, const struct err *err)
 	run_step(r, states[r->state].next);
 }
 
-static bool
-set_limits(struct run *r, struct err *err)
-{
-	const struct resources_spec *wanted = &r->job->spec->resources;
-	const struct builder_limits *most = &r->place.host->limits;
-
-	r->limits = *most;
-	if (wanted->memory > most->memory)
-		return err_set(err, ERR_INPUT, 0,
-		    "resources: %llu MiB of memory are more than the %llu MiB that a job gets here (builder.memory)",
-		    (unsigned long long)(wanted->memory >> 20), (unsigned long long)(most->memory >> 20));
-	if (wanted->nano_cpus > most->nano_cpus)
-		return err_set(err, ERR_INPUT, 0,
-		    "resources: %g CPUs are more than the %g that a job gets here "
-		    "(builder.cpus)",
-		    (double)wanted->nano_cpus / 1e9, (double)most->nano_cpus / 1e9);
-	if (wanted->memory != 0)
-		r->limits.memory = wanted->memory;
-	if (wanted->nano_cpus != 0)
-		r->limits.nano_cpus = wanted->nano_cpus;
-	return true;
-}
-
 static void
 enter_image(struct run *r)
 {
 	struct err err;
 
-	if (!set_limits(r, &err))
+	if (!container_limits(&r->job->spec->resources, &r->place.host->limits, &r->limits, &err))
 		run_fail(r, blame(&err), err);
 	else
 		r->pull = pull_start(

@@ -7,6 +7,7 @@
 
 #include "proto/docker_lines.h"
 #include "proto/mem.h"
+#include "server/builder/container.h"
 #include "server/builder/pause.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -236,18 +237,15 @@ by_health(const struct service *s)
 static void
 enter_create(struct service *s)
 {
-	const struct builder_limits *limits = &s->host->limits;
-	struct docker_container_spec spec = { .role = DOCKER_SERVICE,
-		.image = s->image.id,
-		.env = &s->start.spec->env,
-		.health_often = by_health(s),
-		.labels = s->start.labels->list,
-		.label_count = s->start.labels->count,
-		.limits = { limits->memory, limits->nano_cpus, limits->pids, limits->log_bytes } };
 	char network[sizeof("container:") + DOCKER_ID_SIZE];
+	const struct container_place place = { .image = s->image.id,
+		.network = network,
+		.labels = s->start.labels->list,
+		.label_count = s->start.labels->count };
+	struct docker_container_spec spec;
 
 	snprintf(network, sizeof(network), "container:%s", pause_id(s->pause));
-	spec.network = network;
+	spec = container_of_service(&place, s->start.spec, by_health(s), &s->host->limits);
 	s->op = docker_create(s->host->docker, s->name, &spec, on_reply, s);
 }
 
