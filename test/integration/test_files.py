@@ -330,6 +330,22 @@ script: [mkdir deps; echo x >deps/x, exit 4]
     davit.stop()
 
 
+def test_a_held_job_gives_its_files_first(davit, repo, docker):
+    davit.add_repo(repo)
+    number, build, _ = run(davit, repo, {"junit.xml": JUNIT, "daocloud.yml": f"""\
+image: {IMAGE}
+hold_on_failure: 5m
+cache: {{key: k, paths: [deps]}}
+artifacts: [{{paths: out, on: always}}]
+reports: {{junit: junit.xml}}
+script: [mkdir out; echo x >out/x, exit 4]
+"""}, "failed")
+    assert build["tests_failed"] == 1 and "held" in build["jobs"][0]["reason"]
+    assert davit.ask("GET", f"/api/v1/jobs/{number}.1/artifacts/artifacts/file?path=out/x").body == b"x\n"
+    davit.stop()
+    assert docker("ps", "-aq", "--filter", f"label=davit.build={number}") == ""
+
+
 def test_a_full_disk_leaves_nothing_half(make_davit, repo, tmp_path):
     davit = make_davit()
     davit.stop()
