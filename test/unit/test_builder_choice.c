@@ -64,32 +64,19 @@ engine_give_back(struct engine *engine)
 	engine->busy--;
 }
 
-struct run *
+struct builder_run *
 engine_run(struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg)
 {
 	(void)job;
 	(void)events;
 	(void)arg;
-	return (struct run *)engine;
+	return (struct builder_run *)engine;
 }
 
 void
 engine_status(const struct engine *engine, struct builder_engine_status *ret)
 {
 	*ret = (struct builder_engine_status){ .name = engine->conf->name };
-}
-
-void
-run_go(struct run *run)
-{
-	(void)run;
-}
-
-void
-run_cancel(struct run *run, const char *why)
-{
-	(void)run;
-	(void)why;
 }
 
 void
@@ -100,7 +87,7 @@ run_end(struct run *run, const char *why)
 }
 
 void
-run_leave(struct run *run)
+run_leave(struct builder_run *run)
 {
 	(void)run;
 }
@@ -113,7 +100,7 @@ run_is_held(const struct run *run)
 }
 
 struct collect *
-run_collect(struct run *run, const struct strings *patterns, const struct collect_limits *limits,
+run_collect(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits,
     const struct collect_handler *handler, void *arg)
 {
 	(void)run;
@@ -225,7 +212,7 @@ static void
 test_a_run_is_in_the_slot_that_was_taken(void **state)
 {
 	struct builder_job job = { .id = "1.1", .slot = builder_take(builder, "gpu") };
-	struct run *run;
+	struct builder_run *run;
 
 	(void)state;
 	builder_start(builder, &job, NULL, NULL, &run);
