@@ -47,7 +47,7 @@ check_replies(struct str in)
 		must_be_id(container.id);
 	if (docker_reply_image(in, &image, NULL))
 		must_be_id(image.id);
-	if (docker_reply_event(in, &event, NULL))
+	if (docker_reply_event(in, &event, NULL) && event.id[0] != '\0') /* an image's name is no id */
 		must_be_id(event.id);
 	if (docker_reply_exit(in, &ended, NULL))
 		must(ended.code >= 0 && ended.code <= 255);
