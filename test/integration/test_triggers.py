@@ -270,3 +270,75 @@ def test_two_daemons_fire_one_build(pair, repo):
     assert first.redis("ZCARD", "davit:builds") == "3"
     second.stop()
     first.stop()
+
+
+PARAMETERS = f"""\
+image: {IMAGE}
+parameters:
+  level: {{options: [quick, full], default: quick}}
+  note: none
+script:
+  - echo "level $level, note $note"
+"""
+
+
+def test_parameters(davit, repo):
+    davit.add_repo(repo)
+    repo.push({"daocloud.yml": PARAMETERS})
+    number = start(davit, "--param", "level=full", "--param", "note=$(id) 'x' \"y\"")
+    build = davit.wait_build(number)
+    assert (build["state"], build["parameters"]) == ("passed", {"level": "full", "note": "$(id) 'x' \"y\""}), build
+    assert b"level full, note $(id) 'x' \"y\"\n" in davit.job_log(f"{number}.1"), "a value is no command"
+    number = start(davit)
+    assert davit.wait_build(number)["state"] == "passed"
+    assert b"level quick, note none\n" in davit.job_log(f"{number}.1")
+    for wrong, words in [("level=slow", "level"), ("other=1", "other")]:
+        build = davit.wait_build(start(davit, "--param", wrong))
+        assert build["state"] == "failed" and words in build["reason"], build
+    again = davit.api("POST", f"/builds/{1}/rerun")["build"]
+    assert davit.wait_build(again)["parameters"]["level"] == "full", "a rerun has the same"
+    davit.cli("repo", "cron", "add", "app", "full", "--cron", "@daily", "--param", "level=full")
+    davit.redis("ZADD", "davit:cron", "XX", "1", "app full")
+    davit.redis("PUBLISH", "davit:wake", "cron")
+    assert wait_fired(davit, again + 1)["parameters"] == {"level": "full"}
+
+
+PATHS = f"""\
+image: {IMAGE}
+jobs:
+  docs: {{script: [echo docs], when: {{path: ["doc/**"]}}}}
+  code: {{script: [echo code], when: {{path: ["src/**"]}}}}
+"""
+
+
+def ran(build):
+    return {j["name"] for j in build["jobs"] if j["state"] == "passed"}
+
+
+def test_conditions_on_changed_files(davit, repo):
+    davit.add_repo(repo)
+    first = repo.push({"daocloud.yml": PATHS, "doc/a": "1", "src/a": "1"})
+
+    def push(commit, before, ref="refs/heads/main"):
+        payload = {**forge.push_payload(commit, ref=ref), "before": before}
+        return ran(davit.wait_build(forge.deliver(davit, payload).json["build"]))
+
+    assert push(first, "0" * 40) == {"docs", "code"}, "the first push of the default branch: not known"
+    second = repo.push({"doc/a": "2"})
+    assert push(second, first) == {"docs"}
+    repo.git("reset", "-q", "--hard", first)
+    forced = repo.push({"src/a": "2"})
+    assert push(forced, second) == {"docs", "code"}, "a forced push takes back what it leaves behind"
+    assert push(forced, "1" * 40, ref="refs/heads/other") == {"docs", "code"}
+    repo.git("checkout", "-q", "-b", "topic", first)
+    repo.git("push", "-q", "--force", repo.bare, f"{first}:refs/heads/main")
+    renamed = repo.git("mv", "src/a", "doc/b")
+    renamed = repo.push({}, ref="refs/heads/topic")
+    assert push(renamed, "0" * 40, ref="refs/heads/topic") == {"docs", "code"}, "a new branch; both names of a file"
+    repo.git("reset", "-q", "--hard", first)
+    pull = repo.push({"doc/a": "3"}, ref="refs/pull/7/head")
+    repo.git("checkout", "-q", "main")
+    repo.git("reset", "-q", "--hard", first)
+    repo.push({"src/a": "9"})
+    assert ran(davit.wait_build(deliver_pull(davit, pull).json["build"])) == {"docs"}, "from where it left its target"
+    assert ran(davit.wait_build(start(davit))) == {"docs", "code"}, "by hand: not known"

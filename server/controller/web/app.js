@@ -470,7 +470,9 @@ async function showRepos() {
 			el("dl", { class: "pair" },
 				el("dt", {}, "Clone URL"), el("dd", {}, el("code", {}, repo.url)),
 				el("dt", {}, "Webhook"), el("dd", {}, ...copyable(repo.webhook)),
-				...(repo.emails ? [el("dt", {}, "E-mails"), el("dd", {}, repo.emails)] : [])))));
+				el("dt", {}, "Builds of"), el("dd", {}, triggerWords(repo)),
+				...(repo.emails ? [el("dt", {}, "E-mails"), el("dd", {}, repo.emails)] : [])),
+			...triggerParts(repo, load))));
 		if (repos.length === 0)
 			list.replaceChildren(el("div", { class: "card empty" }, el("h2", {}, "No repositories yet"), el("p", {}, "Add one, and push.")));
 	}
