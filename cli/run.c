@@ -11,6 +11,8 @@
 
 #include "cli/command.h"
 #include "cli/plan_options.h"
+#include "cli/run_files.h"
+#include "cli/run_secrets.h"
 #include "cli/workspace.h"
 #include "proto/crypto.h"
 #include "proto/mem.h"
@@ -57,6 +59,8 @@ struct local {
 	struct disk *disk;
 	struct workspace *workspace;
 	const struct workspace_result *made;
+	struct run_files *files;
+	struct run_secrets *secrets; /* of the job */
 	struct builder *builder;
 	struct builder_engine_conf engine;
 	struct builder_conf conf;
@@ -124,6 +128,7 @@ on_workspace(void *arg, const struct workspace_result *result, const struct err 
 		local_fail(l, err->text);
 	else {
 		l->made = result;
+		l->files = run_files_new(result->folder, l->plan);
 		local_step(l, LOCAL_ENGINE);
 	}
 }
@@ -240,19 +245,39 @@ on_started(void *arg, const char *container, const char *engine)
 static void
 on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
 {
-	(void)arg;
-	(void)stream;
+	struct local *l = arg;
+
 	(void)raw;
-	fwrite(text.p, 1, text.len, stdout);
-	fflush(stdout);
+	run_secrets_print(l->secrets, stream == BUILDER_STDERR, text);
 }
 
 static void
 on_segment(void *arg, const char *name, int exit_code)
 {
-	(void)arg;
+	struct local *l = arg;
+
 	(void)name;
 	(void)exit_code;
+	run_secrets_flush(l->secrets);
+}
+
+static void
+on_collected(void *arg, const struct err *err)
+{
+	struct local *l = arg;
+
+	if (err != NULL)
+		builder_cancel(l->run, err->text);
+	else
+		builder_leave(l->run);
+}
+
+static void
+on_ended(void *arg, const struct builder_result *result)
+{
+	struct local *l = arg;
+
+	run_files_collect(l->files, l->run, l->index, result->state == BUILDER_PASSED, on_collected, l);
 }
 
 static bool
@@ -261,8 +286,9 @@ is_allowed(const struct local *l, enum builder_state state)
 	return state == BUILDER_FAILED && this_job(l)->allow_failure;
 }
 
+/* The job has come out so, and the next one follows. */
 static void
-on_done(void *arg, const struct builder_result *result)
+end_job(struct local *l, enum builder_state state, const char *reason)
 {
 	static const char *const names[] = {
 		[BUILDER_PASSED] = "passed",
@@ -271,18 +297,25 @@ on_done(void *arg, const struct builder_result *result)
 		[BUILDER_TIMED_OUT] = "timed_out",
 		[BUILDER_ERROR] = "error",
 	};
-	struct local *l = arg;
-	bool is_well = result->state == BUILDER_PASSED || is_allowed(l, result->state);
+	bool is_well = state == BUILDER_PASSED || is_allowed(l, state);
 
-	l->run = NULL;
+	run_secrets_free(&l->secrets);
 	env_fini(&l->env);
-	l->outcomes[l->index] = is_well                              ? OUTCOME_OK
-				: result->state == BUILDER_CANCELLED ? OUTCOME_NONE
-								     : OUTCOME_FAILED;
+	l->outcomes[l->index] = is_well ? OUTCOME_OK : state == BUILDER_CANCELLED ? OUTCOME_NONE : OUTCOME_FAILED;
 	l->failed = l->failed || !is_well;
-	print_end(l, names[result->state], result->reason);
+	print_end(l, names[state], reason);
 	l->index++;
 	local_step(l, l->interrupted ? LOCAL_STOP : LOCAL_NEXT);
+}
+
+static void
+on_done(void *arg, const struct builder_result *result)
+{
+	struct local *l = arg;
+
+	l->run = NULL;
+	run_secrets_flush(l->secrets);
+	end_job(l, result->state, result->reason);
 }
 
 static const struct builder_events builder_events = {
@@ -290,6 +323,7 @@ static const struct builder_events builder_events = {
 	.started = on_started,
 	.output = on_output,
 	.segment = on_segment,
+	.ended = on_ended,
 	.done = on_done,
 };
 
@@ -315,33 +349,13 @@ add_env(struct local *l)
 	free(ref);
 }
 
-/* A secret is here what the caller's environment has under its name, or under that of the job's variable. */
-static void
-add_secrets(struct local *l)
-{
-	const struct job_spec *job = this_job(l);
-
-	for (size_t i = 0; i < job->secret_count; i++) {
-		const struct secret_spec *wanted = &job->secrets[i];
-		const char *value = getenv(wanted->name);
-
-		if (value == NULL)
-			value = getenv(wanted->variable);
-		if (value != NULL)
-			env_add(&l->env, wanted->variable, value);
-		else
-			fprintf(stderr, "davit: job %s: secret %s is not in the environment: it runs without it\n",
-			    job->name, wanted->name);
-	}
-}
-
 static void
 enter_job(struct local *l)
 {
 	snprintf(l->id, sizeof(l->id), "0.%zu", l->index + 1);
 	random_hex(l->nonce, NONCE_BYTES);
 	add_env(l);
-	add_secrets(l);
+	l->secrets = run_secrets_new(this_job(l), &l->env);
 	l->job = (struct builder_job){
 		.id = l->id,
 		.attempt = 1,
@@ -351,6 +365,7 @@ enter_job(struct local *l)
 		.has_secrets = this_job(l)->secret_count > 0,
 		.workspace_tar = l->made->tar,
 	};
+	l->job.inputs = run_files_inputs(l->files, l->index, &l->job.input_count);
 	builder_start(l->builder, &l->job, &builder_events, l, &l->run);
 }
 
@@ -421,6 +436,7 @@ static void
 local_fini(struct local *l)
 {
 	builder_free(&l->builder);
+	run_files_free(&l->files);
 	workspace_free(&l->workspace);
 	loop_signal_free(&l->interrupt);
 	loop_signal_free(&l->term);

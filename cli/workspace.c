@@ -202,8 +202,8 @@ enter_index(struct workspace *w)
 static void
 enter_git(struct workspace *w)
 {
-	const char *const argv[] = { "tar", "--create", "--file", w->tar, "--owner=0", "--group=0", "--numeric-owner",
-		"--directory", w->folder, "workspace", NULL };
+	const char *const argv[] = { "tar", "--create", "--blocking-factor=1", "--file", w->tar, "--owner=0",
+		"--group=0", "--numeric-owner", "--directory", w->folder, "workspace", NULL };
 
 	start(w, argv, STR(""), OUTPUT_MAX);
 }
@@ -212,8 +212,8 @@ enter_git(struct workspace *w)
 static void
 enter_files(struct workspace *w)
 {
-	const char *const argv[] = { "tar", w->commit[0] != '\0' ? "--append" : "--create", "--file", w->tar,
-		"--owner=0", "--group=0", "--numeric-owner", "--no-recursion", "--hard-dereference",
+	const char *const argv[] = { "tar", w->commit[0] != '\0' ? "--append" : "--create", "--blocking-factor=1",
+		"--file", w->tar, "--owner=0", "--group=0", "--numeric-owner", "--no-recursion", "--hard-dereference",
 		"--transform=flags=rS;s,^,workspace/,", "--null", "--files-from=-", NULL };
 
 	start(w, argv, buf_str(&w->list), OUTPUT_MAX);
@@ -222,8 +222,9 @@ enter_files(struct workspace *w)
 static void
 enter_whole(struct workspace *w)
 {
-	const char *const argv[] = { "tar", "--create", "--file", w->tar, "--owner=0", "--group=0", "--numeric-owner",
-		"--hard-dereference", "--transform=flags=rS;s,^\\.,workspace,", ".", NULL };
+	const char *const argv[] = { "tar", "--create", "--blocking-factor=1", "--file", w->tar, "--owner=0",
+		"--group=0", "--numeric-owner", "--hard-dereference", "--transform=flags=rS;s,^\\.,workspace,", ".",
+		NULL };
 
 	start(w, argv, STR(""), OUTPUT_MAX);
 }
@@ -231,7 +232,7 @@ enter_whole(struct workspace *w)
 static void
 enter_done(struct workspace *w)
 {
-	w->result = (struct workspace_result){ w->tar, w->commit, w->branch };
+	w->result = (struct workspace_result){ w->folder, w->tar, w->commit, w->branch };
 	buf_reset(&w->list);
 	w->fn(w->arg, w->err.code == ERR_NONE ? &w->result : NULL, w->err.code == ERR_NONE ? NULL : &w->err);
 }

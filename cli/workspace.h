@@ -12,6 +12,7 @@ struct workspace;
 
 /* What was made; lent until workspace_free. */
 struct workspace_result {
+	const char *folder; /* temporary: of the tar, and for more */
 	const char *tar;
 	const char *commit; /* "" without a commit */
 	const char *branch; /* "" where none is checked out */

@@ -73,11 +73,11 @@ def test_secrets_come_from_the_environment(tmp_path, place, docker, monkeypatch)
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "daocloud.yml").write_text(
         f"image: {IMAGE}\nsecrets: [A_TOKEN, {{name: deploy-key, as: KEY}}, MISSING]\n"
-        "script:\n  - 'echo \"[$A_TOKEN] [$KEY] [$MISSING]\"'\n")
+        "script:\n  - 'echo \"[$A_TOKEN] [$KEY] [$MISSING]\" | tee seen >&2; wc -c < seen'\n")
     monkeypatch.setenv("A_TOKEN", "one two")
     monkeypatch.setenv("KEY", "$three")
     code, out, err = run(tmp_path / "work", place)
-    assert code == 0 and "[one two] [$three] []" in out, out + err
+    assert code == 0 and "[***] [***] []\n" in out and "\n22\n" in out, "they are there, and hidden: " + out + err
     assert "secret MISSING is not in the environment" in err and "A_TOKEN" not in err
     assert nothing_is_left(place, docker)
 
@@ -134,6 +134,23 @@ jobs:
     code, out, err = run(repo.tree, place, "--branch", "other", "--job", "other")
     assert code == 0 and "other branch\n" in out and "job one" not in out
     docker("rmi", "davit-test/local:one")
+    assert nothing_is_left(place, docker)
+
+
+def test_files_are_handed_over(repo, place, docker):
+    repo.push({"daocloud.yml": f"""
+image: {IMAGE}
+jobs:
+  make:
+    script: [mkdir -p out/deep, echo made > out/deep/it, head -c 300000 /dev/zero > out/large, touch out/empty, ln -s it out/deep/way]
+    artifacts: [{{paths: [out/]}}]
+  use: {{needs: [make], script: [cat out/deep/way, wc -c < out/large, ls out]}}
+  without: {{needs: [{{job: make, files: false}}], script: [test ! -e out]}}
+"""})
+    code, out, err = run(repo.tree, place)
+    assert code == 0, out + err
+    assert "made\n300000\ndeep\nempty\nlarge\n" in "".join(
+        line + "\n" for line in out.split("\n") if not line.startswith("\x1b")), out
     assert nothing_is_left(place, docker)
 
 
