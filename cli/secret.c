@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
@@ -85,32 +87,61 @@ path_of(const struct order *order)
 
 /* --- set --- */
 
-/* All of it; but the newline that ends a value of one line is its editor's. */
+static bool
+read_all(FILE *file, struct buf *ret)
+{
+	char chunk[4096];
+	size_t len;
+
+	while (!feof(file) && (len = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		buf_add(ret, chunk, len);
+	explicit_bzero(chunk, sizeof(chunk));
+	return ferror(file) == 0;
+}
+
+/* A terminal does not show what is typed. */
+static bool
+read_input(struct buf *ret)
+{
+	struct termios saved, quiet;
+	bool is_terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &saved) == 0, ok;
+
+	if (is_terminal) {
+		quiet = saved;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+		fputs("The value, and Ctrl-D on a line of its own: ", stderr);
+	}
+	ok = read_all(stdin, ret);
+	if (is_terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
+		fputs("\n", stderr);
+	}
+	return ok;
+}
+
+/* The newline that ends a value of one line is its editor's. */
+static void
+cut_newline(struct buf *value)
+{
+	if (value->len > 0 && memchr(value->data, '\n', value->len) == value->data + value->len - 1)
+		value->data[--value->len] = '\0';
+	if (value->len > 0 && strchr(value->data, '\n') == NULL && value->data[value->len - 1] == '\r')
+		value->data[--value->len] = '\0';
+}
+
 static bool
 read_value(const char *path, struct buf *ret)
 {
-	bool is_input = path == NULL || strcmp(path, "-") == 0;
+	bool is_input = path == NULL || strcmp(path, "-") == 0, ok;
 	FILE *file = is_input ? stdin : fopen(path, "re");
-	char chunk[4096];
-	size_t len;
-	bool ok;
 
-	if (file == NULL) {
-		fprintf(stderr, "davit: %s\n", err_errno("%s", path).text);
-		return false;
-	}
-	while ((len = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		buf_add(ret, chunk, len);
-	explicit_bzero(chunk, sizeof(chunk));
-	ok = ferror(file) == 0;
+	ok = file != NULL && (is_input ? read_input(ret) : read_all(file, ret));
 	if (!ok)
 		fprintf(stderr, "davit: %s\n", err_errno("%s", is_input ? "standard input" : path).text);
-	if (!is_input)
+	if (file != NULL && !is_input)
 		fclose(file);
-	if (ret->len > 0 && memchr(ret->data, '\n', ret->len) == ret->data + ret->len - 1)
-		ret->data[--ret->len] = '\0';
-	if (ret->len > 0 && strchr(ret->data, '\n') == NULL && ret->data[ret->len - 1] == '\r')
-		ret->data[--ret->len] = '\0';
+	cut_newline(ret);
 	return ok;
 }
 

@@ -4,13 +4,14 @@ import base64
 import glob
 import json
 import os
+import pty
 import subprocess
 import urllib.parse
 
 import pytest
 
 import forge
-from server import FINAL, IMAGE
+from server import FINAL, IMAGE, OBJ
 
 CANARY = "c4n4ry/of+the~coal?mine&Zürich'42"
 PEM = "-----BEGIN TEST KEY-----\n" + "\n".join(base64.b64encode(os.urandom(48)).decode() for _ in range(4)) + "\n-----END TEST KEY-----\n"
@@ -246,6 +247,27 @@ def test_values_that_cannot_be_kept(davit, repo, value, words):
     assert (done.returncode == 1 and words in done.stderr) if words else done.returncode == 0, done
     wrong = davit.ask("PUT", "/api/v1/secrets/repo/none/TOKEN", {"value": "long enough"})
     assert wrong.status == 404
+
+
+def test_a_terminal_does_not_show_what_is_typed(davit, repo):
+    davit.add_repo(repo)
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "DAVIT_URL": davit.url, "DAVIT_TOKEN": davit.token}
+    process = subprocess.Popen([os.path.join(OBJ, "cli/davit"), "secret", "set", "TOKEN", "--repo", "app"], env=env,
+                               stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    while b"Ctrl-D" not in shown:
+        shown += os.read(ours, 1000)
+    os.write(ours, b"typed by hand\n\x04")
+    assert process.wait(60) == 0
+    while not shown.endswith(b"\n"):
+        shown += os.read(ours, 1000)
+    os.close(ours)
+    assert b"typed" not in shown
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nsecrets: [TOKEN]\nscript:\n  - '[ \"$TOKEN\" = \"typed by hand\" ]'\n"})
+    number = davit.api("POST", "/repos/app/builds", {"commit": repo.git("rev-parse", "HEAD"), "branch": "main"})["build"]
+    assert outcome(davit, number)[0] == "passed"
 
 
 # --- a new key ---
