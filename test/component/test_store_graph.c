@@ -296,6 +296,76 @@ test_cancel_of_a_waiting_job(void **state)
 	assert_string_equal(claim_order(2), "1.1 1.4 ");
 }
 
+/* --- each state, each event --- */
+
+/* Build 1 has a job in each state. Returns the running one's token, to be freed. */
+static char *
+build_in_all_states(void)
+{
+	static const enum job_state ends[] = { JOB_PASSED, JOB_FAILED, JOB_CANCELLED, JOB_TIMED_OUT, JOB_ERROR };
+	struct job *job;
+	char *token;
+	char id[16];
+
+	BUILD_OF(J("delayed", ""), J("running", ""), J("passed", ""), J("failed", ""), J("cancelled", ""),
+	    J("timed_out", ""), J("error", ""), J("queued", ""), J("waiting", "1"), J("skipped", "", .skipped = "no"));
+	job = claim("1.1");
+	assert_int_equal(job_requeue(&f, "1.1", job->token, 3600000), ERR_NONE);
+	job_free(&job);
+	job = claim("1.2");
+	token = xstrdup(job->token);
+	job_free(&job);
+	for (int i = 0; i < 5; i++) {
+		snprintf(id, sizeof(id), "1.%d", i + 3);
+		run(id, ends[i]);
+	}
+	return token;
+}
+
+static void
+test_each_event_in_each_state(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *job, *state;
+		enum err_code cancel;  /* what a cancel answers */
+		const char *cancelled; /* and the state after it */
+	} rows[] = {
+		{ "1.1",  "queued",    ERR_NONE,     "cancelled" },
+		{ "1.2",  "running",   ERR_NONE,     "running" },
+		{ "1.3",  "passed",    ERR_CONFLICT, "passed" },
+		{ "1.4",  "failed",    ERR_CONFLICT, "failed" },
+		{ "1.5",  "cancelled", ERR_NONE,     "cancelled" },
+		{ "1.6",  "timed_out", ERR_CONFLICT, "timed_out" },
+		{ "1.7",  "error",     ERR_CONFLICT, "error" },
+		{ "1.8",  "queued",    ERR_NONE,     "cancelled" },
+		{ "1.9",  "waiting",   ERR_NONE,     "cancelled" },
+		{ "1.10", "skipped",   ERR_CONFLICT, "skipped" },
+	};
+	/* clang-format on */
+	char *token = build_in_all_states();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_job(rows[i].job, rows[i].state); /* nothing moves it without its token */
+		assert_int_equal(job_started(&f, rows[i].job, "stale", "c2"), ERR_CONFLICT);
+		assert_int_equal(job_finished(&f, rows[i].job, "stale", JOB_PASSED), ERR_CONFLICT);
+		assert_int_equal(job_requeue(&f, rows[i].job, "stale", 0), ERR_CONFLICT);
+		assert_job(rows[i].job, rows[i].state);
+	}
+	assert_int_equal(promote(&f), ERR_NONE);
+	for (size_t i = sizeof(rows) / sizeof(rows[0]); i-- > 0;) { /* the waiting one before the one that it needs */
+		assert_int_equal(job_cancel(&f, rows[i].job), rows[i].cancel);
+		assert_job(rows[i].job, rows[i].cancelled);
+	}
+	assert_build(1, "running");
+	assert_int_equal(job_finished(&f, "1.2", token, JOB_CANCELLED), ERR_NONE);
+	assert_int_equal(job_finished(&f, "1.2", token, JOB_PASSED), ERR_NONE); /* once */
+	assert_job("1.2", "cancelled");
+	assert_build(1, "error");
+	free(token);
+}
+
 /* --- tried again --- */
 
 static void
@@ -730,6 +800,7 @@ main(void)
 		SUITE_TEST(test_a_failed_job_lets_the_others_end),
 		SUITE_TEST(test_cancel_of_a_build_ends_what_waits),
 		SUITE_TEST(test_cancel_of_a_waiting_job),
+		SUITE_TEST(test_each_event_in_each_state),
 		SUITE_TEST(test_retry_makes_further_attempts),
 		SUITE_TEST(test_retry_is_for_what_it_names_only),
 		SUITE_TEST(test_no_retry_of_what_was_cancelled_and_a_bounded_delay),

@@ -227,6 +227,124 @@ test_the_newer_build_reaches_jobs_that_wait_for_others(void **state)
 	assert_build(1, "cancelled");
 }
 
+/* --- random builds in few groups --- */
+
+#define ROUNDS 40
+#define BUILDS 12
+
+static uint64_t seed = 20260102;
+
+static unsigned
+pick(unsigned below)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (unsigned)(seed >> 33) % below;
+}
+
+static void
+random_build(void)
+{
+	static char groups[3][8] = { "a", "b", "c" };
+	struct need_spec needs[4] = { { 0 } };
+	struct job_spec jobs[4];
+	size_t count = 1 + pick(4);
+
+	for (size_t i = 0; i < count; i++) {
+		jobs[i] = job_spec(pick(5) == 0 ? NULL : groups[pick(3)], pick(4) == 0, pick(4) == 0 ? "gpu" : NULL);
+		jobs[i].run_on = pick(3) == 0 ? RUN_ALWAYS : RUN_ON_SUCCESS;
+		jobs[i].retry = (struct retry_spec){ pick(2), RETRY_FAILURE };
+		if (i > 0 && pick(2) == 0) {
+			needs[i].job = 1 + pick((unsigned)i);
+			jobs[i].needs = &needs[i];
+			jobs[i].need_count = 1;
+		}
+	}
+	plan_build(planning_build("app"), jobs, count);
+}
+
+/* Of the jobs at hand no two have the same group. */
+static void
+assert_alone(struct job *const *running, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (running[i]->group[0] != '\0')
+				assert_string_not_equal(running[i]->group, running[k]->group);
+}
+
+static bool
+claim_one(struct job **running, size_t *count)
+{
+	assert_int_equal(job_claim_with(&f, "gpu"), ERR_NONE);
+	if (f.got.job == NULL)
+		return false;
+	running[(*count)++] = take_job(&f);
+	assert_alone(running, *count);
+	return true;
+}
+
+static void
+end_one(struct job **running, size_t *count)
+{
+	static const enum job_state ends[] = { JOB_PASSED, JOB_FAILED, JOB_CANCELLED, JOB_ERROR };
+	size_t i = pick((unsigned)*count);
+	struct job *job = running[i];
+
+	running[i] = running[--*count];
+	if (pick(4) == 0)
+		assert_int_equal(job_requeue(&f, job->id, job->token, pick(2) * 1000), ERR_NONE);
+	else
+		assert_int_equal(job_finished(&f, job->id, job->token, ends[pick(4)]), ERR_NONE);
+	job_free(&job);
+}
+
+static void
+make_delayed_due(void)
+{
+	redis_fixture_ask(&server, "EVAL %s 0",
+	    "for _, j in ipairs(redis.call('ZRANGE', 'davit:delayed', 0, -1)) do "
+	    "redis.call('ZADD', 'davit:delayed', 1, j) end return 1");
+	assert_int_equal(promote(&f), ERR_NONE);
+}
+
+static void
+play_round(void)
+{
+	struct job *running[BUILDS * 4];
+	size_t count = 0;
+	int builds = 0;
+
+	while (builds < BUILDS || count > 0 || redis_fixture_int(&server, "HGET davit:repo:app open") > 0) {
+		unsigned what = pick(10);
+
+		if (what < 2 && builds < BUILDS) {
+			random_build();
+			builds++;
+		} else if (what == 2 && pick(3) == 0) {
+			build_cancel(&f, redis_fixture_int(&server, "GET davit:seq:build") - pick(BUILDS));
+		} else if (what < 6 && count > 0) {
+			end_one(running, &count);
+		} else if (!claim_one(running, &count)) {
+			make_delayed_due();
+		}
+	}
+}
+
+static void
+test_random_builds_share_groups_and_all_end(void **state)
+{
+	(void)state;
+	redis_fixture_ask(&server, "CONFIG SET appendfsync no");
+	for (int i = 0; i < ROUNDS; i++) {
+		play_round();
+		assert_no_group();
+		assert_int_equal(
+		    redis_fixture_int(&server, "EXISTS davit:queue davit:queue:gpu davit:queues davit:delayed"), 0);
+		assert_int_equal(redis_fixture_int(&server, "HGET davit:repo:app running"), 0);
+	}
+	redis_fixture_ask(&server, "CONFIG SET appendfsync always");
+}
+
 /* --- labels --- */
 
 static void
@@ -375,6 +493,7 @@ main(void)
 		SUITE_TEST(test_an_older_build_that_comes_late_gives_way),
 		SUITE_TEST(test_jobs_of_one_build_share_a_group),
 		SUITE_TEST(test_the_newer_build_reaches_jobs_that_wait_for_others),
+		SUITE_TEST(test_random_builds_share_groups_and_all_end),
 		SUITE_TEST(test_a_job_goes_where_its_labels_are),
 		SUITE_TEST(test_a_node_that_is_gone_has_no_engines),
 		SUITE_TEST(test_several_labels_are_all_wanted),
