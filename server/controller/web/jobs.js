@@ -29,7 +29,7 @@ function jobButton(job, isChosen, choose) {
 		onclick: () => choose(job.id),
 	}, state(job.state), el("span", { class: "name" }, job.name || job.id),
 		job.attempt > 1 ? el("span", { class: "tag" }, "attempt " + job.attempt) : null,
-		el("span", { class: "time" }, took(job) || job.waits_for || ""));
+		el("span", { class: "time" }, job.allow_failure && isUnsuccessful(job) ? "allowed to fail" : took(job) || job.waits_for || ""));
 }
 
 function drawJobs(place, jobs, chosen, choose) {
