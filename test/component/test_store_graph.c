@@ -279,9 +279,9 @@ test_cancel_of_a_build_ends_what_waits(void **state)
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:build:1 jobs_left"), "0");
 	job_free(&job);
 
-	BUILD_OF(J("a", "", .allow_failure = true), J("b", "1"));
+	BUILD_OF(J("a", "", .allow_failure = true), J("b", "1", .allow_failure = true));
 	assert_int_equal(build_cancel(&f, 2), ERR_NONE);
-	assert_build(2, "cancelled");
+	assert_build(2, "cancelled"); /* not passed, though each of them might fail */
 }
 
 static void
@@ -536,6 +536,23 @@ test_rerun_of_one_job_and_what_needs_it(void **state)
 	assert_int_equal(build_rerun_jobs(&f, 2, "3"), ERR_NONE);
 	run("3.3", JOB_PASSED);
 	assert_build(3, "passed");
+}
+
+static void
+test_rerun_of_one_job_hears_what_was_taken_over(void **state)
+{
+	(void)state;
+	BUILD_OF(J("a", ""), J("b", "1"), J("mail", "1", .run_on = RUN_ON_FAILURE));
+	run("1.1", JOB_FAILED);
+	run("1.3", JOB_PASSED);
+	assert_int_equal(build_rerun_jobs(&f, 1, "3"), ERR_NONE);
+	assert_job("2.3", "queued");
+	run("2.3", JOB_PASSED);
+	assert_build(2, "failed");
+	assert_int_equal(build_rerun_jobs(&f, 2, "2"), ERR_NONE);
+	assert_job("3.2", "skipped");
+	assert_reason("3.2", "a failed");
+	assert_build(3, "failed");
 }
 
 static void
@@ -807,6 +824,7 @@ main(void)
 		SUITE_TEST(test_history_is_bounded),
 		SUITE_TEST(test_rerun_of_failed_jobs_takes_the_others_over),
 		SUITE_TEST(test_rerun_of_one_job_and_what_needs_it),
+		SUITE_TEST(test_rerun_of_one_job_hears_what_was_taken_over),
 		SUITE_TEST(test_rerun_of_failed_jobs_without_jobs_plans_anew),
 		SUITE_TEST(test_prune_keeps_the_sources_of_results),
 		SUITE_TEST(test_random_graphs_end_as_the_model_says),
