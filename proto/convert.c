@@ -143,6 +143,25 @@ convert_list(struct convert *c, struct ymlw_node *to, const char *key)
 	return list;
 }
 
+/* The names by which both systems know these lists. */
+void
+convert_take_before_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
+{
+	convert_add(c, job, "before_script", value, NULL);
+}
+
+void
+convert_take_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
+{
+	convert_add(c, job, "script", value, NULL);
+}
+
+void
+convert_take_after_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
+{
+	convert_add(c, job, "after_script", value, NULL);
+}
+
 struct ymlw_node *
 convert_mapping(struct convert *c, struct ymlw_node *to, const char *key)
 {

@@ -97,24 +97,6 @@ take_services(struct convert *c, const struct yml_node *value, struct ymlw_node 
 	convert_add(c, job, "services", value, service);
 }
 
-static void
-take_before_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "before_script", value, NULL);
-}
-
-static void
-take_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "script", value, NULL);
-}
-
-static void
-take_after_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "after_script", value, NULL);
-}
-
 /* key: text, or {files: [...], prefix: text} */
 static struct ymlw_node *
 cache_key(struct convert *c, const struct yml_node *key)
@@ -432,9 +414,9 @@ static const struct convert_key keys[] = {
 	{ "except",         take_except,         NULL },
 	{ "when",           take_when,           NULL },
 	{ "cache",          take_cache,          NULL },
-	{ "before_script",  take_before_script,  NULL },
-	{ "script",         take_script,         NULL },
-	{ "after_script",   take_after_script,   NULL },
+	{ "before_script",  convert_take_before_script,  NULL },
+	{ "script",         convert_take_script,         NULL },
+	{ "after_script",   convert_take_after_script,   NULL },
 	{ "artifacts",      take_artifacts,      NULL },
 	{ "timeout",        take_timeout,        NULL },
 	{ "retry",          take_retry,          NULL },

@@ -39,6 +39,10 @@ struct ymlw_node *convert_text(struct convert *c, const char *fmt, ...) __attrib
 typedef struct ymlw_node *convert_item_fn(struct convert *c, const struct yml_node *item);
 void convert_add(
     struct convert *c, struct ymlw_node *to, const char *key, const struct yml_node *value, convert_item_fn *change);
+/* For tables: lists of commands under their own names. */
+void convert_take_before_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job);
+void convert_take_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job);
+void convert_take_after_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job);
 /* Adds a text to the list under key. */
 void convert_add_text(struct convert *c, struct ymlw_node *to, const char *key, const char *text);
 /* The list or mapping under key, made when there is none. */

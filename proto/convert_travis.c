@@ -57,24 +57,6 @@ take_install(struct convert *c, const struct yml_node *value, struct ymlw_node *
 		convert_add(c, job, "install", value, NULL);
 }
 
-static void
-take_before_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "before_script", value, NULL);
-}
-
-static void
-take_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "script", value, NULL);
-}
-
-static void
-take_after_script(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
-{
-	convert_add(c, job, "after_script", value, NULL);
-}
-
 static struct ymlw_node *
 only_when_passed(struct convert *c, const struct yml_node *item)
 {
@@ -367,11 +349,11 @@ static const struct convert_key keys[] = {
 	{ "cache",          take_cache,         NULL },
 	{ "before_install", take_install,       NULL },
 	{ "install",        take_install,       NULL },
-	{ "before_script",  take_before_script, NULL },
-	{ "script",         take_script,        NULL },
+	{ "before_script",  convert_take_before_script, NULL },
+	{ "script",         convert_take_script,        NULL },
 	{ "after_success",  take_after_success, NULL },
 	{ "after_failure",  take_after_failure, NULL },
-	{ "after_script",   take_after_script,  NULL },
+	{ "after_script",   convert_take_after_script,  NULL },
 	{ "notifications",  take_notifications, NULL },
 	{ "language",       NULL, NULL },
 	{ "sudo",           NULL, NULL },
