@@ -14,16 +14,74 @@ condition_check(const char *pattern, struct err *err)
 	return glob_check(pattern, NULL) || regex_check(pattern, err);
 }
 
+/* --- what the first and last bytes say --- */
+
 static bool
-fits(const char *pattern, const char *value, bool is_path)
+has_prefix(const char *text, const char *prefix, size_t len)
 {
-	if (is_path ? glob_match_path(pattern, value) : glob_match_name(pattern, value))
+	return strncmp(text, prefix, len) == 0;
+}
+
+/* False: the glob does not fit the text. */
+static bool
+glob_may_fit(const char *pattern, const char *text)
+{
+	size_t head = strcspn(pattern, "*?[{\\"), len = strlen(pattern), text_len = strlen(text), tail = 0;
+
+	if (pattern[0] == '/' || pattern[0] == '.' || text[0] == '/' || text[0] == '.')
+		return true; /* what they begin with may be left out */
+	if (!has_prefix(text, pattern, head))
+		return false;
+	if (head == len || strpbrk(pattern, "[{\\") != NULL || pattern[len - 1] == '/')
 		return true;
-	return regex_match(pattern, value);
+	while (strchr("*?", pattern[len - 1 - tail]) == NULL)
+		tail++;
+	return tail <= text_len && memcmp(text + text_len - tail, pattern + len - tail, tail) == 0;
+}
+
+/* False: the expression does not fit the text, or nothing that the glob does not fit as well. */
+static bool
+regex_may_fit(const char *pattern, const char *text)
+{
+	size_t head = strcspn(pattern, "^$.*+?()[]{}|\\");
+
+	if (pattern[head] == '\0' || strchr("*+?", pattern[0]) != NULL)
+		return false;
+	if (strchr(pattern, '|') != NULL)
+		return true;
+	if (head > 0 && strchr("*?{", pattern[head]) != NULL)
+		head--;
+	return has_prefix(text, pattern, head);
+}
+
+/* --- what an answer costs --- */
+
+static bool
+spend(struct condition_budget *budget, size_t steps, const char *text)
+{
+	uint64_t cost = (uint64_t)(steps + 8) * (strlen(text) + 20);
+
+	budget->left = cost < budget->left ? budget->left - cost : 0;
+	return budget->left > 0;
 }
 
 static bool
-holds(const struct strings *patterns, const char *value, bool is_path)
+fits(const char *pattern, const char *value, bool is_path, struct condition_budget *budget)
+{
+	if (budget->left <= 20) {
+		budget->left = 0;
+		return false;
+	}
+	budget->left -= 20;
+	if (glob_may_fit(pattern, value) && spend(budget, glob_cost(pattern), value) &&
+	    (is_path ? glob_match_path(pattern, value) : glob_match_name(pattern, value)))
+		return true;
+	return regex_may_fit(pattern, value) && spend(budget, regex_cost(pattern), value) &&
+	       regex_match(pattern, value);
+}
+
+static bool
+holds(const struct strings *patterns, const char *value, bool is_path, struct condition_budget *budget)
 {
 	bool wanted = false, found = false;
 
@@ -32,7 +90,7 @@ holds(const struct strings *patterns, const char *value, bool is_path)
 		bool negated = pattern[0] == '!';
 
 		wanted = wanted || !negated;
-		if (value == NULL || (found && !negated) || !fits(pattern + negated, value, is_path))
+		if (value == NULL || (found && !negated) || !fits(pattern + negated, value, is_path, budget))
 			continue;
 		if (negated)
 			return false;
@@ -42,32 +100,24 @@ holds(const struct strings *patterns, const char *value, bool is_path)
 }
 
 bool
-condition_holds(const struct strings *patterns, const char *value)
+condition_holds_within(const struct strings *patterns, const char *value, struct condition_budget *budget)
 {
-	return holds(patterns, value, false);
+	return holds(patterns, value, false, budget) || budget->left == 0;
 }
 
 bool
-condition_holds_for_path(const struct strings *patterns, const struct strings *paths)
+condition_holds(const struct strings *patterns, const char *value)
+{
+	struct condition_budget budget = { UINT64_MAX };
+
+	return condition_holds_within(patterns, value, &budget);
+}
+
+bool
+condition_holds_for_path(const struct strings *patterns, const struct strings *paths, struct condition_budget *budget)
 {
 	for (size_t i = 0; i < paths->count; i++)
-		if (holds(patterns, paths->items[i], true))
+		if (holds(patterns, paths->items[i], true, budget) || budget->left == 0)
 			return true;
 	return false;
-}
-
-static uint64_t
-bytes_of(const struct strings *strings)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < strings->count; i++)
-		bytes += strlen(strings->items[i]) + 1;
-	return bytes;
-}
-
-uint64_t
-condition_path_cost(const struct strings *patterns, const struct strings *paths)
-{
-	return bytes_of(patterns) * bytes_of(paths);
 }

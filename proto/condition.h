@@ -13,11 +13,20 @@
 
 /* Whether the text can be a pattern: as one of both readings, and not empty. */
 bool condition_check(const char *pattern, struct err *err);
+
+/* What the answers may still cost, in steps of the automata: a few ns each. When it is used up, left is 0, and the
+ * answer is true. Most patterns are told apart from most texts by their first and last bytes, which costs next to
+ * nothing. */
+struct condition_budget {
+	uint64_t left;
+};
+
 /* value NULL: there is none, and no pattern fits it. */
+bool condition_holds_within(const struct strings *patterns, const char *value, struct condition_budget *budget);
+/* The same whatever it costs: for patterns of who runs the server. */
 bool condition_holds(const struct strings *patterns, const char *value);
 /* Whether the list holds for at least one of the paths. */
-bool condition_holds_for_path(const struct strings *patterns, const struct strings *paths);
-/* What the answer above costs, in steps of the automata, so that who asks can refuse. */
-uint64_t condition_path_cost(const struct strings *patterns, const struct strings *paths);
+bool condition_holds_for_path(
+    const struct strings *patterns, const struct strings *paths, struct condition_budget *budget);
 
 #endif

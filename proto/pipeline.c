@@ -10,6 +10,7 @@
 #define WARNING_MAX 100
 #define TEXT_MAX (4u << 20)
 #define JOB_TEXT_MAX (1u << 20)
+#define CONDITION_BUDGET 10000000 /* some 10 ms */
 
 /* The forms of the file, by the first of these keys that it has; without any it is flat. */
 static const struct {
@@ -277,7 +278,12 @@ pipeline_parse(
     struct str text, const char *file, const struct pipeline_context *context, struct plan **ret, struct err *err)
 {
 	static const struct pipeline_context unknown = { 0 };
-	struct pipeline p = { .context = context != NULL ? context : &unknown, .err = err };
+	struct pipeline p = {
+		.context = context != NULL ? context : &unknown,
+		.err = err,
+		.budget = { CONDITION_BUDGET },
+		.path_budget = { CONDITION_BUDGET },
+	};
 	struct yml *doc;
 	bool ok;
 

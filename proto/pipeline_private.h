@@ -7,6 +7,7 @@
 #define DAVIT_PROTO_PIPELINE_PRIVATE_H
 
 #include "proto/arena.h"
+#include "proto/condition.h"
 #include "proto/nearest.h"
 #include "proto/pipeline.h"
 
@@ -54,10 +55,11 @@ struct pipeline {
 	const struct pipeline_context *context; /* never NULL */
 	struct plan *plan;                      /* being made */
 	struct err *err;
-	struct arena arena; /* texts that live as long as the reading */
-	size_t bytes;       /* of text taken over: aliases let a small file name the same text many times */
-	size_t job_bytes;   /* of the job that is being read */
-	uint64_t path_cost; /* of the conditions on paths so far */
+	struct arena arena;             /* texts that live as long as the reading */
+	size_t bytes;                   /* of text taken over: aliases let a small file name the same text many times */
+	size_t job_bytes;               /* of the job that is being read */
+	struct condition_budget budget; /* for conditions on names */
+	struct condition_budget path_budget; /* on the changed files */
 
 	struct yml *included[PIPELINE_INCLUDE_MAX];
 	size_t included_count;

@@ -11,9 +11,6 @@
 #include "proto/pipeline_private.h"
 
 #define SHOWN_MAX 200
-/* Steps of the automata: about 20 ms of them. */
-#define PATH_COST_MAX (uint64_t)20000000
-
 static const char *const events[] = { "push", "tag", "pull_request", "cron", "manual", "api", "deploy" };
 
 struct when {
@@ -65,7 +62,7 @@ check_event(struct pipeline *p, const struct yml_node *at, const char *pattern)
 		bool fits;
 
 		strings_add(&one, str_of(pattern));
-		fits = condition_holds(&one, events[i]);
+		fits = condition_holds_within(&one, events[i], &p->budget);
 		strings_fini(&one);
 		if (fits)
 			return true;
@@ -128,11 +125,12 @@ list_text(const struct strings *patterns)
 
 /* Why the condition leaves the job out; NULL: it does not. free() it. */
 static char *
-why_not(const struct pipeline *p, const char *what, const struct strings *patterns, const char *value)
+why_not(struct pipeline *p, const char *what, const struct strings *patterns, const char *value)
 {
 	char *list, *why;
 
-	if (patterns->count == 0 || (value == NULL && p->context->event == NULL) || condition_holds(patterns, value))
+	if (patterns->count == 0 || (value == NULL && p->context->event == NULL) ||
+	    condition_holds_within(patterns, value, &p->budget))
 		return NULL;
 	list = list_text(patterns);
 	why = value != NULL ? xasprintf("%s is %.100s, wants %.*s", what, value, SHOWN_MAX, list)
@@ -149,47 +147,43 @@ has_changes(const struct pipeline_context *context)
 	       strcmp(context->event, "pull_request") == 0;
 }
 
-/* False: asking costs too much. */
-static bool
-paths_why_not(struct pipeline *p, const struct yml_node *at, const struct strings *patterns, char **why)
+static char *
+paths_why_not(struct pipeline *p, const struct yml_node *at, const struct strings *patterns)
 {
 	const struct strings *paths = p->context->paths;
-	char *list;
+	char *list, *why;
 
-	*why = NULL;
 	if (patterns->count == 0 || !has_changes(p->context))
-		return true;
+		return NULL;
 	if (paths == NULL) {
 		p->plan->wants_paths = true;
-		return true;
+		return NULL;
 	}
-	p->path_cost += condition_path_cost(patterns, paths);
-	if (p->path_cost > PATH_COST_MAX)
-		return yml_err(p->doc, at, p->err,
-		    "the conditions on paths take too long with %zu changed files; write fewer or shorter patterns",
-		    paths->count);
-	if (condition_holds_for_path(patterns, paths))
-		return true;
+	if (condition_holds_for_path(patterns, paths, &p->path_budget)) {
+		if (p->path_budget.left == 0)
+			pipeline_warn(p, at, "comparing %zu changed files takes too long; this condition counts as met",
+			    paths->count);
+		return NULL;
+	}
 	list = list_text(patterns);
-	*why = xasprintf("no changed file fits %.*s", SHOWN_MAX, list);
+	why = xasprintf("no changed file fits %.*s", SHOWN_MAX, list);
 	free(list);
-	return true;
+	return why;
 }
 
 /* Conditions in the order in which their answers say most. */
-static bool
-when_why_not(struct pipeline *p, const struct yml_node *at, const struct when *when, char **why)
+static char *
+when_why_not(struct pipeline *p, const struct yml_node *at, const struct when *when)
 {
 	const struct pipeline_context *context = p->context;
-
-	*why = why_not(p, "event", &when->event, context->event);
-	if (*why == NULL)
-		*why = why_not(p, "branch", &when->branch, context->branch);
-	if (*why == NULL)
-		*why = why_not(p, "tag", &when->tag, context->tag);
-	if (*why == NULL)
-		*why = why_not(p, "environment", &when->environment, context->environment);
-	return *why != NULL || paths_why_not(p, at, &when->path, why);
+	char *why = why_not(p, "event", &when->event, context->event);
+	if (why == NULL)
+		why = why_not(p, "branch", &when->branch, context->branch);
+	if (why == NULL)
+		why = why_not(p, "tag", &when->tag, context->tag);
+	if (why == NULL)
+		why = why_not(p, "environment", &when->environment, context->environment);
+	return why != NULL ? why : paths_why_not(p, at, &when->path);
 }
 
 /* The first reason stays. Takes why. */
@@ -215,6 +209,14 @@ run_on_of(const struct strings *status)
 	return success && failure ? RUN_ALWAYS : failure ? RUN_ON_FAILURE : RUN_ON_SUCCESS;
 }
 
+/* Names are short, so that only who wants it uses that up. */
+static bool
+check_budget(struct pipeline *p, const struct yml_node *at)
+{
+	return p->budget.left > 0 ||
+	       yml_err(p->doc, at, p->err, "the conditions take too long; write fewer patterns, or simpler ones");
+}
+
 /* One mapping. *why: what it lacks; NULL: it holds. */
 static bool
 read_mapping(struct pipeline *p, const struct yml_node *node, struct job_spec *job, char **why)
@@ -225,10 +227,15 @@ read_mapping(struct pipeline *p, const struct yml_node *node, struct job_spec *j
 	*why = NULL;
 	if (yml_type(node) != YML_MAPPING)
 		return pipeline_wants(p, node, "when", "a mapping such as {branch: main}");
-	ok = PIPELINE_READ_FIELDS(p, node, "when", when_fields, &when) && when_why_not(p, node, &when, why);
+	ok = PIPELINE_READ_FIELDS(p, node, "when", when_fields, &when);
+	if (ok)
+		*why = when_why_not(p, node, &when);
+	ok = ok && check_budget(p, node);
 	if (ok && *why == NULL)
 		job->run_on = run_on_of(&when.status);
 	when_fini(&when);
+	if (!ok)
+		free(*why);
 	return ok;
 }
 
@@ -342,11 +349,14 @@ read_refs(struct pipeline *p, const char *name, const struct yml_node *value, st
 
 /* Whether the change's branch or tag is among them. */
 static bool
-has_ref(const struct pipeline_context *context, const struct refs *refs)
+has_ref(struct pipeline *p, const struct refs *refs)
 {
+	const struct pipeline_context *context = p->context;
+
 	if (context->tag != NULL)
-		return refs->tags.count > 0 && condition_holds(&refs->tags, context->tag);
-	return context->branch != NULL && refs->branches.count > 0 && condition_holds(&refs->branches, context->branch);
+		return refs->tags.count > 0 && condition_holds_within(&refs->tags, context->tag, &p->budget);
+	return context->branch != NULL && refs->branches.count > 0 &&
+	       condition_holds_within(&refs->branches, context->branch, &p->budget);
 }
 
 static char *
@@ -378,10 +388,10 @@ pipeline_job_only(struct pipeline *p, const char *name, const struct yml_node *v
 	struct refs refs = { 0 };
 	bool ok = read_refs(p, name, value, &refs), any = refs.branches.count + refs.tags.count > 0;
 
-	if (ok && any && is_known(p->context) && !has_ref(p->context, &refs))
+	if (ok && any && is_known(p->context) && !has_ref(p, &refs))
 		skip(p, job, name, ref_text(p->context));
 	refs_fini(&refs);
-	return ok;
+	return ok && check_budget(p, value);
 }
 
 bool
@@ -390,10 +400,10 @@ pipeline_job_except(struct pipeline *p, const char *name, const struct yml_node 
 	struct refs refs = { 0 };
 	bool ok = read_refs(p, name, value, &refs);
 
-	if (ok && is_known(p->context) && has_ref(p->context, &refs))
+	if (ok && is_known(p->context) && has_ref(p, &refs))
 		skip(p, job, name, ref_text(p->context));
 	refs_fini(&refs);
-	return ok;
+	return ok && check_budget(p, value);
 }
 
 bool
@@ -423,8 +433,9 @@ pipeline_job_changed(struct pipeline *p, const char *name, const struct yml_node
 
 	if (yml_type(value) != YML_MAPPING && yml_type(value) != YML_NULL)
 		return pipeline_wants(p, value, name, "a mapping with path:");
-	ok = PIPELINE_READ_FIELDS(p, value, name, context_fields, &when) &&
-	     (job->skipped != NULL || paths_why_not(p, value, &when.path, &why));
+	ok = PIPELINE_READ_FIELDS(p, value, name, context_fields, &when);
+	if (ok && job->skipped == NULL)
+		why = paths_why_not(p, value, &when.path);
 	when_fini(&when);
 	if (ok)
 		skip(p, job, name, why);

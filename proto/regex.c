@@ -432,6 +432,14 @@ regex_check(const char *pattern, struct err *err)
 	return compile(&p, pattern) || err_set(err, ERR_INPUT, 0, "the expression \"%.60s\" %s", pattern, p.problem);
 }
 
+unsigned
+regex_cost(const char *pattern)
+{
+	struct program p;
+
+	return compile(&p, pattern) ? (unsigned)p.count + 1 : 0;
+}
+
 bool
 regex_match(const char *pattern, const char *text)
 {

@@ -14,6 +14,8 @@ enum { REGEX_MAX_BYTES = 512, REGEX_MAX_STEPS = 1000 };
 
 /* ERR_INPUT says what is wrong. */
 bool regex_check(const char *pattern, struct err *err);
+/* The steps that it comes to: what a match takes grows with it. 0: it is none. */
+unsigned regex_cost(const char *pattern);
 /* Whether it fits all of text; a pattern that regex_check refuses fits nothing. */
 bool regex_match(const char *pattern, const char *text);
 

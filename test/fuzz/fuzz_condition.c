@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/condition.h"
+#include "proto/glob.h"
 #include "proto/mem.h"
 #include "proto/regex.h"
 
@@ -48,15 +49,35 @@ static void
 check_negation(const char *pattern, const char *text)
 {
 	char *negated = xasprintf("!%s", pattern);
+	struct condition_budget budget = { UINT64_MAX };
 	struct strings one = { 0 }, other = { 0 };
 
 	strings_add(&one, str_of(pattern));
 	strings_add(&other, str_of(negated));
 	if (pattern[0] != '!')
-		must(condition_holds(&one, text) != condition_holds(&other, text));
+		must(condition_holds_within(&one, text, &budget) != condition_holds_within(&other, text, &budget));
 	strings_fini(&one);
 	strings_fini(&other);
 	free(negated);
+}
+
+/* What the first and last bytes say must be what both automata say. */
+static void
+check_short_ways(const char *pattern, const char *text)
+{
+	struct condition_budget budget = { UINT64_MAX };
+	struct strings one = { 0 }, paths = { 0 };
+
+	strings_add(&one, str_of(pattern));
+	strings_add(&paths, str_of(text));
+	if (pattern[0] != '!') {
+		must(condition_holds_within(&one, text, &budget) ==
+		     (glob_match_name(pattern, text) || regex_match(pattern, text)));
+		must(condition_holds_for_path(&one, &paths, &budget) ==
+		     (glob_match_path(pattern, text) || regex_match(pattern, text)));
+	}
+	strings_fini(&one);
+	strings_fini(&paths);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -72,8 +93,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(!regex_match(pattern, text) && err.code == ERR_INPUT);
 	else if (is_common(pattern) && strspn(text, "abc/ ") == strlen(text))
 		compare(pattern, text);
-	if (condition_check(pattern, &err))
+	if (condition_check(pattern, &err)) {
 		check_negation(pattern, text);
+		check_short_ways(pattern, text);
+	}
 	free(pattern);
 	free(text);
 	return 0;

@@ -203,9 +203,10 @@ list_of(const char *text)
 static void
 check_list(const char *patterns, const char *value, bool holds)
 {
+	struct condition_budget budget = { 1000000 };
 	struct strings list = list_of(patterns);
 
-	if (condition_holds(&list, value) != holds)
+	if (condition_holds_within(&list, value, &budget) != holds)
 		fail_msg("%s: %s", patterns, value != NULL ? value : "nothing");
 	strings_fini(&list);
 }
@@ -231,8 +232,9 @@ static void
 check_changed(const char *patterns, const char *paths, bool holds)
 {
 	struct strings list = list_of(patterns), changed = list_of(paths);
+	struct condition_budget budget = { 1000000 };
 
-	if (condition_holds_for_path(&list, &changed) != holds)
+	if (condition_holds_for_path(&list, &changed, &budget) != holds)
 		fail_msg("%s: %s", patterns, paths);
 	strings_fini(&list);
 	strings_fini(&changed);
@@ -263,6 +265,59 @@ test_cost_of_patterns(void **state)
 	assert_true(glob_cost("{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}{,}") > GLOB_COST_MAX);
 }
 
+/* The short way must say what the long one says. */
+static void
+test_short_ways(void **state)
+{
+	static const struct row rows[] = {
+		{ "src/**", "src/a", true },
+		{ "src/**", "srx/a", false },
+		{ "src", "src/a", true },
+		{ "src", "srca", false },
+		{ "*.c", "./a.c", true },
+		{ "./a*", "a.c", true },
+		{ "/a*", "a.c", true },
+		{ "a*b", "ab", true },
+		{ "ab*b", "ab", true }, /* as an expression */
+		{ "*/", "x/y", true },
+		{ "a?*c", "abc", true },
+		{ "x|y", "y", true },
+		{ "ab*c", "ac", true },
+		{ "ab?c", "ac", true },
+		{ "ab{0}c", "ac", true },
+		{ "ab+c", "abbc", true },
+		{ "(ab)*", "abab", true },
+		{ "a.c", "abc", true },
+		{ "[ab]c", "bc", true },
+		{ "^src/.*$", "src/a/b", true },
+		{ "a\\*", "a*", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_changed(rows[i].pattern, rows[i].text, rows[i].fits);
+}
+
+/* What nobody can pay for counts as met, and is told by the budget. */
+static void
+test_budget(void **state)
+{
+	struct strings list = list_of("((a|b)*c){100} x"), paths = list_of("abababababababababababababababab main.c");
+	struct condition_budget budget = { 1000 };
+
+	(void)state;
+	assert_true(condition_holds_within(&list, "y", &budget));
+	assert_int_equal(budget.left, 0);
+	budget.left = 1000;
+	assert_true(condition_holds_for_path(&list, &paths, &budget));
+	assert_int_equal(budget.left, 0);
+	budget.left = 1000000;
+	assert_false(condition_holds_for_path(&list, &paths, &budget));
+	assert_true(budget.left > 0);
+	strings_fini(&list);
+	strings_fini(&paths);
+}
+
 int
 main(void)
 {
@@ -274,6 +329,8 @@ main(void)
 		cmocka_unit_test(test_what_is_wrong),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_changed_paths),
+		cmocka_unit_test(test_short_ways),
+		cmocka_unit_test(test_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
