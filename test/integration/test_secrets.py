@@ -300,6 +300,22 @@ def test_rotation(davit, repo):
     assert_all_opens(davit, repo)
 
 
+def test_a_key_that_cannot_be_written_changes_nothing(davit, repo):
+    davit.add_repo(repo)
+    repo.push({"daocloud.yml": ASKING})
+    set_secret(davit, "TOKEN", CANARY, "--repo", "app")
+    key = open(f"{davit.state}/seal-key").read()
+    os.mkdir(f"{davit.state}/seal-key.new")
+    davit.cli("secret", "rotate-key")
+    davit.log.wait("seal key: it stays as it was")
+    assert open(f"{davit.state}/seal-key").read() == key
+    assert_all_opens(davit, repo)
+    os.rmdir(f"{davit.state}/seal-key.new")
+    assert davit.cli("secret", "rotate-key").returncode == 0
+    davit.log.wait("seal key: 2 values are sealed anew; the old key is removed")
+    assert_all_opens(davit, repo)
+
+
 @pytest.mark.parametrize("state", ["idle -> write", "write -> keep", "keep -> switch", "switch -> switched", "switched -> reseal",
                                    "reseal -> forget", "forget -> forgotten"])
 def test_a_kill_in_any_state_of_a_rotation(davit, repo, state):
