@@ -5,12 +5,34 @@
 #include "proto/mem.h"
 #include "proto/pipeline_private.h"
 
+/* What is included gives values to jobs of the form: keys that none of them has are mistakes. */
+static bool
+check_included(struct pipeline *p, unsigned form)
+{
+	for (size_t i = 1; i < p->layer_count; i++) {
+		for (size_t k = 0; k < yml_count(p->layers[i]); k++) {
+			const struct yml_node *key = yml_key_at(p->layers[i], k);
+			struct nearest near = nearest_to(yml_text(key));
+
+			if (pipeline_is_file_key(yml_text(key)) || pipeline_is_job_key(yml_text(key), form))
+				continue;
+			if (strcmp(yml_text(key), "jobs") == 0)
+				return yml_err(p->doc, key, p->err,
+				    "jobs: is included into a file of another form; write that one with jobs: as well");
+			pipeline_offer_job_keys(&near, form);
+			pipeline_offer_file_keys(&near);
+			return pipeline_unknown(p, key, NULL, &near);
+		}
+	}
+	return true;
+}
+
 /* --- one job --- */
 
 bool
 pipeline_read_flat(struct pipeline *p, const struct yml_node *root)
 {
-	return pipeline_add_draft(p, root, "test", root, FORM_FLAT) != NULL;
+	return check_included(p, FORM_FLAT) && pipeline_add_draft(p, root, "test", root, FORM_FLAT) != NULL;
 }
 
 /* --- version 2: test: and build: --- */
@@ -42,13 +64,13 @@ pipeline_read_halves(struct pipeline *p, const struct yml_node *root)
 	const struct yml_node *test = pipeline_find_key(root, "test"), *build = pipeline_find_key(root, "build");
 	struct draft *draft;
 
-	if (!check_halves(p, root, test != NULL ? "test" : "build") ||
+	if (!check_included(p, FORM_FLAT) || !check_halves(p, root, test != NULL ? "test" : "build") ||
 	    !pipeline_read_notify(p, yml_get(yml_get(root, "test"), "notify")))
 		return false;
 	if (test != NULL && (build == NULL || yml_type(yml_get(root, "test")) != YML_NULL) &&
 	    pipeline_add_draft(p, test, "test", yml_get(root, "test"), FORM_FLAT) == NULL)
 		return false;
-	if (build == NULL)
+	if (build == NULL || (p->draft_count > 0 && yml_type(yml_get(root, "build")) == YML_NULL))
 		return true;
 	draft = pipeline_add_draft(p, build, "build", yml_get(root, "build"), FORM_HALF);
 	if (draft == NULL)
@@ -209,7 +231,7 @@ pipeline_read_stages(struct pipeline *p, const struct yml_node *root)
 {
 	struct stages stages = { .count = 0 };
 
-	if (!read_stage_list(p, root, &stages))
+	if (!check_included(p, FORM_TOP) || !read_stage_list(p, root, &stages))
 		return false;
 	if (!stages.listed)
 		pipeline_warn(p, pipeline_find_key(root, "stages"),

@@ -496,6 +496,13 @@ test_what_is_included_has_its_own_places(void **state)
 	set_text(&includes, 0, "image: a\ninclude: b.yml");
 	refuse_for(text, &context, "a.yml:2:1: a file that is included cannot include others");
 	free(includes.items[0].text);
+	set_text(&includes, 0, "image: a\nscirpt: x");
+	refuse_for(text, &context, "a.yml:2:1: unknown key \"scirpt\"; did you mean \"script\"?");
+	free(includes.items[0].text);
+	set_text(&includes, 0, "jobs: {a: {image: i, script: x}}");
+	refuse_for("include: a.yml\nstages: [s]\nb: {stage: s, script: x}", &context,
+	    "a.yml:1:1: jobs: is included into a file of another form; write that one with jobs: as well");
+	free(includes.items[0].text);
 	set_text(&includes, 0, "- a");
 	refuse_for(text, &context, "a.yml:1:1: what is included must be a mapping, not a list");
 	pipeline_includes_fini(&includes);
