@@ -63,6 +63,7 @@ foreign_word(const char *word)
 		{ "after_success", "a job with needs:" },
 		{ "before_install", "install" },
 		{ "branches", "when: {branch: ...}" },
+		{ "command", "script" },
 		{ "commands", "script" },
 		{ "container", "image" },
 		{ "default", "the same keys at the file's top" },
@@ -75,6 +76,7 @@ foreign_word(const char *word)
 		{ "interruptible", "concurrency: {group: ..., cancel: true}" },
 		{ "kind", "jobs" },
 		{ "language", "image, as in image: python:3.12; see davit convert" },
+		{ "links", "services" },
 		{ "on", "when, in a job" },
 		{ "os", "labels" },
 		{ "parallel", "matrix" },
@@ -86,6 +88,7 @@ foreign_word(const char *word)
 		{ "tags", "labels" },
 		{ "trigger", "when" },
 		{ "variables", "env" },
+		{ "volumes", "cache, for folders that are kept; jobs have none of the server's" },
 		{ "workflow", "when" },
 	};
 

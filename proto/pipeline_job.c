@@ -159,7 +159,8 @@ pipeline_add_draft(
 		return NULL;
 	}
 	if (yml_type(node) != YML_MAPPING && yml_type(node) != YML_NULL) {
-		pipeline_wants(p, node, name, "a mapping with image: and script:");
+		pipeline_wants(p, node, name,
+		    form == FORM_HALF ? "a mapping with image: or lite_image:" : "a mapping with image: and script:");
 		return NULL;
 	}
 	draft = pipeline_append(&p->drafts, &p->draft_count, sizeof(*p->drafts));
@@ -167,10 +168,38 @@ pipeline_add_draft(
 	return draft;
 }
 
+/* Keys that stand in another place, or have another name, than in this form. */
+static const char *
+place_of(const char *name, unsigned form)
+{
+	static const struct {
+		const char *name;
+		unsigned form;
+		const char *place;
+	} places[] = {
+		{ "needs", FORM_STAGES, "the order of stages, and dependencies: for files" },
+		{ "needs", FORM_FLAT, "a key of a job below jobs:" },
+		{ "build", FORM_STAGES, "a job with job_type: image_build" },
+		{ "build", FORM_FLAT, "a key beside test:, or of a job below jobs:" },
+		{ "deploy", FORM_STAGES, "a job with job_type: DCS_deploy" },
+		{ "deploy", FORM_FLAT, "a key of a job below jobs:" },
+		{ "stages", FORM_FLAT, "a key of the file's top" },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i].form == form && strcmp(name, places[i].name) == 0)
+			return places[i].place;
+	return NULL;
+}
+
 static bool
 unknown_job_key(struct pipeline *p, const struct yml_node *key, const struct draft *draft, bool is_file)
 {
 	struct nearest near = nearest_to(yml_text(key));
+	const char *place = place_of(yml_text(key), draft->form);
+
+	if (place != NULL)
+		return yml_err(p->doc, key, p->err, "%s cannot stand here; it is %s", yml_text(key), place);
 
 	pipeline_offer_job_keys(&near, draft->form);
 	if (is_file)

@@ -223,6 +223,11 @@ read_mapping(struct pipeline *p, const struct yml_node *node, struct service_spe
 {
 	size_t row;
 
+	const char *only = yml_count(node) == 1 ? yml_text(yml_key_at(node, 0)) : "";
+
+	if (is_known(find_known(str_of(only))))
+		return yml_err(p->doc, node, p->err,
+		    "a service is written \"%s\", \"%s:TAG\" or {name: %s, image: IMAGE}", only, only, only);
 	if (!PIPELINE_READ_FIELDS(p, node, "a service", service_fields, service))
 		return false;
 	if (service->name == NULL && service->image == NULL)

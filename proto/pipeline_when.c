@@ -313,9 +313,16 @@ struct refs {
 	struct strings branches, tags;
 };
 
+/* Written without a value it is not written. */
+static bool
+read_ref_patterns(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	return yml_type(value) == YML_NULL || read_patterns(p, name, value, at);
+}
+
 static const struct pipeline_field ref_fields[] = {
-	{ "branches", read_patterns, offsetof(struct refs, branches) },
-	{ "tags", read_patterns, offsetof(struct refs, tags) },
+	{ "branches", read_ref_patterns, offsetof(struct refs, branches) },
+	{ "tags", read_ref_patterns, offsetof(struct refs, tags) },
 };
 
 /* A list of names, as elsewhere: branches and tags are all of them. */

@@ -276,7 +276,8 @@ test_unknown_keys_name_the_nearest(void **state)
 	refuse(JOB "befor_script: [a]\n", "3:1: unknown key \"befor_script\"; did you mean \"before_script\"?");
 	refuse(JOB "Env: {}\n", "3:1: unknown key \"Env\"; did you mean \"env\"?");
 	refuse(JOB "notfiy: {}\n", "3:1: unknown key \"notfiy\"; did you mean \"notify\"?");
-	refuse(JOB "volumes: {}\n", "3:1: unknown key \"volumes\"");
+	refuse(JOB "volumes: {}\n", "3:1: unknown key \"volumes\"; here it is cache, for folders that are kept; jobs "
+				    "have none of the server's");
 	refuse("test:\n  imag: a\n", "2:3: unknown key \"imag\"; did you mean \"image\"?");
 	refuse("version: 2.0\ntest:\n  image: a\n  script: a\nbiuld: {}\n",
 	    "5:1: unknown key \"biuld\"; did you mean \"build\"?");

@@ -296,6 +296,14 @@ test_builds_and_deployments_that_cannot_be(void **state)
 	    "1:8: extract: takes files out of the image of compile:, which is missing");
 	refuse("build: {lite_image: {compile: {}, extract: [a]}}",
 	    "1:44: extract: \"a\" must be absolute, as it lies in the compiled image");
+	refuse("build: image", "1:8: build wants a mapping with image: or lite_image:, not \"image\"");
+	refuse("test: {image: i, script: x, build: {}}",
+	    "1:29: build cannot stand here; it is a key beside test:, or of a job below jobs:");
+	refuse("image: i\nscript: x\nservices: [{mysql: 5.6}]",
+	    "3:12: a service is written \"mysql\", \"mysql:TAG\" or {name: mysql, image: IMAGE}");
+	refuse("image: i\nscript: x\nvolumes: {}",
+	    "3:1: unknown key \"volumes\"; here it is cache, for folders that are "
+	    "kept; jobs have none of the server's");
 	refuse("build: {lite_image: {comiple: {}}}",
 	    "1:22: unknown key \"comiple\" in lite_image; did you mean \"compile\"?");
 	refuse("build: {image: {dockerfile: x}}",
@@ -307,6 +315,8 @@ test_stages_that_cannot_be(void **state)
 {
 #define STAGES "image: i\nstages: [one, two]\n"
 	(void)state;
+	refuse(STAGES "a: {stage: one, script: x, needs: [b]}",
+	    "3:28: needs cannot stand here; it is the order of stages, and dependencies: for files");
 	refuse(STAGES, "2:1: there are stages, but no job; write NAME: with stage: and script: below it");
 	refuse(
 	    STAGES "a: {stage: tow, script: x}", "3:12: there is no stage \"tow\" in stages:; did you mean \"two\"?");
