@@ -16,6 +16,11 @@
 #include "server/io/stream_dial.h"
 #include "server/io/stream_tls.h"
 
+enum {
+	LIBEVENT_READ = 4096, /* what libevent 2.1 takes from a socket at a time */
+	MORE_MAX = 64 * 1024  /* and what is taken behind it */
+};
+
 enum stream_state {
 	STREAM_DIALING,   /* no bufferevent yet */
 	STREAM_UPGRADING, /* stream_starttls was called; the clear bufferevent waits for its end */
@@ -88,6 +93,18 @@ finish(struct stream *s)
 	handler->on_close(arg, err.code != ERR_NONE ? &err : NULL);
 }
 
+/* libevent reads 4 KiB a time. When so much has come, there is more, and it is read here in one go; an end or an error
+ * is left to libevent. */
+static void
+deliver_more(struct stream *s)
+{
+	char bytes[MORE_MAX];
+	ssize_t len = recv(bufferevent_getfd(s->bev), bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (len > 0 && s->handler->on_data != NULL)
+		s->handler->on_data(s->arg, (struct str){ bytes, (size_t)len });
+}
+
 /* Gives what has come to the owner, and then the end, unless he pauses. */
 static void
 deliver(struct stream *s)
@@ -95,6 +112,7 @@ deliver(struct stream *s)
 	struct bufferevent *bev = s->bev;
 	struct evbuffer *input = bufferevent_get_input(bev);
 	struct evbuffer_iovec piece;
+	size_t given = 0;
 
 	s->depth++;
 	while (!s->closed && !s->paused && (s->state == STREAM_OPEN || s->state == STREAM_ENDED)) {
@@ -104,8 +122,11 @@ deliver(struct stream *s)
 		if (s->handler->on_data != NULL)
 			s->handler->on_data(s->arg, (struct str){ piece.iov_base, piece.iov_len });
 		s->giving = 0;
+		given += piece.iov_len;
 		evbuffer_drain(input, piece.iov_len); /* libevent holds bev until its callback returns */
 	}
+	if (given >= LIBEVENT_READ && !s->closed && !s->paused && s->state == STREAM_OPEN && !s->is_tls)
+		deliver_more(s);
 	s->depth--;
 	if (!s->closed && !s->paused && s->state == STREAM_ENDED)
 		finish(s);
