@@ -218,15 +218,13 @@ builder_terminal(struct builder *builder, const char *job, const struct terminal
 }
 
 bool
-builder_release(struct builder *builder, const char *job)
+builder_release(struct builder *builder, const char *id)
 {
-	struct engine *engine;
-	struct run *run = find(builder, job, &engine);
+	bool found = false;
 
-	if (run == NULL || !run_is_held(run))
-		return false;
-	run_end(run, "released");
-	return true;
+	for (size_t i = 0; i < builder->count && builder->done == NULL; i++)
+		found = engine_release(builder->engines[i], id) || found;
+	return found;
 }
 
 bool

@@ -168,8 +168,8 @@ void builder_end(struct builder_run *run, const char *why);
  * before builder_stop. */
 struct terminal *builder_terminal(struct builder *builder, const char *job, const struct terminal_spec *spec,
     const struct terminal_handler *handler, void *arg, struct err *err);
-/* A held job's container goes. False: no job of that id is held here. */
-bool builder_release(struct builder *builder, const char *job);
+/* The containers of held jobs go: of a job (17.2), or of all of a build (17). False: none is held here. */
+bool builder_release(struct builder *builder, const char *id);
 
 /* For status pages: how the engine with that index fares. reason is "" while it is up. */
 struct builder_engine_status {

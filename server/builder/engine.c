@@ -387,6 +387,23 @@ engine_find(const struct engine *engine, const char *job)
 	return held;
 }
 
+bool
+engine_release(struct engine *engine, const char *id)
+{
+	size_t len = strlen(id);
+	bool found = false;
+
+	for (struct run *run = LIST_FIRST(&engine->runs); run != NULL; run = run_next(run)) {
+		const char *job = run_job(run);
+
+		if (!run_is_held(run) || strncmp(job, id, len) != 0 || (job[len] != '\0' && job[len] != '.'))
+			continue;
+		run_end(run, "released");
+		found = true;
+	}
+	return found;
+}
+
 struct terminal *
 engine_terminal(struct engine *engine, const char *container, const struct terminal_spec *spec,
     const struct terminal_handler *handler, void *arg)

@@ -28,6 +28,8 @@ struct builder_run *engine_run(
     struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
 /* That of the job's last attempt; NULL: it is not here. */
 struct run *engine_find(const struct engine *engine, const char *job);
+/* See builder_release. */
+bool engine_release(struct engine *engine, const char *id);
 /* In that run's container. */
 struct terminal *engine_terminal(struct engine *engine, const char *container, const struct terminal_spec *spec,
     const struct terminal_handler *handler, void *arg);

@@ -7,6 +7,7 @@
 #include "proto/mem.h"
 #include "proto/params.h"
 #include "proto/ref.h"
+#include "server/builder/builder.h"
 #include "server/controller/api_json.h"
 #include "server/controller/build_feed.h"
 #include "server/controller/controller_private.h"
@@ -132,13 +133,26 @@ on_done(void *arg, const struct err *err)
 		answer_number(&call, 202, call->log.build);
 }
 
+/* What is over already may still have been held. */
+static void
+on_cancelled(void *arg, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	on_done(arg, call->is_released && err != NULL && err->code == ERR_CONFLICT ? NULL : err);
+}
+
 void
 api_build_cancel(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = build_call(arg, reply);
+	struct builder *builder;
 
-	if (call != NULL)
-		call->op = store_build_cancel(call->controller->deps.store, call->log.build, on_done, call);
+	if (call == NULL)
+		return;
+	builder = call->controller->deps.builder;
+	call->is_released = builder_release(builder, request_param(reply_request(reply), "build"));
+	call->op = store_build_cancel(call->controller->deps.store, call->log.build, on_cancelled, call);
 }
 
 /* There is one administrator; the name is what people read on the build's page. */
@@ -326,7 +340,8 @@ api_job_cancel(void *arg, struct http_reply *reply)
 	}
 	call = api_call_new(arg, reply);
 	call->log.build = build;
-	call->op = store_job_cancel(call->controller->deps.store, job, on_done, call);
+	call->is_released = builder_release(call->controller->deps.builder, job);
+	call->op = store_job_cancel(call->controller->deps.store, job, on_cancelled, call);
 }
 
 static void

@@ -43,6 +43,7 @@ struct api_call {
 	struct zones_op *zones_op;
 	struct log_id log;
 	uint64_t offset;
+	bool is_released; /* a held job's container goes, whatever the store says */
 };
 
 struct api_call *api_call_new(struct controller *controller, struct http_reply *reply);

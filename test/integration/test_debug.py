@@ -230,26 +230,30 @@ def test_only_so_many(davit, repo):
             terminal.close()
 
 
-def hold_job(davit, repo, docker, seconds):
-    """A failed job that is held: its spec is written by hand while it waits for the only slot."""
-    number, job = start_job(davit, repo)
-    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo kept > file\n  - exit 3\n"})
-    second = forge.deliver(davit, forge.push_payload(commit)).json["build"]
-    davit.wait_build(second, {"queued"})
-    key = f"davit:job:{second}.1"
-    spec = json.loads(davit.redis("HGET", key, "spec"))
-    davit.redis("HSET", key, "spec", json.dumps({**spec, "hold": seconds}))
-    davit.api("POST", f"/builds/{number}/cancel")
-    build = davit.wait_build(second)
-    assert build["state"] == "failed"
-    reason = davit.api("GET", f"/jobs/{second}.1")["reason"]
-    assert re.fullmatch(r"exit code 3 in script; held for debugging until \d\d:\d\d UTC", reason), reason
-    return second, f"{second}.1"
+def hold_job(davit, repo, docker):
+    docker("tag", IMAGE, "davit-test/other:latest")
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"""\
+image: {IMAGE}
+hold_on_failure: 30m
+steps:
+  - name: first
+    script: [echo kept > file]
+  - name: other
+    image: davit-test/other:latest
+    script: [cat file, exit 3]
+  - never here
+"""})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    assert davit.wait_build(number)["state"] == "failed"
+    reason = davit.api("GET", f"/jobs/{number}.1")["reason"]
+    assert re.fullmatch(r"exit code 3 in other; held for debugging until \d\d:\d\d UTC", reason), reason
+    return number, f"{number}.1"
 
 
 def test_a_held_job(make_davit, repo, docker):
     davit = make_davit(engines=[{"url": server.ENGINE, "slots": 1}])
-    number, job = hold_job(davit, repo, docker, 1000)
+    number, job = hold_job(davit, repo, docker)
     terminal = Terminal(davit, "debug", job)
     try:
         terminal.type("cat file; exit\r")
@@ -262,12 +266,17 @@ def test_a_held_job(make_davit, repo, docker):
     davit.api("POST", f"/builds/{number}/rerun")
     last = davit.wait_build(number + 1)  # the slot is free again
     assert last["state"] == "failed"
+    assert davit.api("GET", "/engines")["engines"][0]["busy"] == 1, "it is held, too"
+    assert davit.cli("cancel", str(number + 1)).returncode == 0
+    assert davit.cli("cancel", str(number)).returncode == 1, "nothing of it is left"
+    davit.api("POST", f"/builds/{number}/rerun")
+    assert davit.wait_build(number + 2)["state"] == "failed"
     davit.stop()
 
 
 def test_nothing_is_left_of_a_held_job_after_a_kill(make_davit, repo, docker):
     davit = make_davit(engines=[{"url": server.ENGINE, "slots": 1}])
-    _, job = hold_job(davit, repo, docker, 1000)
+    _, job = hold_job(davit, repo, docker)
     node = re.search(r'"node": "(\w+)"', open(os.path.join(davit.folder, "davit.yml")).read()).group(1)
     label = f"label=davit.node={node}"
     terminal = Terminal(davit, "debug", job)

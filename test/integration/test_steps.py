@@ -1,0 +1,126 @@
+"""What a job has beside its script, with the real daemon: after_script, steps with other images, resources; and nothing
+of it is left when the daemon is killed in its midst."""
+
+import os
+import re
+
+import forge
+from server import IMAGE
+
+OTHER = "davit-test/other:latest"
+
+
+def push(davit, repo, text):
+    commit = repo.push({"daocloud.yml": text})
+    return forge.deliver(davit, forge.push_payload(commit)).json["build"]
+
+
+def wait_for(davit, job, words):
+    with davit.follow(job) as events:
+        for event in events:
+            if event["event"] == "log" and words in event["data"]:
+                return
+    raise AssertionError(f"{words!r} is not in the log")
+
+
+def test_after_script(davit, repo):
+    davit.add_repo(repo)
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+script: [echo made > file, exit 4]
+after_script: ['echo "<$DAVIT_JOB_STATUS> $(cat file)"', exit 9]
+""")
+    assert davit.wait_build(number)["state"] == "failed"
+    assert davit.api("GET", f"/jobs/{number}.1")["reason"] == "exit code 4 in script"
+    assert b"<failed> made\n" in davit.job_log(f"{number}.1")
+
+
+def test_after_script_of_a_cancelled_job(davit, repo):
+    davit.add_repo(repo)
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+script: [echo go''ing, sleep 1000]
+after_script: ['echo "<$DAVIT_JOB_STATUS>"']
+""")
+    davit.wait_build(number, {"running"})
+    wait_for(davit, f"{number}.1", "going\\n")
+    davit.api("POST", f"/builds/{number}/cancel")
+    assert davit.wait_build(number)["state"] == "cancelled"
+    assert b"<cancelled>\n" in davit.job_log(f"{number}.1")
+    davit.stop()
+
+
+def test_steps_with_other_images(davit, repo, docker):
+    docker("tag", IMAGE, OTHER)
+    davit.add_repo(repo)
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+env: [WHO=job]
+steps:
+  - name: one
+    script: [echo from-one > left, touch /outside, "test -e .git"]
+  - name: two
+    image: {OTHER}
+    env: {{WHO: step}}
+    script: ["test ! -e /outside", 'echo "$WHO: $(cat left)"', "grep -q . .git/HEAD"]
+  - name: three
+    script: ['echo "$WHO again: $(cat left)"']
+""")
+    assert davit.wait_build(number)["state"] == "passed"
+    log = davit.job_log(f"{number}.1")
+    assert b"\nstep: from-one\n" in log and b"\njob again: from-one\n" in log
+    davit.stop()
+
+
+def test_more_resources_than_there_are(davit, repo):
+    davit.add_repo(repo)
+    number = push(davit, repo, f"image: {IMAGE}\nresources: {{memory: 200g}}\nscript: [echo never]\n")
+    assert davit.wait_build(number)["state"] == "failed"
+    reason = davit.api("GET", f"/jobs/{number}.1")["reason"]
+    assert re.fullmatch(r"resources: 204800 MiB of memory are more than the \d+ MiB that a job gets here \(builder.memory\)",
+                        reason), reason
+
+
+def things(docker, label):
+    return (set(docker("ps", "-aq", "--filter", label).split()), set(docker("volume", "ls", "-q", "--filter", label).split()))
+
+
+def test_nothing_is_left_after_a_kill(davit, repo, docker):
+    """In the last of several containers, and in what runs always after a cancel."""
+    docker("tag", IMAGE, OTHER)
+    davit.add_repo(repo)
+    node = re.search(r'"node": "(\w+)"', open(os.path.join(davit.folder, "davit.yml")).read()).group(1)
+    label = f"label=davit.node={node}"
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+steps:
+  - name: one
+    script: [echo one]
+  - name: two
+    image: {OTHER}
+    script: [echo go''ing, sleep 1000]
+after_script: [echo in-af''ter, sleep 1000]
+""")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    wait_for(davit, job, "going\\n")
+    containers, volumes = things(docker, label)
+    assert containers and volumes == {f"davit-{node}-workspace-{job}-1"}
+    davit.kill()
+    davit.start()
+    davit.log.wait(rf"job {job}: started -> script")
+    wait_for(davit, job, "going\\n")
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 2
+    now, volumes = things(docker, label)
+    assert not now & containers and volumes == {f"davit-{node}-workspace-{job}-2"}
+    davit.api("POST", f"/builds/{number}/cancel")
+    wait_for(davit, job, "in-after\\n")
+    davit.kill()
+    before = things(docker, label)
+    davit.start()
+    davit.log.wait("engine .* is up")
+    assert davit.wait_build(number)["state"] == "cancelled"
+    now = things(docker, label)
+    assert not now[0] & before[0] and not now[1]
+    davit.stop()
+    assert things(docker, label) == (set(), set())
