@@ -83,3 +83,19 @@ def external(tmp_path):
     for process in started:
         process.terminate()
         process.wait()
+
+
+DEBIAN = "davit-test/debian-tools:latest"
+PACKAGES = "gcc,libc6-dev,make,automake,libtool,git,postgresql,redis-server"
+
+
+@pytest.fixture(scope="session")
+def debian_image():
+    """A Debian with a compiler and two servers, made by mmdebstrap and imported."""
+    docker = ["/usr/bin/docker", "-H", server.ENGINE]
+    if subprocess.run([*docker, "image", "inspect", DEBIAN], capture_output=True).returncode != 0:
+        make = subprocess.Popen(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", "-"],
+                                stdout=subprocess.PIPE)
+        subprocess.run([*docker, "import", "-", DEBIAN], stdin=make.stdout, check=True, capture_output=True)
+        assert make.wait() == 0
+    return DEBIAN

@@ -8,10 +8,6 @@ import urllib.parse
 import pytest
 
 import forge
-import server
-
-IMAGE = "davit-test/debian-build:latest"
-PACKAGES = "gcc,libc6-dev,make,automake,libtool,git"
 
 
 def deb_src():
@@ -24,18 +20,6 @@ def deb_src():
         if origin == label and origin in ("Debian", "Ubuntu") and "-" not in codename:
             return f"deb-src {uri} {codename} {component}\n"
     raise AssertionError("apt knows no Debian or Ubuntu: " + lists)
-
-
-@pytest.fixture(scope="session")
-def debian_image():
-    """A Debian with a compiler, made by mmdebstrap and imported."""
-    docker = ["/usr/bin/docker", "-H", server.ENGINE]
-    if subprocess.run([*docker, "image", "inspect", IMAGE], capture_output=True).returncode != 0:
-        make = subprocess.Popen(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", "-"],
-                                stdout=subprocess.PIPE)
-        subprocess.run([*docker, "import", "-", IMAGE], stdin=make.stdout, check=True, capture_output=True)
-        assert make.wait() == 0
-    return IMAGE
 
 
 @pytest.fixture
