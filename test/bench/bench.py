@@ -313,6 +313,38 @@ def bench_throughput(bench):
     davit.end()
 
 
+# --- what a step costs ---
+
+STEPS = 50  # the most of a job
+
+
+def bench_steps(bench):
+    davit = bench.davit(builder={"warm_images": 1, "warm_per_image": 2})
+    other = "davit-test/other:latest"
+    subprocess.run(["docker", "-H", server.ENGINE, "tag", IMAGE, other], check=True)
+    repo = bench.repo()
+    davit.add_repo(repo)
+
+    def job(steps):
+        return repo.push({"daocloud.yml": f"image: {IMAGE}\nsteps:\n" + "".join(f"  - {step}\n" for step in steps)})
+
+    elsewhere = "{name: elsewhere, image: '%s', script: [':']}"
+    kinds = {"one": job(["':'"]), "many": job(["':'"] * STEPS), "two": job(["':'", elsewhere % other]),
+             "three": job(["':'", elsewhere % other, "':'"])}
+    took = {kind: [] for kind in kinds}
+    for commit in kinds.values():
+        trigger(davit, commit, 0)
+    for i in range(ROUNDS):
+        for kind, commit in kinds.items():
+            time.sleep(1)  # the pool fills up again
+            took[kind].append(trigger(davit, commit, i)[1])
+    peer = [docker_run()[1] for _ in range(ROUNDS)]
+    step = (median(took["many"]) - median(took["one"])) / (STEPS - 1)
+    print(f"a further step of the same image: {step:.2f} ms (aim: under 5)")
+    row("a further step of another image", median(took["three"]) - median(took["two"]), median(peer), "ms", "less")
+    davit.end()
+
+
 # --- idle memory ---
 
 def memory(pid):
@@ -492,7 +524,7 @@ def bench_plan(bench):
 
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache, "plan": bench_plan}
+         "cache": bench_cache, "plan": bench_plan, "steps": bench_steps}
 
 if __name__ == "__main__":
     bench = Bench()

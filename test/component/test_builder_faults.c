@@ -554,6 +554,101 @@ test_the_engine_dies_and_comes_back(void **state)
 	scene_fini(&s);
 }
 
+/* --- steps with other images, limits of its own --- */
+
+/* rule is put up for the job alone. */
+static void
+check_steps(struct fake_rule rule, enum builder_state state, const char *reason)
+{
+	struct scene s;
+
+	scene_init(&s, NULL);
+	bench_begin(&s.bench);
+	bench_wait_up(&s.bench);
+	bench_job_init(&s.job, &s.bench, "fake:1", COMMANDS);
+	bench_job_step(&s.job, "other", "fake:2", COMMANDS);
+	s.fake.rules[0] = rule;
+	bench_job_start(&s.job);
+	bench_job_wait(&s.job);
+	bench_assert_result(&s.job, state, reason);
+	if (state == BUILDER_PASSED)
+		assert_string_equal(s.job.out.data, "output\noutput\n");
+	s.fake.rules[0].method = NULL;
+	bench_stop(&s.bench);
+	assert_int_equal(fake_engine_containers(&s.fake), 0);
+	assert_int_equal(s.fake.networks, 0);
+	scene_fini(&s);
+}
+
+static void
+test_steps_and_an_engine_that_fails(void **state)
+{
+	static const char *const paths[] = { "/volumes/create", "-7.1-1/attach", "-7.1-1/wait", "-7.1-1/start" };
+	struct fake_rule rule = {
+		.method = "POST", .deed = FAKE_STATUS, .status = 500, .body = "{\"message\":\"no\"}"
+	};
+
+	(void)state;
+	check_steps((struct fake_rule){ .method = NULL }, BUILDER_PASSED, "");
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		rule.path = paths[i];
+		rule.spared = i > 0; /* of the second part */
+		check_steps(rule, BUILDER_ERROR, "no");
+		rule.deed = FAKE_CLOSE;
+		check_steps(rule, BUILDER_ERROR, "");
+		rule.deed = FAKE_STATUS;
+	}
+	check_steps(
+	    (struct fake_rule){ .method = "DELETE", .path = "/volumes/", .deed = FAKE_CLOSE }, BUILDER_PASSED, "");
+}
+
+/* The volume that is being made has to be waited for to be removed. */
+static void
+test_cancel_while_the_volume_is_made(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, NULL);
+	bench_begin(&s.bench);
+	bench_wait_up(&s.bench);
+	bench_job_init(&s.job, &s.bench, "fake:1", COMMANDS);
+	bench_job_step(&s.job, "other", "fake:2", COMMANDS);
+	bench_job_start(&s.job);
+	while (s.fake.volumes == 0)
+		bench_turns(&s.bench, 1);
+	builder_cancel(s.job.run, "in its midst");
+	bench_job_wait(&s.job);
+	bench_assert_result(&s.job, BUILDER_CANCELLED, "in its midst");
+	assert_int_equal(s.fake.volumes, 0);
+	scene_fini(&s);
+}
+
+static void
+test_a_warm_container_that_cannot_be_limited(void **state)
+{
+	struct builder_conf conf = { .warm_images = 1, .warm_per_image = 1 };
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, &conf);
+	scene_run(&s);
+	bench_job_fini(&s.job);
+	bench_wait_warm(&s.bench, 1);
+	s.fake.rules[0] = (struct fake_rule){ .method = "POST",
+		.path = "/update",
+		.deed = FAKE_STATUS,
+		.status = 500,
+		.body = "{\"message\":\"no cgroup\"}" };
+	bench_job_init(&s.job, &s.bench, "fake:1", COMMANDS);
+	s.job.spec.resources.memory = 64 << 20;
+	bench_job_start(&s.job);
+	bench_job_wait(&s.job);
+	bench_assert_result(&s.job, BUILDER_ERROR, "limit container: no cgroup");
+	assert_int_equal(s.job.out.len, 0);
+	scene_fini(&s);
+}
+
 int
 main(void)
 {
@@ -582,6 +677,9 @@ main(void)
 		cmocka_unit_test(test_no_engine_at_all),
 		cmocka_unit_test(test_a_url_that_is_none),
 		cmocka_unit_test(test_the_engine_dies_and_comes_back),
+		cmocka_unit_test(test_steps_and_an_engine_that_fails),
+		cmocka_unit_test(test_cancel_while_the_volume_is_made),
+		cmocka_unit_test(test_a_warm_container_that_cannot_be_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
