@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/char_class.h"
 #include "proto/str.h"
 #include "proto/utf8.h"
-
-#define UTF8_MAX 4
 
 enum token_kind {
 	TOKEN_CHAR,
@@ -32,46 +31,19 @@ struct program {
 	bool is_path;
 };
 
-/* The character at *s, which goes on behind it; a byte that is not UTF-8 is taken for itself. */
-static uint32_t
-take_char(const char **s)
-{
-	size_t len;
-	uint32_t c = utf8_decode((struct str){ *s, strnlen(*s, UTF8_MAX) }, &len);
-
-	if (c == UTF8_BAD) {
-		c = 0x110000 + (unsigned char)**s;
-		len = 1;
-	}
-	*s += len;
-	return c;
-}
-
 /* As above, with \x read as x. */
 static uint32_t
 take_plain(const char **s)
 {
 	if (**s == '\\' && (*s)[1] != '\0')
 		(*s)++;
-	return take_char(s);
-}
-
-/* The end of the class whose first member is at s: its bracket; NULL when there is none. A ] that comes first is a
- * member. */
-static const char *
-class_end(const char *s)
-{
-	const char *first = s;
-
-	while (*s != '\0' && (*s != ']' || s == first))
-		s += *s == '\\' && s[1] != '\0' ? 2 : 1;
-	return *s == ']' ? s : NULL;
+	return utf8_take(s);
 }
 
 static bool
 class_has(const struct token *token, uint32_t c)
 {
-	const char *s = token->class, *end = class_end(s);
+	const char *s = token->class, *end = char_class_end(s);
 
 	while (s < end) {
 		uint32_t low = take_plain(&s), high = low;
@@ -94,7 +66,7 @@ read_class(const char **s, struct token *token)
 	token->kind = TOKEN_CLASS;
 	token->negated = *at == '!' || *at == '^';
 	token->class = at + token->negated;
-	at = class_end(token->class);
+	at = char_class_end(token->class);
 	if (at == NULL)
 		return false;
 	*s = at + 1;
@@ -198,7 +170,7 @@ run(const struct program *p, const char *text)
 
 	enter(p, sets[now], 0);
 	while (*text != '\0') {
-		uint32_t c = take_char(&text);
+		uint32_t c = utf8_take(&text);
 		bool *next = sets[1 - now];
 		bool alive = false;
 
@@ -227,7 +199,7 @@ skip_one(const char *s)
 	if (*s == '\\' && s[1] != '\0')
 		return s + 2;
 	if (*s == '[') {
-		end = class_end(s + 1 + (s[1] == '!' || s[1] == '^'));
+		end = char_class_end(s + 1 + (s[1] == '!' || s[1] == '^'));
 		return end != NULL ? end + 1 : s + 1;
 	}
 	return s + 1;

@@ -6,34 +6,19 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "proto/pipeline_private.h"
+#include "proto/slug.h"
 
 #define SHORT_COMMIT 7
-#define SLUG_MAX 63
-
-static const char *
-slug_of(struct pipeline *p, const char *name)
-{
-	char slug[SLUG_MAX + 1];
-	size_t len = 0;
-
-	for (; name != NULL && *name != '\0' && len < SLUG_MAX; name++) {
-		char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_';
-
-		if (plain)
-			slug[len++] = c;
-		else if (len > 0 && slug[len - 1] != '-')
-			slug[len++] = '-';
-	}
-	while (len > 0 && strchr("-._", slug[len - 1]) != NULL)
-		len--;
-	return name != NULL ? arena_str(&p->arena, (struct str){ slug, len }) : NULL;
-}
 
 static const char *
 branch_slug(struct pipeline *p)
 {
-	return slug_of(p, p->context->branch);
+	char slug[SLUG_MAX + 1];
+
+	if (p->context->branch == NULL)
+		return NULL;
+	slug_make(p->context->branch, slug);
+	return arena_str(&p->arena, str_of(slug));
 }
 
 static const char *

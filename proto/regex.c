@@ -4,13 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "proto/char_class.h"
 #include "proto/str.h"
 #include "proto/utf8.h"
 
 #define REPEAT_MAX 100u
 #define DEPTH_MAX 32
-#define UTF8_MAX 4
-
 enum op {
 	OP_CHAR,
 	OP_ANY,
@@ -39,20 +38,6 @@ struct program {
 	unsigned depth;
 	const char *problem;
 };
-
-static uint32_t
-take_char(const char **s)
-{
-	size_t len;
-	uint32_t c = utf8_decode((struct str){ *s, strnlen(*s, UTF8_MAX) }, &len);
-
-	if (c == UTF8_BAD) {
-		c = 0x110000 + (unsigned char)**s;
-		len = 1;
-	}
-	*s += len;
-	return c;
-}
 
 static bool
 refuse(struct program *p, const char *problem)
@@ -91,17 +76,6 @@ emit_copy(struct program *p, int from, int len)
 	return true;
 }
 
-/* A ] that comes first is a member. */
-static const char *
-class_end(const char *s)
-{
-	const char *first = s;
-
-	while (*s != '\0' && (*s != ']' || s == first))
-		s += *s == '\\' && s[1] != '\0' ? 2 : 1;
-	return *s == ']' ? s : NULL;
-}
-
 static bool
 read_class(struct program *p)
 {
@@ -110,7 +84,7 @@ read_class(struct program *p)
 
 	step.negated = *p->at == '^';
 	step.class = p->at + step.negated;
-	end = class_end(step.class);
+	end = char_class_end(step.class);
 	if (end == NULL)
 		return refuse(p, "has a [ without its ]");
 	p->at = end + 1;
@@ -130,7 +104,7 @@ read_escape(struct program *p)
 	}
 	if (isalnum(c))
 		return refuse(p, "has an escape that is not known");
-	return emit(p, (struct step){ .op = OP_CHAR, .c = take_char(&p->at) });
+	return emit(p, (struct step){ .op = OP_CHAR, .c = utf8_take(&p->at) });
 }
 
 static bool read_choice(struct program *p);
@@ -181,7 +155,7 @@ read_atom(struct program *p)
 	case '?':
 		return refuse(p, "repeats nothing");
 	default:
-		return emit(p, (struct step){ .op = OP_CHAR, .c = take_char(&p->at) });
+		return emit(p, (struct step){ .op = OP_CHAR, .c = utf8_take(&p->at) });
 	}
 }
 
@@ -338,13 +312,13 @@ take_member(const char **s, uint32_t *kind)
 		if (strchr("dwsDWS", **s) != NULL)
 			*kind = (unsigned char)**s;
 	}
-	return take_char(s);
+	return utf8_take(s);
 }
 
 static bool
 class_has(const struct step *step, uint32_t c)
 {
-	const char *s = step->class, *end = class_end(s);
+	const char *s = step->class, *end = char_class_end(s);
 	uint32_t kind, low, high;
 
 	while (s < end) {
@@ -412,7 +386,7 @@ run(const struct program *p, const char *text)
 
 	enter(p, sets[now], 0, true, *text == '\0');
 	while (*text != '\0') {
-		uint32_t c = take_char(&text);
+		uint32_t c = utf8_take(&text);
 		bool *next = sets[1 - now];
 
 		memset(next, 0, (size_t)p->count + 1);

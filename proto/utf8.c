@@ -1,5 +1,7 @@
 #include "proto/utf8.h"
 
+#include <string.h>
+
 /* How many bytes the lead byte announces; 0: it is none. */
 static size_t
 announced(unsigned char lead)
@@ -53,4 +55,16 @@ utf8_valid(struct str s, size_t *bad)
 		}
 	}
 	return true;
+}
+
+uint32_t
+utf8_take(const char **s)
+{
+	size_t len;
+	uint32_t c = utf8_decode((struct str){ *s, strnlen(*s, 4) }, &len);
+
+	if (c == UTF8_BAD)
+		c = 0x110000 + (unsigned char)**s;
+	*s += len;
+	return c;
 }

@@ -1,14 +1,13 @@
 #include "proto/variables.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/slug.h"
 
 #define SHORT_COMMIT 7
-#define SLUG_MAX 63
 
 /* What the names stand for. */
 enum fact {
@@ -156,24 +155,15 @@ set_number(struct facts *f, enum fact fact, int64_t n)
 		f->values[fact] = xasprintf("%" PRId64, n);
 }
 
-/* Small letters, digits and dashes, as a host name has them. */
 static void
 set_slug(struct facts *f, enum fact fact, const char *text)
 {
-	char *slug = is_set(text) ? xcalloc(1, SLUG_MAX + 1) : NULL;
-	size_t len = 0;
+	char slug[SLUG_MAX + 1];
 
-	for (; slug != NULL && *text != '\0' && len < SLUG_MAX; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x80 && isalnum(c))
-			slug[len++] = (char)tolower(c);
-		else if (len > 0 && slug[len - 1] != '-')
-			slug[len++] = '-';
-	}
-	while (len > 0 && slug[len - 1] == '-')
-		slug[--len] = '\0';
-	f->values[fact] = slug;
+	if (!is_set(text))
+		return;
+	slug_make(text, slug);
+	set(f, fact, slug);
 }
 
 static bool
