@@ -180,14 +180,47 @@ docker_start(struct docker *docker, const char *container, docker_fn *fn, void *
 	return docker_plain(docker, &call, xasprintf("/containers/%s/start", container), fn, arg);
 }
 
+struct removal {
+	struct docker_op op;
+	char *again; /* the path, for a second try; NULL: that is it */
+};
+
+static void
+removal_fini(struct docker_op *op)
+{
+	free(((struct removal *)op)->again);
+}
+
+/* Podman fails to kill a container that ends just then ("container not running"); the next time it has ended. */
+static void
+on_removed(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	static const struct httpc_handler handler = { .on_done = on_removed };
+	struct removal *r = arg;
+	char *path = r->again;
+
+	if (err != NULL || reply->status != 500 || path == NULL || !r->op.docker->is_podman) {
+		docker_on_done(arg, reply, err);
+		return;
+	}
+	r->again = NULL;
+	r->op.http = NULL;
+	docker_op_send(&r->op, path, NULL, 0, &handler);
+}
+
 struct docker_op *
 docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "remove container", .method = "DELETE", .also_good = 404, .total_ms = 60000
 	};
+	static const struct httpc_handler handler = { .on_done = on_removed };
+	struct removal *r = (struct removal *)docker_op_new(docker, sizeof(*r), &call, fn, arg);
 
-	return docker_plain(docker, &call, xasprintf("/containers/%s?force=1&v=1", container), fn, arg);
+	r->op.fini = removal_fini;
+	r->again = docker_path(&r->op, "/containers/%s?force=1&v=1", container);
+	docker_op_send(&r->op, xstrdup(r->again), NULL, 0, &handler);
+	return &r->op;
 }
 
 struct docker_op *

@@ -280,6 +280,9 @@ bench_leave_behind(struct bench *b)
 	snprintf(network, sizeof(network), "davit-%s-net-1", b->node);
 	snprintf(name, sizeof(name), "davit-%s-7.1-1", b->node);
 	snprintf(volume, sizeof(volume), "davit-%s-workspace-7.1-1", b->node);
+	docker_version(b->docker, on_made, &look); /* what a container is asked for with depends on it */
+	bench_until(b, &look.is_done);
+	look.is_done = false;
 	docker_network_create(b->docker, network, &label, 1, on_made, &look);
 	bench_until(b, &look.is_done);
 	look.is_done = false;
