@@ -96,6 +96,30 @@ def test_artifacts_go_down_the_needs_and_out_to_people(davit, repo, docker, tmp_
     assert incoming(davit) == []
 
 
+def test_a_job_that_is_run_again_gets_the_files_of_the_first_build(davit, repo):
+    davit.add_repo(repo)
+    first, _, _ = run(davit, repo, {"daocloud.yml": f"""\
+jobs:
+  build:
+    image: {IMAGE}
+    script: ["mkdir dist; echo built in $DAVIT_JOB >dist/app"]
+    artifacts: dist
+  test:
+    image: {IMAGE}
+    needs: [build]
+    script: [cat dist/app, exit 1]
+"""}, "failed")
+    second = davit.api("POST", f"/builds/{first}/rerun?jobs=failed")["build"]
+    assert davit.wait_build(second)["state"] == "failed"
+    assert f"built in {first}.1\n" in davit.job_log(f"{second}.2").decode()
+    artifact = davit.api("GET", f"/builds/{second}/artifacts")["artifacts"][0]
+    assert artifact["job"] == f"{first}.1"
+    for job in (f"{first}.1", f"{second}.1"):
+        answer = davit.ask("GET", f"/api/v1/jobs/{job}/artifacts/artifacts/file?path=dist/app")
+        assert answer.body == f"built in {first}.1\n".encode()
+    davit.stop()
+
+
 def test_artifacts_expire_and_their_files_go(davit, repo):
     davit.add_repo(repo)
     number, _, _ = run(davit, repo, {"daocloud.yml": CHAIN})
