@@ -119,6 +119,14 @@ engine_find(const struct engine *engine, const char *job)
 	return NULL;
 }
 
+bool
+engine_release(struct engine *engine, const char *id)
+{
+	(void)engine;
+	(void)id;
+	return false;
+}
+
 const char *
 run_container(const struct run *run)
 {
