@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "proto/http1.h"
+
 /* What is expected next. */
 enum chunked_state {
 	SIZE,      /* a digit of the size, or what ends it */
@@ -82,7 +84,7 @@ expect_lf(struct chunked *c, unsigned char b, int next)
 	return b == '\n' ? next : refuse(c, "a line of the chunked coding does not end with CR LF");
 }
 
-/* Names are checked as far as to keep a fold or a second message from passing as a trailer. */
+/* A name is a token: neither a fold nor a second message passes as a trailer. */
 static int
 step_trailer(struct chunked *c, unsigned char b)
 {
@@ -97,7 +99,7 @@ step_trailer(struct chunked *c, unsigned char b)
 		return END_LF;
 	if (c->state == TRAILER_NAME && b == ':')
 		return TRAILER_VALUE;
-	if (b <= 0x20 || b >= 0x7f || b == ':')
+	if (!http1_is_token((struct str){ (const char *)&b, 1 }))
 		return refuse(c, "a trailer's name is malformed");
 	return TRAILER_NAME;
 }

@@ -59,9 +59,9 @@ print_length(uint64_t length, struct str *rest)
 	return len == length ? NULL : "more";
 }
 
-/* Takes one request; why there is none, or not the whole of it. */
+/* Takes one request, and says whether it is the connection's last; why there is none, or not the whole of it. */
 static const char *
-print_request(struct str *rest)
+print_request(struct str *rest, bool *closes)
 {
 	struct http1_scan scan = { 0 };
 	struct http1_head head;
@@ -78,6 +78,8 @@ print_request(struct str *rest)
 	print_head(&head);
 	putchar('[');
 	*rest = (struct str){ rest->p + head.used, rest->len - head.used };
+	if (!http1_keeps_alive(&head))
+		*closes = true;
 	ending = head.body == HTTP1_BODY_CHUNKED ? print_chunks(rest) : print_length(head.length, rest);
 	printf("%s", ending == NULL ? "]; " : "...]; ");
 	return ending;
@@ -99,14 +101,16 @@ main(void)
 {
 	char *record = xcalloc(1, RECORD_MAX);
 	const char *ending;
+	bool closes;
 	size_t len;
 
 	while (read_record(record, &len)) {
 		struct str rest = { record, len };
 
-		while ((ending = print_request(&rest)) == NULL)
+		closes = false;
+		while ((ending = print_request(&rest, &closes)) == NULL && !closes)
 			;
-		puts(ending);
+		puts(ending != NULL ? ending : "end");
 	}
 	free(record);
 	return 0;

@@ -108,6 +108,7 @@ test_refused(void **state)
 		STR("0\r\nGET / HTTP/1.1\r\n\r\n"),
 		STR("0\r\n a: b\r\n\r\n"),
 		STR("0\r\n: b\r\n\r\n"),
+		STR("0\r\na?b: c\r\n\r\n"),
 		STR("0\r\na: b\n\r\n"),
 		STR("0\r\na: b\0\r\n\r\n"),
 		STR("0\r\n\rX"),
