@@ -9,13 +9,6 @@
 #define PARAMETER_MAX 50
 #define VALUE_MAX 4096
 
-struct parameter {
-	char *value; /* the default */
-	struct strings options;
-	char *description;
-	bool required;
-};
-
 static bool
 read_default(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
@@ -29,19 +22,11 @@ read_default(struct pipeline *p, const char *name, const struct yml_node *value,
 }
 
 static const struct pipeline_field parameter_fields[] = {
-	{ "default", read_default, offsetof(struct parameter, value) },
-	{ "options", pipeline_read_texts, offsetof(struct parameter, options) },
-	{ "description", pipeline_read_text, offsetof(struct parameter, description) },
-	{ "required", pipeline_read_bool, offsetof(struct parameter, required) },
+	{ "default", read_default, offsetof(struct parameter_spec, value) },
+	{ "options", pipeline_read_texts, offsetof(struct parameter_spec, options) },
+	{ "description", pipeline_read_text, offsetof(struct parameter_spec, description) },
+	{ "required", pipeline_read_bool, offsetof(struct parameter_spec, required) },
 };
-
-static void
-parameter_fini(struct parameter *parameter)
-{
-	free(parameter->value);
-	strings_fini(&parameter->options);
-	free(parameter->description);
-}
 
 /* What was given for it; NULL: nothing. */
 static const char *
@@ -57,7 +42,7 @@ given(const struct pipeline *p, const char *name)
 }
 
 static bool
-is_option(const struct parameter *parameter, const char *value)
+is_option(const struct parameter_spec *parameter, const char *value)
 {
 	for (size_t i = 0; i < parameter->options.count; i++)
 		if (strcmp(parameter->options.items[i], value) == 0)
@@ -73,7 +58,7 @@ is_asked(const struct pipeline_context *context)
 }
 
 static bool
-settle(struct pipeline *p, const struct yml_node *key, const struct parameter *parameter)
+settle(struct pipeline *p, const struct yml_node *key, const struct parameter_spec *parameter)
 {
 	const char *name = yml_text(key), *own = given(p, name), *value = own != NULL ? own : parameter->value;
 
@@ -101,10 +86,18 @@ is_known(const struct pipeline *p, const char *name)
 	return false;
 }
 
+/* For who wants to start a build by hand. */
+static void
+add_to_plan(struct plan *plan, const struct parameter_spec *parameter)
+{
+	plan->parameters = xrealloc(plan->parameters, (plan->parameter_count + 1) * sizeof(*plan->parameters));
+	plan->parameters[plan->parameter_count++] = *parameter;
+}
+
 static bool
 read_parameter(struct pipeline *p, const struct yml_node *key, const struct yml_node *value)
 {
-	struct parameter parameter = { 0 };
+	struct parameter_spec parameter = { 0 };
 	bool ok;
 
 	if (!pipeline_is_variable(yml_text(key)))
@@ -114,12 +107,16 @@ read_parameter(struct pipeline *p, const struct yml_node *key, const struct yml_
 		return true; /* a stronger layer has it */
 	if (p->parameters.count == PARAMETER_MAX)
 		return yml_err(p->doc, key, p->err, "more than %d parameters", PARAMETER_MAX);
+	parameter.name = xstrdup(yml_text(key));
 	if (yml_type(value) == YML_MAPPING)
 		ok = PIPELINE_READ_FIELDS(p, value, "a parameter", parameter_fields, &parameter);
 	else
 		ok = yml_type(value) == YML_NULL || read_default(p, yml_text(key), value, &parameter.value);
 	ok = ok && settle(p, key, &parameter);
-	parameter_fini(&parameter);
+	if (ok)
+		add_to_plan(p->plan, &parameter);
+	else
+		parameter_spec_fini(&parameter);
 	return ok;
 }
 

@@ -170,6 +170,16 @@ notify_spec_fini(struct notify_spec *notify)
 }
 
 void
+parameter_spec_fini(struct parameter_spec *parameter)
+{
+	free(parameter->name);
+	free(parameter->value);
+	strings_fini(&parameter->options);
+	free(parameter->description);
+	*parameter = (struct parameter_spec){ 0 };
+}
+
+void
 plan_free(struct plan **plan)
 {
 	struct plan *p = *plan;
@@ -180,6 +190,9 @@ plan_free(struct plan **plan)
 	for (size_t i = 0; i < p->job_count; i++)
 		job_spec_fini(&p->jobs[i]);
 	free(p->jobs);
+	for (size_t i = 0; i < p->parameter_count; i++)
+		parameter_spec_fini(&p->parameters[i]);
+	free(p->parameters);
 	notify_spec_fini(&p->notify);
 	strings_free(p->warnings, p->warning_count);
 	free(p);

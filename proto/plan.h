@@ -170,7 +170,18 @@ struct notify_spec {
 	enum notify_when on_failure; /* default NOTIFY_ALWAYS */
 };
 
+/* What somebody who starts the build by hand may choose. */
+struct parameter_spec {
+	char *name;
+	char *value; /* the default; NULL: none */
+	struct strings options;
+	char *description; /* NULL: none */
+	bool required;
+};
+
 struct plan {
+	struct parameter_spec *parameters;
+	size_t parameter_count;
 	struct job_spec *jobs;
 	size_t job_count;
 	struct notify_spec notify;
@@ -185,12 +196,16 @@ void env_fini(struct env *env);
 void strings_add(struct strings *strings, struct str item);
 void strings_fini(struct strings *strings);
 void job_spec_fini(struct job_spec *job);
+void parameter_spec_fini(struct parameter_spec *parameter);
 void plan_free(struct plan **plan);
 
 /* The JSON of `davit plan` and of the field "spec" of davit:job:N.K; free() it. Members that say nothing are left out.
  */
 char *plan_to_json(const struct plan *plan);
 char *job_spec_to_json(const struct job_spec *job);
+/* [{"name": "level", "default": "quick", "options": [...], "description": "...", "required": true}]; "" when there are
+ * none. */
+char *parameters_to_json(const struct plan *plan);
 /* *ret is filled on success only; end it with job_spec_fini. */
 bool job_spec_from_json(struct str text, struct job_spec *ret, struct err *err);
 char *notify_spec_to_json(const struct notify_spec *notify);

@@ -250,6 +250,33 @@ notify_spec_to_json(const struct notify_spec *notify)
 	return finish(w);
 }
 
+static void
+write_parameter(struct json_writer *w, const struct parameter_spec *parameter)
+{
+	json_write_object_open(w);
+	json_member_string(w, "name", parameter->name);
+	json_member_string(w, "default", parameter->value);
+	json_member_string(w, "description", parameter->description);
+	json_member_bool(w, "required", parameter->required);
+	write_strings(w, "options", parameter->options.items, parameter->options.count);
+	json_write_object_close(w);
+}
+
+char *
+parameters_to_json(const struct plan *plan)
+{
+	struct json_writer *w;
+
+	if (plan->parameter_count == 0)
+		return xstrdup("");
+	w = json_writer_new(PLAN_JSON_MAX);
+	json_write_array_open(w);
+	for (size_t i = 0; i < plan->parameter_count; i++)
+		write_parameter(w, &plan->parameters[i]);
+	json_write_array_close(w);
+	return finish(w);
+}
+
 char *
 plan_to_json(const struct plan *plan)
 {

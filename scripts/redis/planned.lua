@@ -1,7 +1,7 @@
 -- A build's pipeline is known: its jobs enter the queue, or wait for those that they need.
--- ARGV: build, token, notify, warnings, then for each job how many values follow, and names and values for its hash.
+-- ARGV: build, token, notify, warnings, parameters, then for each job how many values follow, and names and values for its hash.
 -- needs: numbers of jobs before it, each once, with blanks between. {ok} {stale}
-local n, token, notify, warnings = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local n, token, notify, warnings, parameters = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local key = 'davit:build:' .. n
 local state, held_by, repo, event = unpack(call('HMGET', key, 'state', 'token', 'repo', 'event'))
 local needed_by, first_ones = {}, {}
@@ -32,7 +32,7 @@ elseif state ~= 'planning' then
 	return { 'ok' }
 end
 local now = now_ms()
-local jobs, at, priority = 0, 5, priority_of(repo, event)
+local jobs, at, priority = 0, 6, priority_of(repo, event)
 while ARGV[at] do
 	jobs = jobs + 1
 	add(jobs, at + 1, at + ARGV[at], priority)
@@ -43,6 +43,7 @@ for k, list in pairs(needed_by) do
 end
 call('HSET', key, 'state', 'queued', 'planned_ms', now, 'jobs', jobs, 'jobs_left', jobs, 'notify', notify, 'warnings', warnings)
 call('ZREM', 'davit:running', n)
+repo_asks(n, repo, parameters)
 if jobs == 0 then
 	build_end(n, 'passed', 'there is nothing to do', now)
 	return { 'ok' }

@@ -33,6 +33,8 @@ api_write_repo(struct json_writer *w, const struct repo *repo, const char *webho
 	json_member_string(w, "pulls", *repo->pulls != '\0' ? repo->pulls : "head");
 	json_member_string(w, "forks", *repo->forks != '\0' ? repo->forks : "approve");
 	json_member_int(w, "approval_s", repo->approval_s);
+	json_write_key(w, "parameters");
+	json_write_raw(w, repo->parameters != NULL && *repo->parameters != '\0' ? str_of(repo->parameters) : STR("[]"));
 	json_member_int(w, "priority", repo->priority);
 	json_member_int(w, "running", repo->running);
 	member_ms(w, "created_ms", repo->created_ms);

@@ -210,6 +210,7 @@ repo_new(const char *id)
 		.tags = xstrdup(""),
 		.pulls = xstrdup(""),
 		.forks = xstrdup(""),
+		.parameters = xstrdup(""),
 		.statuses = true };
 	return repo;
 }

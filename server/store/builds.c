@@ -240,6 +240,7 @@ store_planned(
 	args_text(&args, token);
 	args_owned(&args, plan->notify.recipient_count > 0 ? notify_spec_to_json(&plan->notify) : xstrdup(""));
 	args_warnings(&args, plan);
+	args_owned(&args, parameters_to_json(plan));
 	for (size_t i = 0; i < plan->job_count; i++)
 		args_job(&args, &plan->jobs[i]);
 	op_send(op, &script_planned, &args, STORE_TIMEOUT_MS);

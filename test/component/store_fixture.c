@@ -424,7 +424,13 @@ planned(struct store_fixture *f, int64_t build, const char *token, size_t count)
 	struct job_spec jobs[64] = { { 0 } };
 	char *warnings[] = { TEXT("daocloud.yml:3:1: odd"), TEXT("daocloud.yml:4:1: too") };
 	char *recipients[] = { TEXT("dev@example.org") };
-	struct plan plan = { .jobs = jobs, .job_count = count, .warnings = warnings, .warning_count = 2 };
+	struct parameter_spec parameters[] = { { .name = TEXT("level"), .value = TEXT("quick"), .required = true } };
+	struct plan plan = { .parameters = parameters,
+		.parameter_count = 1,
+		.jobs = jobs,
+		.job_count = count,
+		.warnings = warnings,
+		.warning_count = 2 };
 
 	plan.notify =
 	    (struct notify_spec){ .recipients = recipients, .recipient_count = 1, .on_failure = NOTIFY_ALWAYS };

@@ -186,6 +186,42 @@ test_a_commit_is_found_out(void **state)
 	assert_int_equal(f.got.build->change->event, CHANGE_CRON);
 }
 
+/* --- what builds by hand may choose --- */
+
+static void
+plan_next(void)
+{
+	struct build *build;
+
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	build = take_build(&f);
+	assert_int_equal(planned(&f, build->build, build->token, 1), ERR_NONE);
+	build_free(&build);
+}
+
+static void
+test_the_last_plan_says_what_may_be_chosen(void **state)
+{
+	static const char parameters[] =
+	    "[{\"name\":\"level\",\"default\":\"quick\",\"description\":null,\"required\":true,"
+	    "\"options\":[]}]";
+
+	(void)state;
+	assert_int_equal(build_approve(&f, submit_pull(&f, "app", PULL, true)), ERR_NONE);
+	plan_next();
+	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
+	assert_string_equal(f.got.repo->parameters, ""); /* a fork has no say */
+	submit_pull(&f, "app", "refs/pull/8/head", false);
+	f.words[0] = '\0';
+	plan_next();
+	await_word(&f, "repo app");
+	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
+	assert_string_equal(f.got.repo->parameters, parameters);
+	assert_int_equal(put_repo(&f, "app", 0, false), ERR_NONE); /* settings do not touch it */
+	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
+	assert_string_equal(f.got.repo->parameters, parameters);
+}
+
 /* --- schedules --- */
 
 static void
@@ -273,6 +309,7 @@ main(void)
 		SUITE_TEST(test_the_repository_says_how_long_and_whether),
 		SUITE_TEST(test_waiting_is_told),
 		SUITE_TEST(test_a_commit_is_found_out),
+		SUITE_TEST(test_the_last_plan_says_what_may_be_chosen),
 		SUITE_TEST(test_schedules_are_kept),
 		SUITE_TEST(test_a_deleted_repository_has_no_schedules),
 		SUITE_TEST(test_too_many_schedules),

@@ -289,6 +289,8 @@ def test_parameters(davit, repo):
     build = davit.wait_build(number)
     assert (build["state"], build["parameters"]) == ("passed", {"level": "full", "note": "$(id) 'x' \"y\""}), build
     assert b"level full, note $(id) 'x' \"y\"\n" in davit.job_log(f"{number}.1"), "a value is no command"
+    asked = davit.api("GET", "/repos/app")["parameters"]
+    assert [(p["name"], p["default"], p["options"]) for p in asked] == [("level", "quick", ["quick", "full"]), ("note", "none", [])]
     number = start(davit)
     assert davit.wait_build(number)["state"] == "passed"
     assert b"level quick, note none\n" in davit.job_log(f"{number}.1")

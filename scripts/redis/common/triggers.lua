@@ -41,3 +41,14 @@ local function cron_remove(repo, name)
 	call('ZREM', 'davit:cron', repo .. ' ' .. name)
 	call('SREM', 'davit:repo:' .. repo .. ':crons', name)
 end
+
+-- What the pipeline that was planned last lets people choose; a fork's has no say in it.
+local function repo_asks(n, repo, parameters)
+	local key = 'davit:repo:' .. repo
+	local trust = call('HGET', 'davit:change:' .. call('HGET', 'davit:build:' .. n, 'change'), 'trust')
+
+	if trust ~= 'fork' and call('EXISTS', key) == 1 and (call('HGET', key, 'parameters') or '') ~= parameters then
+		call('HSET', key, 'parameters', parameters)
+		wake('repo ' .. repo)
+	end
+end

@@ -19,8 +19,8 @@ function triggerField(name, label, attributes) {
 	return el("label", {}, label, el("input", { name, autocomplete: "off", ...attributes }));
 }
 
-function parametersField() {
-	return el("label", { class: "wide" }, "Parameters, a line of NAME=VALUE each", el("textarea", { name: "parameters", rows: 2 }));
+function parametersField(what) {
+	return el("label", { class: "wide" }, (what || "Parameters") + ", a line of NAME=VALUE each", el("textarea", { name: "parameters", rows: 2 }));
 }
 
 function choice(name, label, chosen, values) {
@@ -40,14 +40,29 @@ function triggerForm(button, act, ...fields) {
 	return form;
 }
 
+/* What the repository's pipeline asks for, as it was planned last. */
+function askedField(p) {
+	const label = el("span", {}, el("b", {}, p.name), p.required ? " (required)" : "", p.description ? ": " + p.description : "");
+	const name = "ask " + p.name;
+	if (p.options.length > 0)
+		return el("label", {}, label, el("select", { name }, ...p.options.map((o) => el("option", { value: o, selected: o === p.default }, o))));
+	return el("label", {}, label, el("input", { name, autocomplete: "off", required: p.required, value: p.default || "" }));
+}
+
+function askedValues(repo, values) {
+	return Object.fromEntries(repo.parameters.map((p) => [p.name, values["ask " + p.name]]).filter(([, v]) => v !== undefined));
+}
+
 function startForm(repo) {
 	return triggerForm("Start", async (values) => {
-		const body = { event: "manual", parameters: readParameters(values.parameters), [values.kind]: values.name || "main" };
+		const parameters = { ...askedValues(repo, values), ...readParameters(values.parameters) };
+		const body = { event: "manual", parameters, [values.kind]: values.name || "main" };
 		if (values.commit)
 			body.commit = values.commit;
 		go("/builds/" + (await api("POST", "/repos/" + encodeURIComponent(repo.id) + "/builds", body)).build);
 	}, choice("kind", "Of a", "branch", [["branch", "branch"], ["tag", "tag"]]), triggerField("name", "Name", { placeholder: "main" }),
-	triggerField("commit", "Commit (the newest if empty)", { pattern: "[0-9a-f]{40}|[0-9a-f]{64}" }), parametersField());
+	triggerField("commit", "Commit (the newest if empty)", { pattern: "[0-9a-f]{40}|[0-9a-f]{64}" }),
+	...repo.parameters.map(askedField), parametersField("Further parameters"));
 }
 
 function scheduleRow(path, cron, reload) {
