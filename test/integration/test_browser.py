@@ -114,3 +114,22 @@ reports: {{junit: junit.xml, coverage: coverage.xml}}
     assert davit.ask("GET", href).status == 200
     assert_harmless(browser, davit)
     davit.stop()
+
+
+def test_the_jobs_of_a_graph_stand_in_columns_and_run_again_in_part(browser, davit, repo):
+    davit.add_repo(repo)
+    jobs = {"compile": {"script": ["echo compile"]}, "lint": {"script": ["exit 1"], "allow_failure": True},
+            "test": {"needs": ["compile"], "script": ["exit 1"]}, "deploy": {"needs": ["lint", "test"], "script": ["echo deploy"]}}
+    commit = repo.push({"daocloud.yml": json.dumps({"image": IMAGE, "jobs": jobs})})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.wait_build(number)
+    log_in(browser, davit, f"/builds/{number}")
+    browser.wait("document.querySelectorAll('.jobs.graph .step').length === 3")
+    columns = browser.run("return [...document.querySelectorAll('.step')].map((s) => [...s.querySelectorAll('.name')].map((n) => n.textContent))")
+    assert columns == [["compile", "lint"], ["test"], ["deploy"]]
+    facts = browser.run("return document.querySelector('.jobfacts').textContent")
+    assert "needs compile" in facts, "the one that failed is shown, not the one that may fail"
+    browser.run("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Run failed jobs again').click()")
+    browser.wait("location.pathname === arguments[0]", f"/builds/{number + 1}")
+    browser.wait("document.querySelector('.job.reused .name')")
+    assert browser.run("return document.querySelector('.job.reused .name').textContent") == "compile"
