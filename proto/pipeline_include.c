@@ -118,6 +118,22 @@ open_text(struct pipeline *p, const struct pipeline_include *include)
 	return true;
 }
 
+/* So many bytes as one file may have, all together: reading them is one go. */
+static bool
+check_bytes(struct pipeline *p, const struct yml_node *node, const struct pipeline_includes *wanted)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < wanted->count; i++) {
+		const struct pipeline_include *found = find_text(p, &wanted->items[i]);
+
+		bytes += found != NULL ? found->len : 0;
+	}
+	return bytes <= YML_MAX_BYTES ||
+	       yml_err(
+		   p->doc, node, p->err, "what is included has %zu bytes; at most %d are read", bytes, YML_MAX_BYTES);
+}
+
 /* The last one named is the strongest. */
 static bool
 open_all(struct pipeline *p, const struct yml_node *node, const struct pipeline_includes *wanted)
@@ -141,7 +157,8 @@ bool
 pipeline_open_includes(struct pipeline *p, const struct yml_node *node)
 {
 	struct pipeline_includes wanted = { 0 };
-	bool ok = pipeline_read_includes(p, node, &wanted) && open_all(p, node, &wanted);
+	bool ok =
+	    pipeline_read_includes(p, node, &wanted) && check_bytes(p, node, &wanted) && open_all(p, node, &wanted);
 
 	pipeline_includes_fini(&wanted);
 	return ok;

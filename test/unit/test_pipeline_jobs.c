@@ -490,6 +490,26 @@ test_layers(void **state)
 }
 
 static void
+test_size_of_what_is_included(void **state)
+{
+	static const char text[] = "include: [a.yml, b.yml]\nimage: i\nscript: x";
+	struct pipeline_includes includes = { 0 };
+	struct pipeline_context context = push;
+	struct err err;
+
+	(void)state;
+	assert_true(pipeline_includes(str_of(text), "f", &includes, &err));
+	context.includes = &includes;
+	for (size_t i = 0; i < 2; i++) {
+		includes.items[i].text = xcalloc(1, 150000);
+		includes.items[i].len = 150000;
+		memset(includes.items[i].text, '#', includes.items[i].len);
+	}
+	refuse_for(text, &context, "f:1:10: what is included has 300000 bytes; at most 262144 are read");
+	pipeline_includes_fini(&includes);
+}
+
+static void
 test_what_is_included_has_its_own_places(void **state)
 {
 	static const char text[] = "include: a.yml\nscript: x";
@@ -536,6 +556,7 @@ main(void)
 		cmocka_unit_test(test_names_of_images_on_other_events),
 		cmocka_unit_test(test_parameters_of_a_manual_run),
 		cmocka_unit_test(test_layers),
+		cmocka_unit_test(test_size_of_what_is_included),
 		cmocka_unit_test(test_what_is_included_has_its_own_places),
 	};
 
