@@ -33,7 +33,8 @@ for i = 8, 6 + n_change, 2 do
 	change[ARGV[i]] = ARGV[i + 1]
 end
 local forks, own_s = unpack(call('HMGET', 'davit:repo:' .. repo, 'forks', 'approval_s'))
-local waits = change.trust == 'fork' and forks ~= 'allow'
+-- somebody who may has asked for all else
+local waits = change.trust == 'fork' and change.event == 'pull_request' and forks ~= 'allow'
 if call('ZCARD', waits and 'davit:waiting' or 'davit:planning') >= max_planning then
 	return { 'full' }
 end

@@ -257,6 +257,13 @@ read_ref(const struct json_value *body)
 	return xasprintf("refs/heads/%s", json_string(json_get(body, "branch"), "main"));
 }
 
+/* What others can put there, such as refs/pull/7/head, is not trusted, whoever asks for a build of it. */
+static bool
+is_own_ref(const char *ref)
+{
+	return str_has_prefix(str_of(ref), "refs/heads/") || str_has_prefix(str_of(ref), "refs/tags/");
+}
+
 /* Fills change, whose strings are its own. Without a commit it is what the ref is at when the build is planned. */
 static bool
 read_change(const struct json_value *body, struct change *change, struct err *err)
@@ -274,6 +281,7 @@ read_change(const struct json_value *body, struct change *change, struct err *er
 		    err, ERR_INPUT, 0, "give a branch, a tag, or a ref such as refs/heads/main or refs/tags/v1");
 	slash = strchr(change->ref + strlen("refs/"), '/');
 	change->branch = xstrdup(slash != NULL ? slash + 1 : change->ref);
+	change->trust = is_own_ref(change->ref) ? CHANGE_TRUSTED : CHANGE_FORK;
 	if (!change_event_from_name(event, &change->event) ||
 	    (change->event != CHANGE_MANUAL && change->event != CHANGE_API))
 		return err_set(err, ERR_INPUT, 0, "event must be manual or api");

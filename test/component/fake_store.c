@@ -533,6 +533,7 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	(void)body_sha256;
 	change_fini(&store->submitted);
 	store->submitted = (struct change){ .event = change->event,
+		.trust = change->trust,
 		.ref = xstrdup(change->ref),
 		.branch = xstrdup(change->branch),
 		.commit = xstrdup_null(change->commit),

@@ -407,7 +407,11 @@ test_builds_by_hand(void **state)
 	assert_string_equal(s.store.submitted.ref, "refs/tags/v2");
 	assert_null(s.store.submitted.commit); /* what the tag is at when it is planned */
 	assert_string_equal(s.store.submitted.params, "{\"LEVEL\":\"3\"}");
+	assert_int_equal(s.store.submitted.trust, CHANGE_TRUSTED);
+	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"ref\":\"refs/pull/7/head\"}", 201, "\"build\":99");
+	assert_int_equal(s.store.submitted.trust, CHANGE_FORK);
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{}", 201, "\"build\":99");
+	assert_int_equal(s.store.submitted.trust, CHANGE_TRUSTED);
 	assert_string_equal(s.store.submitted.ref, "refs/heads/main");
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"event\":\"push\"}", 422, "manual or api");
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"parameters\":{\"a b\":\"x\"}}", 422, "no name");

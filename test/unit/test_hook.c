@@ -129,6 +129,86 @@ assert_change(const struct change *got, const struct wanted *wanted)
 	assert_text("fetch_url", got->fetch_url, wanted->fetch_url);
 }
 
+/* Whoever opens a pull request chooses titles, branch names and what his repository is called; the forge's numbers of
+ * the two repositories alone make one trusted. */
+static void
+test_trust_needs_two_equal_numbers(void **state)
+{
+	static const struct {
+		const char *head, *base;
+		enum change_trust trust;
+	} cases[] = {
+		{ "{\"id\":1}", "{\"id\":1}", CHANGE_TRUSTED },
+		{ "{\"id\":2}", "{\"id\":1}", CHANGE_FORK },
+		{ "null", "{\"id\":1}", CHANGE_FORK },
+		{ "{\"id\":1}", "null", CHANGE_FORK },
+		{ "null", "null", CHANGE_FORK },
+		{ "{}", "{}", CHANGE_FORK },
+		{ "{\"id\":\"1\"}", "{\"id\":\"1\"}", CHANGE_FORK },
+		{ "{\"id\":-1}", "{\"id\":-1}", CHANGE_FORK },
+		{ "{\"id\":-2}", "{\"id\":-2}", CHANGE_FORK },
+		{ "{\"id\":2,\"full_name\":\"acme/app\",\"fork\":false}", "{\"id\":1,\"full_name\":\"acme/app\"}",
+		    CHANGE_FORK },
+		{ "{\"id\":1e99}", "{\"id\":1e99}", CHANGE_FORK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct header headers[] = { { "X-GitHub-Event", "pull_request" },
+			{ "Content-Type", "application/json" }, { NULL, NULL } };
+		char body[1024];
+		struct hook_request request;
+		struct hook_result result;
+		struct err err;
+
+		snprintf(body, sizeof(body),
+		    "{\"action\":\"opened\",\"number\":7,\"trust\":\"trusted\",\"fork\":false,\"pull_request\":{"
+		    "\"title\":\"x\","
+		    "\"trust\":\"trusted\",\"head\":{\"sha\":\"" COMMIT
+		    "\",\"repo\":%s},\"base\":{\"ref\":\"main\",\"repo\":%s}}}",
+		    cases[i].head, cases[i].base);
+		request = make_request(headers, str_of(body));
+		assert_true(hook_decode(hook_detect(&request.headers), &request, &result, &err));
+		if (result.change.trust != cases[i].trust)
+			fail_msg("case %zu: %s and %s", i, cases[i].head, cases[i].base);
+		hook_result_fini(&result);
+	}
+}
+
+/* A request to skip: a tag is built all the same, and a pull request's title counts. */
+static void
+test_what_asks_for_no_build(void **state)
+{
+	static const struct {
+		const char *body;
+		enum hook_outcome outcome;
+	} cases[] = {
+		{ "{\"ref\":\"refs/heads/main\",\"commit\":\"" COMMIT "\",\"message\":\"x [skip ci]\"}", HOOK_IGNORED },
+		{ "{\"ref\":\"refs/tags/v1\",\"commit\":\"" COMMIT "\",\"message\":\"x [skip ci]\"}", HOOK_CHANGE },
+		{ "{\"ref\":\"refs/heads/main\",\"commit\":\"" COMMIT "\",\"title\":\"[skip ci]\"}", HOOK_CHANGE },
+		{ "{\"event\":\"pull_request\",\"number\":7,\"target\":\"main\",\"commit\":\"" COMMIT
+		  "\",\"title\":\"[ CI skip]\"}",
+		    HOOK_IGNORED },
+		{ "{\"event\":\"pull_request\",\"number\":7,\"target\":\"main\",\"commit\":\"" COMMIT
+		  "\",\"title\":\"x\",\"message\":\"[skip ci]\"}",
+		    HOOK_IGNORED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct header headers[] = { { "X-Davit-Signature", "x" }, { "Content-Type", "application/json" },
+			{ NULL, NULL } };
+		struct hook_request request = make_request(headers, str_of(cases[i].body));
+		struct hook_result result;
+		struct err err;
+
+		assert_true(hook_decode(hook_detect(&request.headers), &request, &result, &err));
+		if (result.outcome != cases[i].outcome)
+			fail_msg("case %zu: %s", i, result.reason);
+		hook_result_fini(&result);
+	}
+}
+
 static bool
 decode(const struct expected *x, struct str body, struct hook_result *ret, struct err *err)
 {
@@ -702,6 +782,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_trust_needs_two_equal_numbers),
+		cmocka_unit_test(test_what_asks_for_no_build),
 		cmocka_unit_test(test_every_fixture_decodes),
 		cmocka_unit_test(test_the_most_specific_forge_is_detected),
 		cmocka_unit_test(test_delivery_ids),
