@@ -1,20 +1,17 @@
 #include "server/builder/run.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "proto/marker.h"
 #include "proto/mem.h"
 #include "proto/script.h"
-#include "proto/tar.h"
 #include "server/builder/box.h"
 #include "server/builder/container.h"
+#include "server/builder/feed.h"
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
 #include "server/core/log.h"
@@ -71,9 +68,7 @@ struct run {
 	struct host_labels labels;
 	struct builder_limits limits;
 	enum box_input input;
-	struct docker_piece *pieces; /* the workspace, if there is one, then the job's inputs */
-	size_t piece_count;
-	int workspace_fd; /* -1: none */
+	struct feed feed;
 
 	struct marker marker; /* on standard output */
 	struct buf output;
@@ -442,25 +437,6 @@ run_go(struct builder_run *run)
 
 /* --- script --- */
 
-/* What the job gets beside its own env: the owner's variables, then the links to its services. */
-static void
-collect_env(struct run *r, struct env *env)
-{
-	for (size_t i = 0; r->job->env != NULL && i < r->job->env->count; i++)
-		env_add(env, r->job->env->vars[i].name, r->job->env->vars[i].value);
-	if (r->services != NULL)
-		services_env(r->services, env);
-}
-
-static void
-add_folder(struct buf *tar, const char *folder)
-{
-	char *name = xasprintf("workspace/%s", folder);
-
-	tar_add_dir(tar, name, 0777, loop_wall_ms() / 1000);
-	free(name);
-}
-
 /* Only the last part that runs is held: its workspace is that of all, and what runs always comes before. */
 static unsigned
 hold_s(const struct run *r)
@@ -470,99 +446,31 @@ hold_s(const struct run *r)
 	return r->job->spec->hold_s;
 }
 
-/* The front of the tar: the script below a folder of root's alone, and with an empty workspace that folder. */
-static bool
-make_head(struct run *r, struct buf *tar, struct err *err)
-{
-	const struct part *part = &r->parts.list[r->part];
-	struct env env = { .count = 0 }, hosts = { .count = 0 };
-	struct script_spec spec = { .job = r->job->spec,
-		.first = part->first,
-		.count = part->count,
-		.status = status_word(r),
-		.hold_s = hold_s(r),
-		.environment = &env,
-		.hosts = &hosts,
-		.hosts_file = "/etc/hosts",
-		.workspace = BOX_WORKSPACE,
-		.folder = BOX_FOLDER,
-		.nonce = r->job->nonce };
-	char *script;
-	size_t len;
-	bool good;
-
-	collect_env(r, &env);
-	if (r->services != NULL && docker_is_podman(r->place.host->docker))
-		services_hosts(r->services, &hosts);
-	good = script_make(&spec, &script, &len, err);
-	env_fini(&env);
-	env_fini(&hosts);
-	if (!good)
-		return false;
-	buf_init(tar, len + 8 * TAR_BLOCK);
-	tar_add_dir(tar, "davit", 0700, 0);
-	tar_add_file(tar, "davit/script", 0600, 0, (struct str){ script, len });
-	if (r->part == 0 && (r->job->workspace_tar == NULL || r->job->folder != NULL))
-		tar_add_dir(tar, "workspace", 0755, loop_wall_ms() / 1000);
-	if (r->part == 0 && r->job->folder != NULL)
-		add_folder(tar, r->job->folder);
-	explicit_bzero(script, len);
-	free(script);
-	assert(!buf_failed(tar));
-	return true;
-}
-
-/* As the first piece, without its end. */
-static bool
-open_workspace(struct run *r, struct err *err)
-{
-	const char *path = r->job->workspace_tar;
-	struct stat st;
-
-	if (path == NULL)
-		return true;
-	r->workspace_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (r->workspace_fd < 0 || fstat(r->workspace_fd, &st) != 0) {
-		*err = err_errno("workspace %s", path);
-		return false;
-	}
-	if (st.st_size < 2 * TAR_BLOCK)
-		return err_set(err, ERR_IO, 0, "workspace %s is no archive", path);
-	r->pieces[r->piece_count++] = (struct docker_piece){ r->workspace_fd, st.st_size - 2 * TAR_BLOCK };
-	return true;
-}
-
-static bool
-open_pieces(struct run *r, struct err *err)
-{
-	if (r->part > 0) {
-		r->piece_count = 0; /* they are there */
-		return true;
-	}
-	r->pieces = xcalloc(r->job->input_count + 1, sizeof(*r->pieces));
-	if (!open_workspace(r, err))
-		return false;
-	for (size_t i = 0; i < r->job->input_count; i++)
-		r->pieces[r->piece_count++] = r->job->inputs[i];
-	return true;
-}
-
 static void
 enter_script(struct run *r)
 {
-	struct buf tar;
+	const struct part *part = &r->parts.list[r->part];
+	const struct feed_part what = { .job = r->job,
+		.first = part->first,
+		.count = part->count,
+		.is_first = r->part == 0,
+		.status = status_word(r),
+		.hold_s = hold_s(r),
+		.services = r->services,
+		.for_podman = docker_is_podman(r->place.host->docker) };
+	struct buf head;
 	struct err err;
 
-	if (!open_pieces(r, &err)) {
+	if (!feed_open(&r->feed, &what, &err)) {
 		run_fail(r, BUILDER_ERROR, err);
-	} else if (!make_head(r, &tar, &err)) {
+	} else if (!feed_head(&what, &head, &err)) {
 		run_fail(r, blame(&err), err);
 	} else {
-		box_feed(r->box, buf_str(&tar), r->pieces, r->piece_count);
+		box_feed(r->box, buf_str(&head), r->feed.pieces, r->feed.count);
 		box_name(r->box, r->job);
-		explicit_bzero(tar.data, tar.len);
-		buf_fini(&tar);
-		if (is_over(r) || r->parts.list[r->part].first >= script_after(r->job->spec))
+		explicit_bzero(head.data, head.len);
+		buf_fini(&head);
+		if (is_over(r) || part->first >= script_after(r->job->spec))
 			run_step(r, RUN_AFTER);
 	}
 }
@@ -951,9 +859,7 @@ on_finish(void *arg)
 	deferred_cancel(&r->tell);
 	timer_free(&r->deadline);
 	buf_fini(&r->output);
-	if (r->workspace_fd >= 0)
-		close(r->workspace_fd);
-	free(r->pieces);
+	feed_fini(&r->feed);
 	parts_fini(&r->parts);
 	drop_kept(r);
 	free(r);
@@ -1028,7 +934,6 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 		.arg = arg,
 		.ended = ended,
 		.ended_arg = ended_arg,
-		.workspace_fd = -1,
 		.is_clean = true,
 		.segment_exit = -1,
 		.exit_code = -1,
@@ -1037,6 +942,7 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 		keep_job(r);
 	LIST_INSERT_HEAD(place->runs, r, link);
 	parts_init(&r->parts, r->job->spec);
+	feed_init(&r->feed);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	buf_init(&r->output, OUTPUT_MAX);
 	run_step(r, RUN_IMAGE);
