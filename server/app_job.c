@@ -683,6 +683,8 @@ on_begin(void *arg)
 	}
 	if (a->spec.timeout_s == 0)
 		a->spec.timeout_s = a->deps->timeout_s;
+	if (a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED)
+		a->spec.hold_s = 0; /* a stranger's code keeps no slot */
 	job_step(a, APP_JOB_REPO);
 }
 

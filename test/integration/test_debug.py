@@ -16,6 +16,7 @@ import time
 import forge
 import server
 from server import IMAGE
+from test_files import fork_payload
 from test_nginx import proxied  # noqa: F401  (a fixture)
 
 
@@ -272,6 +273,15 @@ def test_a_held_job(make_davit, repo, docker):
     davit.api("POST", f"/builds/{number}/rerun")
     assert davit.wait_build(number + 2)["state"] == "failed"
     davit.stop()
+
+
+def test_nothing_of_a_fork_is_held(davit, repo):
+    davit.add_repo(repo, forks="allow")
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nhold_on_failure: 30m\nscript: [exit 3]\n"})
+    number = forge.deliver(davit, fork_payload(commit, 7, repo.url), event="pull_request").json["build"]
+    assert davit.wait_build(number)["state"] == "failed"
+    assert davit.api("GET", f"/jobs/{number}.1")["reason"] == "exit code 3 in script"
+    assert davit.ask("POST", f"/api/v1/jobs/{number}.1/release").status == 404
 
 
 def test_nothing_is_left_of_a_held_job_after_a_kill(make_davit, repo, docker):
