@@ -10,6 +10,7 @@
 #define WARNING_MAX 100
 #define TEXT_MAX (4u << 20)
 #define JOB_TEXT_MAX (1u << 20)
+#define ITEM_BYTES 64 /* what each text counts besides: very many small ones take their time too */
 #define CONDITION_BUDGET 10000000 /* some 10 ms */
 
 /* The forms of the file, by the first of these keys that it has; without any it is flat. */
@@ -136,6 +137,7 @@ pipeline_unknown(struct pipeline *p, const struct yml_node *key, const char *whe
 bool
 pipeline_count(struct pipeline *p, const struct yml_node *at, size_t len)
 {
+	len += ITEM_BYTES;
 	if (len > JOB_TEXT_MAX - p->job_bytes)
 		return yml_err(
 		    p->doc, at, p->err, "a job holds more than %u bytes of commands and variables", JOB_TEXT_MAX);
