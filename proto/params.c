@@ -62,7 +62,8 @@ write_member(struct json_writer *w, const char *name, const struct json_value *v
 		    PARAMS_NAME_MAX);
 	if (text == NULL || !value_is_valid(text))
 		return err_set(err, ERR_INPUT, 0,
-		    "parameters: %s must be a text of at most %d bytes without control characters, a number, true or false",
+		    "parameters: %s must be a text of at most %d bytes without control characters, a number, true or "
+		    "false",
 		    name, PARAMS_VALUE_MAX);
 	json_member_string(w, name, text);
 	return true;

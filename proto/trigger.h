@@ -1,5 +1,5 @@
-/* Which changes of a repository are built: its owner's settings, which no pipeline file can change. All are texts as the
- * repository's record has them; NULL and "" are the defaults.
+/* Which changes of a repository are built: its owner's settings, which no pipeline file can change. All are texts as
+ * the repository's record has them; NULL and "" are the defaults.
  *
  *   events    of push, tag, pull_request, with commas; default all three
  *   branches  patterns (proto/condition.h), with commas or blanks: of pushes, and of what pull requests are for;

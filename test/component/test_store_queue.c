@@ -355,7 +355,7 @@ test_words_tell_the_story(void **state)
 	await_word(&f, "outbox");
 	/* what a command of ours brings about is told when it is sent, and again by Redis */
 	assert_string_equal(f.words,
-	    "planning\nbuild 1 planning\nplanning\nqueue\nbuild 1 queued\nqueue\njob 1.1 running\n"
+	    "planning\nbuild 1 planning\nplanning\nqueue\nrepo app\nbuild 1 queued\nqueue\njob 1.1 running\n"
 	    "build 1 running\nqueue\njob 1.1 passed\nbuild 1 passed\noutbox\n");
 }
 
