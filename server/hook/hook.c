@@ -12,7 +12,7 @@
 #include "server/core/loop.h"
 #include "server/store/store.h"
 
-#define DEADLINE_MS 900 /* of the whole, so that a 503 is out within a second */
+#define DEADLINE_MS 900 /* of what waits for Redis, so that a 503 is out within a second */
 #define RETRY_AFTER_S 5
 #define ANSWER_MAX 4096
 /* Two digests and a parser take some 4 ns a byte: what is larger is not for the loop. */
@@ -30,7 +30,7 @@ struct judging {
 	struct err err;
 };
 
-/* Three steps under one deadline: the repository is looked up, the request is judged, the change is submitted. The
+/* Three steps: the repository is looked up, the request is judged, the change is submitted. The
  * change is the store's from the start of its call on, hence only the first two need the request. */
 struct hook_op {
 	LIST_ENTRY(hook_op) entry;
@@ -348,6 +348,7 @@ on_judged(void *arg, const struct err *err)
 
 	op->disk_op = NULL;
 	op->judging = NULL;
+	timer_start(op->timer, DEADLINE_MS);
 	if (err != NULL) /* too much waits for the threads */
 		answer_store_err(op, err);
 	else
@@ -368,6 +369,7 @@ check(struct hook_op *op)
 	}
 	j = judging_new(op, forge);
 	if (op->body_len > BODY_IN_LOOP_MAX) {
+		timer_stop(op->timer); /* the deadline is Redis's; the gate has one for the whole */
 		op->judging = j;
 		op->disk_op = disk_call(op->hook->disk, judge, judging_free, j, on_judged, op);
 		return;
