@@ -353,7 +353,8 @@ test_words_tell_the_story(void **state)
 	assert_int_equal(job_finished(&f, "1.1", job->token, JOB_PASSED), ERR_NONE);
 	job_free(&job);
 	await_word(&f, "outbox");
-	/* what a command of ours brings about is told when it is sent, and again by Redis */
+	/* what a command of ours brings about is told when it is sent, and again by Redis; the repository learns what
+	 * its pipeline lets people choose */
 	assert_string_equal(f.words,
 	    "planning\nbuild 1 planning\nplanning\nqueue\nrepo app\nbuild 1 queued\nqueue\njob 1.1 running\n"
 	    "build 1 running\nqueue\njob 1.1 passed\nbuild 1 passed\noutbox\n");
