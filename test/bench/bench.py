@@ -329,8 +329,9 @@ def bench_steps(bench):
         return repo.push({"daocloud.yml": f"image: {IMAGE}\nsteps:\n" + "".join(f"  - {step}\n" for step in steps)})
 
     elsewhere = "{name: elsewhere, image: '%s', script: [':']}"
-    kinds = {"one": job(["':'"]), "many": job(["':'"] * STEPS), "two": job(["':'", elsewhere % other]),
-             "three": job(["':'", elsewhere % other, "':'"])}
+    first = "echo hi-there"  # what a follower waits for
+    kinds = {"one": job([first]), "many": job([first] + ["':'"] * (STEPS - 1)), "two": job([first, elsewhere % other]),
+             "three": job([first, elsewhere % other, "':'"])}
     took = {kind: [] for kind in kinds}
     for commit in kinds.values():
         trigger(davit, commit, 0)
