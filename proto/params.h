@@ -1,5 +1,5 @@
 /* Parameters of a build by hand or by the clock: names and values, kept as one JSON object {"NAME": "VALUE"} with the
- * change. Whether the pipeline knows them is asked when it is planned. A job sees NAME as DAVIT_PARAM_NAME. */
+ * change. Whether the pipeline knows them is asked when it is planned. A job has NAME as a variable. */
 #ifndef DAVIT_PROTO_PARAMS_H
 #define DAVIT_PROTO_PARAMS_H
 

@@ -35,7 +35,7 @@ void
 pipeline_warn(struct pipeline *p, const struct yml_node *at, const char *fmt, ...)
 {
 	struct plan *plan = p->plan;
-	char text[200];
+	char text[200], *message;
 	va_list ap;
 
 	if (plan->warning_count == WARNING_MAX)
@@ -43,8 +43,15 @@ pipeline_warn(struct pipeline *p, const struct yml_node *at, const char *fmt, ..
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	message = yml_message(p->doc, at, "%s", text);
+	for (size_t i = 0; i < plan->warning_count; i++) {
+		if (strcmp(plan->warnings[i], message) == 0) { /* of another job of the same matrix */
+			free(message);
+			return;
+		}
+	}
 	plan->warnings = xrealloc(plan->warnings, (plan->warning_count + 1) * sizeof(*plan->warnings));
-	plan->warnings[plan->warning_count++] = yml_message(p->doc, at, "%s", text);
+	plan->warnings[plan->warning_count++] = message;
 }
 
 bool

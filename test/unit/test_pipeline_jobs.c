@@ -538,10 +538,35 @@ test_what_is_included_has_its_own_places(void **state)
 	pipeline_includes_fini(&includes);
 }
 
+/* What is said of a line is said once, however many jobs it became. */
+static void
+test_warnings_are_said_once(void **state)
+{
+	struct plan *plan = NULL;
+	struct err err;
+
+	(void)state;
+	assert_true(pipeline_parse(
+	    STR("version: 1\nstages: [a, b]\nimage: x\nj1: {stage: a, <<: &j {install: [make], script: [make]}}\n"
+		"j2: {stage: b, <<: *j}\n"),
+	    "f", NULL, &plan, &err));
+	assert_int_equal(plan->job_count, 2);
+	assert_int_equal(plan->warning_count, 1);
+	assert_non_null(strstr(plan->warnings[0], "needs the checkout"));
+	plan_free(&plan);
+	assert_true(
+	    pipeline_parse(STR("image: x\njobs:\n  t: {matrix: {x: [1, 2]}, install: [make], script: [make]}\n"), "f",
+		NULL, &plan, &err));
+	assert_int_equal(plan->job_count, 2);
+	assert_int_equal(plan->warning_count, 0);
+	plan_free(&plan);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_warnings_are_said_once),
 		cmocka_unit_test(test_order_follows_needs),
 		cmocka_unit_test(test_needs_that_cannot_be),
 		cmocka_unit_test(test_jobs_that_cannot_be),
