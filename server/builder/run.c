@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "proto/marker.h"
 #include "proto/mem.h"
 #include "proto/script.h"
 #include "server/builder/box.h"
 #include "server/builder/container.h"
 #include "server/builder/feed.h"
+#include "server/builder/output.h"
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
 #include "server/core/log.h"
@@ -19,8 +19,7 @@
 
 enum {
 	DEFAULT_TIMEOUT_S = 3600,
-	AFTER_S = 60,                /* what runs always has at least that */
-	OUTPUT_MAX = 4 * 1024 * 1024 /* of one piece: stream.h reads far less at a time */
+	AFTER_S = 60, /* what runs always has at least that */
 };
 
 /* From RUN_BOX to RUN_AFTER once for each part of the job that is to run. */
@@ -33,6 +32,7 @@ enum run_state {
 	RUN_SCRIPT,   /* until the box has ended */
 	RUN_AFTER,    /* the same, when only what runs always is left */
 	RUN_COLLECT,  /* until the owner has taken its files out of it */
+	RUN_KEEP,     /* the same, when the script waits at its end to be held */
 	RUN_HOLD,     /* a failed job's box waits for who looks at it; the owner has the result */
 	RUN_UNBOX,    /* the box is ended by force */
 	RUN_UNSERVE,  /* the services are ended */
@@ -70,16 +70,9 @@ struct run {
 	enum box_input input;
 	struct feed feed;
 
-	struct marker marker; /* on standard output */
-	struct buf output;
-	uint64_t raw_before[3];            /* bytes of earlier parts, by enum builder_stream */
-	uint64_t raw[3];                   /* all so far */
-	uint64_t raw_start;                /* bytes of standard output before the script's first */
-	uint64_t marker_bytes;             /* of markers taken out */
-	uint64_t raw_bytes;                /* of both streams */
+	struct output output;
 	char segment[MARKER_NAME_MAX + 1]; /* the first that failed, or the last that began; "" before the first */
 	int segment_exit;                  /* of that; -1: it has not ended */
-	bool is_waiting;                   /* the script, at its end, to be held */
 	int exit_code; /* of the segments but those at the end that run always; -1: they are not over */
 
 	struct err err;             /* the first cause of an end by us */
@@ -107,20 +100,22 @@ static const struct {
 	const char *name;
 	void (*enter)(struct run *r);
 	enum run_state next;
+	bool is_heard; /* the owner gets what the box writes */
 } states[] = {
-	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME },
-	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX },
-	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES },
-	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED },
-	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT },
-	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_COLLECT },
-	[RUN_AFTER]    = { "after",    enter_after,    RUN_COLLECT },
-	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX },
-	[RUN_HOLD]     = { "hold",     enter_hold,     RUN_UNBOX },
-	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE },
-	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_UNVOLUME },
-	[RUN_UNVOLUME] = { "unvolume", enter_unvolume, RUN_DONE },
-	[RUN_DONE]     = { "done",     enter_done,     RUN_DONE },
+	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME,   false },
+	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
+	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
+	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED,  false },
+	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT,   false },
+	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_COLLECT,  true },
+	[RUN_AFTER]    = { "after",    enter_after,    RUN_COLLECT,  true },
+	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX,    false },
+	[RUN_KEEP]     = { "keep",     enter_collect,  RUN_HOLD,     false },
+	[RUN_HOLD]     = { "hold",     enter_hold,     RUN_UNBOX,    false },
+	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE,  false },
+	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_UNVOLUME, false },
+	[RUN_UNVOLUME] = { "unvolume", enter_unvolume, RUN_DONE,     false },
+	[RUN_DONE]     = { "done",     enter_done,     RUN_DONE,     false },
 };
 /* clang-format on */
 
@@ -131,6 +126,7 @@ run_step(struct run *r, enum run_state next)
 	log_debug("job %s: %s -> %s", r->job->id, states[r->state].name, states[next].name);
 	pull_cancel(&r->pull);
 	r->state = next;
+	r->output.is_open = states[next].is_heard;
 	states[next].enter(r);
 }
 
@@ -325,7 +321,6 @@ on_box_ready(void *arg)
 	run_step(r, states[r->state].next);
 }
 
-static void on_marker(void *arg, const struct marker_event *event);
 static void on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
 static void on_box_exit(void *arg, const struct box_result *result);
 static void on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
@@ -356,9 +351,7 @@ start_box(struct run *r)
 static void
 enter_box(struct run *r)
 {
-	marker_init(&r->marker, r->job->nonce, on_marker, r);
-	r->marker_bytes = 0;
-	memcpy(r->raw_before, r->raw, sizeof(r->raw_before));
+	output_begin(&r->output, r->job->nonce);
 	if (r->part == 0) {
 		host_labels_init(&r->labels, r->place.host, "service");
 		host_labels_job(&r->labels, r->job, r->deadline_ms);
@@ -488,24 +481,12 @@ enter_after(struct run *r)
 
 /* --- output --- */
 
-static bool
-gives_output(const struct run *r)
-{
-	return r->state == RUN_SCRIPT || r->state == RUN_AFTER;
-}
-
-/* How many raw bytes of standard output are given out: not those that the scanner holds back. */
-static uint64_t
-raw_given(const struct run *r)
-{
-	return r->raw_start + r->marker.offset + r->marker_bytes;
-}
-
 static void
-flush(struct run *r, uint64_t raw)
+on_text(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
 {
-	r->events->output(r->arg, BUILDER_STDOUT, buf_str(&r->output), raw);
-	buf_reset(&r->output);
+	struct run *r = arg;
+
+	r->events->output(r->arg, stream, text, raw);
 }
 
 static void
@@ -515,8 +496,7 @@ on_own_marker(struct run *r, const struct marker_event *event)
 		r->exit_code = (int)event->exit_code;
 		run_step(r, RUN_AFTER);
 	} else if (r->state == RUN_AFTER && r->exit_code > 0 && strcmp(event->name, MARKER_HOLD) == 0) {
-		r->is_waiting = true;
-		run_step(r, RUN_COLLECT);
+		run_step(r, RUN_KEEP);
 	}
 }
 
@@ -526,10 +506,6 @@ on_marker(void *arg, const struct marker_event *event)
 	struct run *r = arg;
 	int exit_code = event->kind == MARKER_END ? (int)event->exit_code : -1;
 
-	r->marker_bytes += event->length;
-	if (!gives_output(r))
-		return;
-	flush(r, raw_given(r));
 	if (event->name[0] == '.') {
 		on_own_marker(r, event);
 		return;
@@ -550,20 +526,16 @@ on_first_output(struct run *r)
 }
 
 /* A job may write for ever: what is over the budget is neither stored nor waited for. */
-static bool
-is_over_budget(struct run *r, size_t len)
+static void
+on_too_much(struct run *r)
 {
-	unsigned long long limit = r->place.host->limits.log_bytes;
+	unsigned long long limit = r->output.max;
 
-	r->raw_bytes += len;
-	if (r->raw_bytes <= limit)
-		return false;
 	r->result.truncated = true;
 	if (is_over(r)) /* which changes no result */
 		run_step(r, RUN_UNBOX);
 	else
 		run_fail(r, BUILDER_FAILED, err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", limit));
-	return true;
 }
 
 static void
@@ -571,24 +543,10 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 {
 	struct run *r = arg;
 
-	raw += r->raw_before[stream];
-	r->raw[stream] = raw;
-	if (!gives_output(r))
-		return;
-	if (r->raw_bytes == 0)
+	if (r->output.is_open && r->output.total == 0)
 		on_first_output(r);
-	if (is_over_budget(r, bytes.len))
-		return;
-	if (stream == BUILDER_STDERR) {
-		r->events->output(r->arg, stream, bytes, raw);
-		return;
-	}
-	r->raw_start = raw - bytes.len - r->marker.held_len - r->marker_bytes - r->marker.offset;
-	marker_feed(&r->marker, bytes, &r->output);
-	if (!gives_output(r))
-		buf_reset(&r->output); /* of a held job: its log is closed */
-	else if (r->output.len > 0)
-		flush(r, raw_given(r));
+	if (!output_take(&r->output, stream, bytes, raw))
+		on_too_much(r);
 }
 
 /* --- results --- */
@@ -632,14 +590,6 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 	return true;
 }
 
-static void
-give_rest(struct run *r)
-{
-	marker_finish(&r->marker, &r->output);
-	if (r->output.len > 0)
-		flush(r, raw_given(r));
-}
-
 /* The script of a part has ended by itself. The box of the last one stays for the owner's files. */
 static void
 part_ended(struct run *r, const struct box_result *result)
@@ -659,10 +609,10 @@ on_box_exit(void *arg, const struct box_result *result)
 {
 	struct run *r = arg;
 
-	give_rest(r);
+	output_end(&r->output);
 	r->result.oom = r->result.oom || result->oom;
 	r->result.truncated = r->result.truncated || result->truncated;
-	if (gives_output(r))
+	if (states[r->state].is_heard)
 		part_ended(r, result);
 	else if (r->state == RUN_HOLD)
 		run_step(r, states[r->state].next);
@@ -688,13 +638,19 @@ enter_collect(struct run *r)
 		run_leave(&r->base);
 }
 
+static bool
+is_collecting(const struct run *r)
+{
+	return r->state == RUN_COLLECT || r->state == RUN_KEEP;
+}
+
 struct collect *
 run_collect(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits,
     const struct collect_handler *handler, void *arg)
 {
 	struct run *r = (struct run *)run;
 
-	assert(r->state == RUN_COLLECT);
+	assert(is_collecting(r));
 	return collect_start(r->place.host->loop, r->place.host->docker, box_container(r->box), BOX_WORKSPACE, patterns,
 	    limits, handler, arg);
 }
@@ -704,8 +660,8 @@ run_leave(struct builder_run *run)
 {
 	struct run *r = (struct run *)run;
 
-	if (r->state == RUN_COLLECT)
-		run_step(r, r->is_waiting ? RUN_HOLD : states[r->state].next);
+	if (is_collecting(r))
+		run_step(r, states[r->state].next);
 }
 
 static void
@@ -718,7 +674,7 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		return;
 	r->sandbox = sandbox;
 	r->is_clean = r->is_clean && result->is_removed;
-	give_rest(r);
+	output_end(&r->output);
 	if (r->state == RUN_UNBOX) {
 		run_step(r, states[r->state].next);
 		return;
@@ -730,7 +686,7 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 			err->code, 0, "%s: without it the job's secrets would come to the engine's disk", err->text));
 	else if (err != NULL && !is_over(r))
 		run_fail(r, blame(err), *err);
-	else if (gives_output(r))
+	else if (states[r->state].is_heard)
 		next_part(r);
 	else
 		run_step(r, RUN_UNBOX);
@@ -756,26 +712,24 @@ static void
 on_tell(void *arg)
 {
 	static const struct builder_events nobody = { .notice = ignore_notice, .done = ignore_done };
-	const struct builder_events *events;
 	struct run *r = arg;
+	const struct builder_events *events = r->events;
+	struct builder_result result = r->result;
+	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
+	size_t len = strlen(result.reason);
+	struct tm tm;
 
+	gmtime_r(&until, &tm);
+	strftime(result.reason + len, sizeof(result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
 	r->tell = NULL;
-	events = r->events;
 	r->events = &nobody;
-	events->done(r->arg, &r->result);
+	events->done(r->arg, &result);
 }
 
 /* From now on the run is the builder's: its owner has the result, and everything that was lent goes with it. */
 static void
 enter_hold(struct run *r)
 {
-	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
-	struct tm tm;
-	size_t len;
-
-	gmtime_r(&until, &tm);
-	len = strlen(r->result.reason);
-	strftime(r->result.reason + len, sizeof(r->result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
 	timer_start(r->deadline, (int64_t)r->job->spec->hold_s * 1000);
 	r->tell = deferred_call(r->place.host->loop, on_tell, r);
 }
@@ -792,7 +746,7 @@ static void
 enter_unbox(struct run *r)
 {
 	timer_stop(r->deadline);
-	if (r->err.code == ERR_NONE && r->exit_code >= 0 && !r->is_waiting)
+	if (r->err.code == ERR_NONE && r->exit_code >= 0)
 		judge(r);
 	if (r->box != NULL)
 		box_end(r->box);
@@ -858,7 +812,7 @@ on_finish(void *arg)
 	LIST_REMOVE(r, link);
 	deferred_cancel(&r->tell);
 	timer_free(&r->deadline);
-	buf_fini(&r->output);
+	output_fini(&r->output);
 	feed_fini(&r->feed);
 	parts_fini(&r->parts);
 	drop_kept(r);
@@ -925,6 +879,7 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
     run_ended_fn *ended, void *ended_arg)
 {
 	static const struct run_kind kind = { run_go, run_cancel, end };
+	static const struct output_handler output_handler = { .on_text = on_text, .on_marker = on_marker };
 	struct run *r = xcalloc(1, sizeof(*r));
 
 	*r = (struct run){ .base = { &kind },
@@ -944,7 +899,7 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 	parts_init(&r->parts, r->job->spec);
 	feed_init(&r->feed);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
-	buf_init(&r->output, OUTPUT_MAX);
+	output_init(&r->output, place->host->limits.log_bytes, &output_handler, r);
 	run_step(r, RUN_IMAGE);
 	return &r->base;
 }
