@@ -42,18 +42,11 @@ on_artifacts(void *arg, struct artifact_list artifacts, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "artifacts");
-		json_write_array_open(w);
+		w = api_list_open("artifacts");
 		for (size_t i = 0; i < artifacts.count; i++)
 			write_artifact(w, &artifacts.items[i]);
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	artifact_list_fini(&artifacts);
 }
@@ -61,13 +54,10 @@ on_artifacts(void *arg, struct artifact_list artifacts, const struct err *err)
 void
 api_artifact_list(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = api_call_build(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->op = store_artifact_list(call->controller->deps.store, build, 0, on_artifacts, call);
+	if (call != NULL)
+		call->op = store_artifact_list(call->store, call->log.build, 0, on_artifacts, call);
 }
 
 static void
@@ -93,18 +83,11 @@ on_reports(void *arg, struct test_report_list reports, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "reports");
-		json_write_array_open(w);
+		w = api_list_open("reports");
 		for (size_t i = 0; i < reports.count; i++)
 			write_report(w, &reports.items[i]);
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	test_report_list_fini(&reports);
 }
@@ -112,13 +95,10 @@ on_reports(void *arg, struct test_report_list reports, const struct err *err)
 void
 api_report_list(void *arg, struct http_reply *reply)
 {
-	struct api_call *call;
-	int64_t build;
+	struct api_call *call = api_call_build(arg, reply);
 
-	if (!api_number(&reply, "build", &build))
-		return;
-	call = api_call_new(arg, reply);
-	call->op = store_report_list(call->controller->deps.store, build, on_reports, call);
+	if (call != NULL)
+		call->op = store_report_list(call->store, call->log.build, on_reports, call);
 }
 
 /* --- a download: from the artifact's file (unpack) or of one file in it (file) --- */
@@ -325,22 +305,6 @@ start_whole(struct api_call **call, const struct artifact *artifact)
 }
 
 static void
-on_whole(void *arg, struct artifact_list artifacts, const struct err *err)
-{
-	struct api_call *call = arg;
-	const char *name = request_param(reply_request(call->reply), "artifact");
-	const struct artifact *artifact = err == NULL ? find(&artifacts, name) : NULL;
-	struct err missing = err_make(ERR_NOT_FOUND, 0, "the job has no artifact %.100s", name);
-
-	call->op = NULL;
-	if (err == NULL && artifact == NULL)
-		err = &missing;
-	if (!api_call_failed(&call, err))
-		start_whole(&call, artifact);
-	artifact_list_fini(&artifacts);
-}
-
-static void
 start_file(struct api_call **call, const struct artifact *artifact)
 {
 	struct file_store *files = (*call)->controller->deps.files;
@@ -361,45 +325,48 @@ start_file(struct api_call **call, const struct artifact *artifact)
 	free(path);
 }
 
+/* Takes the list. */
 static void
-on_file(void *arg, struct artifact_list artifacts, const struct err *err)
+start(struct api_call *call, struct artifact_list *artifacts, const struct err *err,
+    void (*start_it)(struct api_call **call, const struct artifact *artifact))
 {
-	struct api_call *call = arg;
-	const char *name = request_param(reply_request(call->reply), "artifact");
-	const struct artifact *artifact = err == NULL ? find(&artifacts, name) : NULL;
+	const char *name = api_call_param(call, "artifact");
+	const struct artifact *artifact = err == NULL ? find(artifacts, name) : NULL;
 	struct err missing = err_make(ERR_NOT_FOUND, 0, "the job has no artifact %.100s", name);
 
-	call->op = NULL;
 	if (err == NULL && artifact == NULL)
 		err = &missing;
 	if (!api_call_failed(&call, err))
-		start_file(&call, artifact);
-	artifact_list_fini(&artifacts);
+		start_it(&call, artifact);
+	artifact_list_fini(artifacts);
 }
 
 static void
-start(void *arg, struct http_reply *reply, store_artifacts_fn *fn)
+on_whole(void *arg, struct artifact_list artifacts, const struct err *err)
 {
-	const char *job = request_param(reply_request(reply), "job");
-	struct api_call *call;
-	int64_t build, k;
+	start(arg, &artifacts, err, start_whole);
+}
 
-	if (!job_id_parse(job, &build, &k)) {
-		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", job);
-		return;
-	}
-	call = api_call_new(arg, reply);
-	call->op = store_artifact_list(call->controller->deps.store, build, k, fn, call);
+static void
+on_file(void *arg, struct artifact_list artifacts, const struct err *err)
+{
+	start(arg, &artifacts, err, start_file);
 }
 
 void
 api_artifact_get(void *arg, struct http_reply *reply)
 {
-	start(arg, reply, on_whole);
+	struct api_call *call = api_call_job(arg, reply);
+
+	if (call != NULL)
+		call->op = store_artifact_list(call->store, call->log.build, call->log.job, on_whole, call);
 }
 
 void
 api_artifact_file(void *arg, struct http_reply *reply)
 {
-	start(arg, reply, on_file);
+	struct api_call *call = api_call_job(arg, reply);
+
+	if (call != NULL)
+		call->op = store_artifact_list(call->store, call->log.build, call->log.job, on_file, call);
 }

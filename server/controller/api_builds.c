@@ -22,22 +22,7 @@ answer_number(struct api_call **call, unsigned status, int64_t build)
 	json_write_object_open(w);
 	json_member_int(w, "build", build);
 	json_write_object_close(w);
-	reply_json(&(*call)->reply, status, &w);
-	api_call_end(call);
-}
-
-/* A call about the build that the route names, as call->log.build; NULL when that is no number, which is answered. */
-static struct api_call *
-build_call(struct controller *controller, struct http_reply *reply)
-{
-	struct api_call *call;
-	int64_t build;
-
-	if (!api_number(&reply, "build", &build))
-		return NULL;
-	call = api_call_new(controller, reply);
-	call->log.build = build;
-	return call;
+	api_call_json(call, status, &w);
 }
 
 /* --- looking --- */
@@ -48,18 +33,11 @@ on_builds(void *arg, struct build_list builds, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "builds");
-		json_write_array_open(w);
+		w = api_list_open("builds");
 		for (size_t i = 0; i < builds.count; i++)
 			api_write_build(w, &builds.items[i]);
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	build_list_fini(&builds);
 }
@@ -94,12 +72,10 @@ on_build(void *arg, struct build *build, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
 		w = json_writer_new(API_JSON_MAX);
 		api_write_build(w, build);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_call_json(&call, 200, &w);
 	}
 	build_free(&build);
 }
@@ -107,10 +83,10 @@ on_build(void *arg, struct build *build, const struct err *err)
 void
 api_build_get(void *arg, struct http_reply *reply)
 {
-	struct api_call *call = build_call(arg, reply);
+	struct api_call *call = api_call_build(arg, reply);
 
 	if (call != NULL)
-		call->op = store_build_get(call->controller->deps.store, call->log.build, on_build, call);
+		call->op = store_build_get(call->store, call->log.build, on_build, call);
 }
 
 void
@@ -128,7 +104,6 @@ on_done(void *arg, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
 		answer_number(&call, 202, call->log.build);
 }
@@ -145,14 +120,14 @@ on_cancelled(void *arg, const struct err *err)
 void
 api_build_cancel(void *arg, struct http_reply *reply)
 {
-	struct api_call *call = build_call(arg, reply);
+	struct api_call *call = api_call_build(arg, reply);
 	struct builder *builder;
 
 	if (call == NULL)
 		return;
 	builder = call->controller->deps.builder;
-	call->is_released = builder_release(builder, request_param(reply_request(reply), "build"));
-	call->op = store_build_cancel(call->controller->deps.store, call->log.build, on_cancelled, call);
+	call->is_released = builder_release(builder, api_call_param(call, "build"));
+	call->op = store_build_cancel(call->store, call->log.build, on_cancelled, call);
 }
 
 /* There is one administrator; the name is what people read on the build's page. */
@@ -161,19 +136,19 @@ static const char approver[] = "admin";
 void
 api_build_approve(void *arg, struct http_reply *reply)
 {
-	struct api_call *call = build_call(arg, reply);
+	struct api_call *call = api_call_build(arg, reply);
 
 	if (call != NULL)
-		call->op = store_build_approve(call->controller->deps.store, call->log.build, approver, on_done, call);
+		call->op = store_build_approve(call->store, call->log.build, approver, on_done, call);
 }
 
 void
 api_build_reject(void *arg, struct http_reply *reply)
 {
-	struct api_call *call = build_call(arg, reply);
+	struct api_call *call = api_call_build(arg, reply);
 
 	if (call != NULL)
-		call->op = store_build_reject(call->controller->deps.store, call->log.build, approver, on_done, call);
+		call->op = store_build_reject(call->store, call->log.build, approver, on_done, call);
 }
 
 static void
@@ -181,7 +156,6 @@ on_rerun(void *arg, int64_t number, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
 		answer_number(&call, 201, number);
 }
@@ -210,9 +184,9 @@ api_build_rerun(void *arg, struct http_reply *reply)
 	struct api_call *call;
 	char jobs[24];
 
-	if (!read_jobs(&reply, jobs) || (call = build_call(arg, reply)) == NULL)
+	if (!read_jobs(&reply, jobs) || (call = api_call_build(arg, reply)) == NULL)
 		return;
-	call->op = store_build_rerun(call->controller->deps.store, call->log.build, jobs, on_rerun, call);
+	call->op = store_build_rerun(call->store, call->log.build, jobs, on_rerun, call);
 }
 
 /* --- a build that is asked for: {"branch": "main", "commit": "0123...", "parameters": {"NAME": "VALUE"}} --- */
@@ -222,7 +196,6 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (api_call_failed(&call, err))
 		return;
 	switch (submitted->result) {
@@ -301,8 +274,8 @@ api_build_submit(void *arg, struct http_reply *reply)
 	if (!api_call_parse(&call))
 		return;
 	if (read_change(json_root(call->body), &change, &err))
-		call->op = store_submit(call->controller->deps.store, request_param(reply_request(call->reply), "repo"),
-		    &change, STR(""), NULL, on_submitted, call);
+		call->op =
+		    store_submit(call->store, api_call_param(call, "repo"), &change, STR(""), NULL, on_submitted, call);
 	else
 		api_call_failed(&call, &err);
 	change_fini(&change);
@@ -316,12 +289,10 @@ on_job(void *arg, struct job *job, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
 		w = json_writer_new(API_JSON_MAX);
 		api_write_job(w, job);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_call_json(&call, 200, &w);
 	}
 	job_free(&job);
 }
@@ -331,25 +302,20 @@ api_job_get(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op =
-	    store_job_get(call->controller->deps.store, request_param(reply_request(reply), "job"), on_job, call);
+	call->op = store_job_get(call->store, api_call_param(call, "job"), on_job, call);
 }
 
 void
 api_job_cancel(void *arg, struct http_reply *reply)
 {
-	const char *job = request_param(reply_request(reply), "job");
-	struct api_call *call;
-	int64_t build, k;
+	struct api_call *call = api_call_job(arg, reply);
+	const char *job;
 
-	if (!job_id_parse(job, &build, &k)) {
-		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", job);
+	if (call == NULL)
 		return;
-	}
-	call = api_call_new(arg, reply);
-	call->log.build = build;
+	job = api_call_param(call, "job");
 	call->is_released = builder_release(call->controller->deps.builder, job);
-	call->op = store_job_cancel(call->controller->deps.store, job, on_cancelled, call);
+	call->op = store_job_cancel(call->store, job, on_cancelled, call);
 }
 
 static void
@@ -368,15 +334,13 @@ on_running(void *arg, struct job_list jobs, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
 		w = json_writer_new(API_JSON_MAX);
 		json_write_object_open(w);
 		write_jobs(w, "queued", &call->jobs);
 		write_jobs(w, "running", &jobs);
 		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_call_json(&call, 200, &w);
 	}
 	job_list_fini(&jobs);
 }
@@ -387,9 +351,8 @@ on_queued(void *arg, struct job_list jobs, const struct err *err)
 	struct api_call *call = arg;
 
 	call->jobs = jobs;
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
-		call->op = store_running(call->controller->deps.store, NULL, on_running, call);
+		call->op = store_running(call->store, NULL, on_running, call);
 }
 
 void
@@ -397,5 +360,5 @@ api_queue(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_queue(call->controller->deps.store, on_queued, call);
+	call->op = store_queue(call->store, on_queued, call);
 }

@@ -1,5 +1,7 @@
 #include <stdlib.h>
+#include <string.h>
 
+#include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
 #include "server/core/loop.h"
 #include "server/core/zones.h"
@@ -36,14 +38,55 @@ api_call_new(struct controller *controller, struct http_reply *reply)
 	struct api_call *call = xcalloc(1, sizeof(*call));
 
 	call->controller = controller;
+	call->store = controller->deps.store;
 	call->reply = reply;
 	reply_on_gone(reply, on_gone, call);
 	return call;
 }
 
+struct api_call *
+api_call_build(struct controller *controller, struct http_reply *reply)
+{
+	const char *text = request_param(reply_request(reply), "build");
+	struct api_call *call;
+	uint64_t build;
+
+	if (!str_to_u64(str_of(text), INT64_MAX, &build) || build == 0) {
+		reply_error(&reply, 404, "not_found", "build %s does not exist: a number is wanted", text);
+		return NULL;
+	}
+	call = api_call_new(controller, reply);
+	call->log.build = (int64_t)build;
+	return call;
+}
+
+struct api_call *
+api_call_job(struct controller *controller, struct http_reply *reply)
+{
+	const char *id = request_param(reply_request(reply), "job");
+	struct api_call *call;
+	int64_t build, job;
+
+	if (!job_id_parse(id, &build, &job)) {
+		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", id);
+		return NULL;
+	}
+	call = api_call_new(controller, reply);
+	call->log.build = build;
+	call->log.job = job;
+	return call;
+}
+
+const char *
+api_call_param(const struct api_call *call, const char *name)
+{
+	return request_param(reply_request(call->reply), name);
+}
+
 bool
 api_call_failed(struct api_call **call, const struct err *err)
 {
+	(*call)->op = NULL;
 	if (err == NULL)
 		return false;
 	reply_err(&(*call)->reply, err);
@@ -77,18 +120,60 @@ api_call_parse(struct api_call **call)
 	return false;
 }
 
-bool
-api_number(struct http_reply **reply, const char *param, int64_t *ret)
-{
-	const char *text = request_param(reply_request(*reply), param);
-	uint64_t n;
+/* --- answers --- */
 
-	if (str_to_u64(str_of(text), INT64_MAX, &n) && n > 0) {
-		*ret = (int64_t)n;
-		return true;
+void
+api_call_json(struct api_call **call, unsigned status, struct json_writer **w)
+{
+	reply_json(&(*call)->reply, status, w);
+	api_call_end(call);
+}
+
+struct json_writer *
+api_list_open(const char *key)
+{
+	struct json_writer *w = json_writer_new(API_JSON_MAX);
+
+	json_write_object_open(w);
+	json_write_key(w, key);
+	json_write_array_open(w);
+	return w;
+}
+
+void
+api_list_answer(struct api_call **call, struct json_writer **w)
+{
+	json_write_array_close(*w);
+	json_write_object_close(*w);
+	api_call_json(call, 200, w);
+}
+
+void
+api_call_done(void *arg, const struct err *err)
+{
+	struct api_call *call = arg;
+
+	if (api_call_failed(&call, err))
+		return;
+	reply_send(&call->reply, 204, NULL, "", 0);
+	api_call_end(&call);
+}
+
+/* --- what requests say --- */
+
+bool
+api_check_members(const struct json_value *body, const char *const *names, const char *what, struct err *err)
+{
+	for (size_t i = 0; i < json_count(body); i++) {
+		const char *key = json_key_at(body, i);
+		const char *const *name = names;
+
+		while (*name != NULL && strcmp(*name, key) != 0)
+			name++;
+		if (*name == NULL)
+			return err_set(err, ERR_INPUT, 0, "\"%.64s\" is no field of %s", key, what);
 	}
-	reply_error(reply, 404, "not_found", "%s %s does not exist: a number is wanted", param, text);
-	return false;
+	return true;
 }
 
 bool

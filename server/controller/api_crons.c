@@ -11,12 +11,6 @@
 #include "server/core/loop.h"
 #include "server/core/zones.h"
 
-static const char *
-param(struct api_call *call, const char *name)
-{
-	return request_param(reply_request(call->reply), name);
-}
-
 /* --- looking --- */
 
 static void
@@ -25,18 +19,11 @@ on_list(void *arg, struct schedule_list schedules, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "crons");
-		json_write_array_open(w);
+		w = api_list_open("crons");
 		for (size_t i = 0; i < schedules.count; i++)
 			api_write_schedule(w, &schedules.items[i]);
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	schedule_list_fini(&schedules);
 }
@@ -47,9 +34,8 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
-		call->op = store_schedules(call->controller->deps.store, repo->id, on_list, call);
+		call->op = store_schedules(call->store, repo->id, on_list, call);
 	repo_free(&repo);
 }
 
@@ -58,7 +44,7 @@ api_cron_list(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_repo_get(call->controller->deps.store, param(call, "repo"), on_repo, call);
+	call->op = store_repo_get(call->store, api_call_param(call, "repo"), on_repo, call);
 }
 
 /* --- adding and changing: {"cron": "0 3 * * *", "timezone": "UTC", "branch": "main", "parameters": {}} --- */
@@ -69,13 +55,11 @@ on_put(void *arg, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (api_call_failed(&call, err))
 		return;
 	w = json_writer_new(API_JSON_MAX);
 	api_write_schedule(w, &call->schedules.items[0]);
-	reply_json(&call->reply, 200, &w);
-	api_call_end(&call);
+	api_call_json(&call, 200, &w);
 }
 
 static void
@@ -95,41 +79,27 @@ on_zone(void *arg, const struct zone *zone, const struct err *err)
 		return;
 	}
 	schedule->next_ms = 1000 * cron_next(&cron, zone, loop_wall_ms() / 1000);
-	call->op = store_schedule_put(call->controller->deps.store, schedule, on_put, call);
-}
-
-static bool
-check_members(const struct json_value *body, struct err *err)
-{
-	static const char *const known[] = { "cron", "timezone", "branch", "parameters" };
-
-	for (size_t i = 0; i < json_count(body); i++) {
-		bool is_known = false;
-
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			is_known = is_known || strcmp(json_key_at(body, i), known[k]) == 0;
-		if (!is_known)
-			return err_set(err, ERR_INPUT, 0, "\"%.64s\" is no field of a schedule", json_key_at(body, i));
-	}
-	return true;
+	call->op = store_schedule_put(call->store, schedule, on_put, call);
 }
 
 /* All its strings are its own, also on failure. */
 static bool
 read_schedule(struct api_call *call, struct schedule *schedule, struct err *err)
 {
+	static const char *const members[] = { "cron", "timezone", "branch", "parameters", NULL };
 	const struct json_value *body = json_root(call->body);
 	char *ref;
 	bool ok;
 
 	*schedule = (struct schedule){
-		.repo = xstrdup(param(call, "repo")),
-		.name = xstrdup(param(call, "cron")),
+		.repo = xstrdup(api_call_param(call, "repo")),
+		.name = xstrdup(api_call_param(call, "cron")),
 		.rule = xstrdup(json_string(json_get(body, "cron"), "")),
 		.zone = xstrdup(json_string(json_get(body, "timezone"), "UTC")),
 		.branch = xstrdup(json_string(json_get(body, "branch"), "main")),
 	};
-	if (!check_members(body, err) || !params_read(json_get(body, "parameters"), &schedule->params, err))
+	if (!api_check_members(body, members, "a schedule", err) ||
+	    !params_read(json_get(body, "parameters"), &schedule->params, err))
 		return false;
 	if (schedule->params == NULL)
 		schedule->params = xstrdup("");
@@ -158,23 +128,11 @@ api_cron_put(void *arg, struct http_reply *reply)
 
 /* --- removing --- */
 
-static void
-on_deleted(void *arg, const struct err *err)
-{
-	struct api_call *call = arg;
-
-	call->op = NULL;
-	if (api_call_failed(&call, err))
-		return;
-	reply_send(&call->reply, 204, NULL, "", 0);
-	api_call_end(&call);
-}
-
 void
 api_cron_delete(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
 	call->op = store_schedule_delete(
-	    call->controller->deps.store, param(call, "repo"), param(call, "cron"), on_deleted, call);
+	    call->store, api_call_param(call, "repo"), api_call_param(call, "cron"), api_call_done, call);
 }

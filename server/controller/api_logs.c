@@ -18,22 +18,18 @@
 static void
 start(void *arg, struct http_reply *reply, uint64_t offset, store_job_fn *fn)
 {
-	const char *id = request_param(reply_request(reply), "job");
-	struct api_call *call;
-	struct log_id log;
+	struct api_call *call = api_call_job(arg, reply);
 	uint64_t attempt;
 
-	if (!job_id_parse(id, &log.build, &log.job)) {
-		reply_error(&reply, 404, "not_found", "job %s does not exist: 17.2 is the form", id);
+	if (call == NULL)
+		return;
+	if (!api_query_number(&call->reply, "attempt", 1000000, 0, &attempt)) {
+		api_call_end(&call);
 		return;
 	}
-	if (!api_query_number(&reply, "attempt", 1000000, 0, &attempt))
-		return;
-	log.attempt = (int64_t)attempt;
-	call = api_call_new(arg, reply);
-	call->log = log;
+	call->log.attempt = (int64_t)attempt;
 	call->offset = offset;
-	call->op = store_job_get(call->controller->deps.store, id, fn, call);
+	call->op = store_job_get(call->store, api_call_param(call, "job"), fn, call);
 }
 
 /* The log of a job whose result was taken over is that of the job which ran: it is asked for in its place. */
@@ -42,7 +38,7 @@ ask_for_source(struct api_call *call, struct job **job, store_job_fn *fn)
 {
 	if (!job_id_parse((*job)->reused_from, &call->log.build, &call->log.job))
 		return false;
-	call->op = store_job_get(call->controller->deps.store, (*job)->reused_from, fn, call);
+	call->op = store_job_get(call->store, (*job)->reused_from, fn, call);
 	job_free(job);
 	return true;
 }
@@ -130,7 +126,6 @@ on_job(void *arg, struct job *job, const struct err *err)
 	uint64_t size = 0;
 	bool finished;
 
-	call->op = NULL;
 	if (api_call_failed(&call, err) || ask_for_source(call, &job, on_job))
 		return;
 	if (call->log.attempt == 0)
@@ -158,7 +153,6 @@ on_stream_job(void *arg, struct job *job, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
 		if (ask_for_source(call, &job, on_stream_job))
 			return;

@@ -241,8 +241,7 @@ answer_repo(struct api_call **call, const struct repo *repo, unsigned status, bo
 	if (with_secret)
 		json_member_string(w, "secret", repo->secret);
 	json_write_object_close(w);
-	reply_json(&(*call)->reply, status, &w);
-	api_call_end(call);
+	api_call_json(call, status, &w);
 }
 
 /* --- handlers --- */
@@ -253,21 +252,14 @@ on_list(void *arg, struct repo_list repos, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "repos");
-		json_write_array_open(w);
+		w = api_list_open("repos");
 		for (size_t i = 0; i < repos.count; i++) {
 			json_write_object_open(w);
 			write_repo(w, call, &repos.items[i]);
 			json_write_object_close(w);
 		}
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	repo_list_fini(&repos);
 }
@@ -277,7 +269,7 @@ api_repo_list(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_repo_list(call->controller->deps.store, on_list, call);
+	call->op = store_repo_list(call->store, on_list, call);
 }
 
 static void
@@ -286,7 +278,6 @@ on_added(void *arg, const struct err *err)
 	struct api_call *call = arg;
 	bool was_made = json_string(json_get(json_root(call->body), "secret"), "")[0] == '\0';
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
 		answer_repo(&call, call->repo, 201, was_made);
 }
@@ -300,7 +291,7 @@ on_looked(void *arg, struct repo *repo, const struct err *err)
 
 	call->op = NULL;
 	if (is_free) {
-		call->op = store_repo_put(call->controller->deps.store, call->repo, on_added, call);
+		call->op = store_repo_put(call->store, call->repo, on_added, call);
 	} else if (!api_call_failed(&call, err)) {
 		reply_error(&call->reply, 409, "conflict", "repository %s exists; change it with PATCH", repo->id);
 		api_call_end(&call);
@@ -338,7 +329,7 @@ api_repo_add(void *arg, struct http_reply *reply)
 	}
 	if (call->repo->secret[0] == '\0')
 		make_secret(call->repo);
-	call->op = store_repo_get(call->controller->deps.store, id, on_looked, call);
+	call->op = store_repo_get(call->store, id, on_looked, call);
 }
 
 static void
@@ -346,16 +337,9 @@ on_got(void *arg, struct repo *repo, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
 		answer_repo(&call, repo, 200, false);
 	repo_free(&repo);
-}
-
-static const char *
-repo_param(struct api_call *call)
-{
-	return request_param(reply_request(call->reply), "repo");
 }
 
 void
@@ -363,7 +347,7 @@ api_repo_get(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_repo_get(call->controller->deps.store, repo_param(call), on_got, call);
+	call->op = store_repo_get(call->store, api_call_param(call, "repo"), on_got, call);
 }
 
 static void
@@ -371,7 +355,6 @@ on_changed(void *arg, const struct err *err)
 {
 	struct api_call *call = arg;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err))
 		answer_repo(&call, call->repo, 200, false);
 }
@@ -382,7 +365,6 @@ on_old(void *arg, struct repo *repo, const struct err *err)
 	struct api_call *call = arg;
 	struct err wrong;
 
-	call->op = NULL;
 	call->repo = repo;
 	if (api_call_failed(&call, err))
 		return;
@@ -392,7 +374,7 @@ on_old(void *arg, struct repo *repo, const struct err *err)
 	}
 	if (repo->secret[0] == '\0')
 		make_secret(repo); /* a repository without one could be built by anybody */
-	call->op = store_repo_put(call->controller->deps.store, repo, on_changed, call);
+	call->op = store_repo_put(call->store, repo, on_changed, call);
 }
 
 void
@@ -401,19 +383,7 @@ api_repo_change(void *arg, struct http_reply *reply)
 	struct api_call *call = api_call_new(arg, reply);
 
 	if (api_call_parse(&call))
-		call->op = store_repo_get(call->controller->deps.store, repo_param(call), on_old, call);
-}
-
-static void
-on_deleted(void *arg, const struct err *err)
-{
-	struct api_call *call = arg;
-
-	call->op = NULL;
-	if (api_call_failed(&call, err))
-		return;
-	reply_send(&call->reply, 204, NULL, "", 0);
-	api_call_end(&call);
+		call->op = store_repo_get(call->store, api_call_param(call, "repo"), on_old, call);
 }
 
 void
@@ -421,5 +391,5 @@ api_repo_delete(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_repo_delete(call->controller->deps.store, repo_param(call), on_deleted, call);
+	call->op = store_repo_delete(call->store, api_call_param(call, "repo"), api_call_done, call);
 }

@@ -48,18 +48,11 @@ on_list(void *arg, struct secret_list secrets, const struct err *err)
 	struct api_call *call = arg;
 	struct json_writer *w;
 
-	call->op = NULL;
 	if (!api_call_failed(&call, err)) {
-		w = json_writer_new(API_JSON_MAX);
-		json_write_object_open(w);
-		json_write_key(w, "secrets");
-		json_write_array_open(w);
+		w = api_list_open("secrets");
 		for (size_t i = 0; i < secrets.count; i++)
 			write_secret(w, &secrets.items[i]);
-		json_write_array_close(w);
-		json_write_object_close(w);
-		reply_json(&call->reply, 200, &w);
-		api_call_end(&call);
+		api_list_answer(&call, &w);
 	}
 	secret_list_fini(&secrets);
 }
@@ -76,7 +69,7 @@ api_secret_list(void *arg, struct http_reply *reply)
 	while (scope < SECRET_SCOPES &&
 	       !request_query(reply_request(reply), secret_scope_name((enum secret_scope)scope), &owner))
 		scope++;
-	call->op = store_secret_list(call->controller->deps.store, (enum secret_scope)(scope % SECRET_SCOPES),
+	call->op = store_secret_list(call->store, (enum secret_scope)(scope % SECRET_SCOPES),
 	    scope < SECRET_SCOPES ? owner.data : NULL, on_list, call);
 	buf_fini(&owner);
 }
@@ -102,18 +95,12 @@ take_items(const struct json_value *body, const char *key, struct buf *ret, stru
 }
 
 static bool
-check_keys(const struct json_value *body, struct err *err)
+check_body(const struct json_value *body, struct err *err)
 {
-	static const char *const keys[] = { "value", "events", "branches" };
+	static const char *const members[] = { "value", "events", "branches", NULL };
 
-	for (size_t i = 0; i < json_count(body); i++) {
-		size_t k = 0;
-
-		while (k < sizeof(keys) / sizeof(keys[0]) && strcmp(keys[k], json_key_at(body, i)) != 0)
-			k++;
-		if (k == sizeof(keys) / sizeof(keys[0]))
-			return err_set(err, ERR_INPUT, 0, "\"%.64s\" is no field of a secret", json_key_at(body, i));
-	}
+	if (!api_check_members(body, members, "a secret", err))
+		return false;
 	return json_string(json_get(body, "value"), NULL) != NULL ||
 	       err_set(err, ERR_INPUT, 0, "value is missing: give a text");
 }
@@ -130,14 +117,9 @@ audit(const struct api_call *call, const char *what)
 static void
 on_put(void *arg, const struct err *err)
 {
-	struct api_call *call = arg;
-
-	call->op = NULL;
-	if (api_call_failed(&call, err))
-		return;
-	audit(call, "set");
-	reply_send(&call->reply, 204, NULL, "", 0);
-	api_call_end(&call);
+	if (err == NULL)
+		audit(arg, "set");
+	api_call_done(arg, err);
 }
 
 static bool
@@ -150,13 +132,13 @@ put(struct api_call *call, struct secret *secret, struct err *err)
 
 	buf_init(&events, RULES_MAX);
 	buf_init(&branches, RULES_MAX);
-	ok = check_keys(body, err) && take_items(body, "events", &events, err) &&
+	ok = check_body(body, err) && take_items(body, "events", &events, err) &&
 	     take_items(body, "branches", &branches, err);
 	if (ok) {
 		secret->value = (char *)json_string(json_get(body, "value"), "");
 		secret->events = events.data;
 		secret->branches = branches.data;
-		call->op = store_secret_put(call->controller->deps.store, secret, on_put, call);
+		call->op = store_secret_put(call->store, secret, on_put, call);
 		explicit_bzero(secret->value, strlen(secret->value)); /* it is sealed; nothing needs it any more */
 		explicit_bzero(request->body, request->body_len);
 	}
@@ -189,14 +171,9 @@ api_secret_put(void *arg, struct http_reply *reply)
 static void
 on_deleted(void *arg, const struct err *err)
 {
-	struct api_call *call = arg;
-
-	call->op = NULL;
-	if (api_call_failed(&call, err))
-		return;
-	audit(call, "removed");
-	reply_send(&call->reply, 204, NULL, "", 0);
-	api_call_end(&call);
+	if (err == NULL)
+		audit(arg, "removed");
+	api_call_done(arg, err);
 }
 
 void
@@ -209,7 +186,7 @@ api_secret_delete(void *arg, struct http_reply *reply)
 	if (!route_place(&reply, &scope, &owner, &name))
 		return;
 	call = api_call_new(arg, reply);
-	call->op = store_secret_delete(call->controller->deps.store, scope, owner, name, on_deleted, call);
+	call->op = store_secret_delete(call->store, scope, owner, name, on_deleted, call);
 }
 
 /* --- the key --- */

@@ -73,8 +73,7 @@ answer_health(struct api_call **call, const struct err *err)
 	json_member_string(w, "version", (*call)->controller->deps.version);
 	json_write_object_close(w);
 	reply_header((*call)->reply, "Cache-Control", "no-store");
-	reply_json(&(*call)->reply, is_well ? 200 : 503, &w);
-	api_call_end(call);
+	api_call_json(call, is_well ? 200 : 503, &w);
 }
 
 static void
@@ -102,7 +101,7 @@ api_health(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_stats(call->controller->deps.store, on_health, call);
+	call->op = store_stats(call->store, on_health, call);
 	api_call_limit(call, STORE_PATIENCE_MS, on_health_late);
 }
 
@@ -236,7 +235,7 @@ api_metrics(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
 
-	call->op = store_stats(call->controller->deps.store, on_metrics, call);
+	call->op = store_stats(call->store, on_metrics, call);
 	api_call_limit(call, STORE_PATIENCE_MS, on_metrics_late);
 }
 

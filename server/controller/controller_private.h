@@ -33,6 +33,7 @@ struct controller {
  * is cancelled (what it asked for may still happen). */
 struct api_call {
 	struct controller *controller;
+	struct store *store; /* the controller's */
 	struct http_reply *reply;
 	struct store_op *op;
 	struct timer *timer; /* of api_call_limit */
@@ -46,18 +47,37 @@ struct api_call {
 	bool is_released; /* a held job's container goes, whatever the store says */
 };
 
+/* The form of a handler: it makes a call, reads what it needs and asks the store; the store's callback begins with
+ * api_call_failed and ends with an answer. */
 struct api_call *api_call_new(struct controller *controller, struct http_reply *reply);
-/* Answers with the error when there is one. */
+/* About the build that the route names, as log.build; or the job, as log.build and log.job. NULL when there can be none
+ * of that name, which is answered. */
+struct api_call *api_call_build(struct controller *controller, struct http_reply *reply);
+struct api_call *api_call_job(struct controller *controller, struct http_reply *reply);
+/* The route's parameter. */
+const char *api_call_param(const struct api_call *call, const char *name);
+/* The request's body, which must be a JSON object; else it answers and returns false. */
+bool api_call_parse(struct api_call **call);
+/* Does as if the store had failed when it has not answered in time: fn gets the call. */
+void api_call_limit(struct api_call *call, int64_t ms, void (*fn)(void *call));
+/* What was asked of the store is over. Answers with the error when there is one, and ends the call. */
 bool api_call_failed(struct api_call **call, const struct err *err);
 /* Ends a call whose reply has been sent (or taken). */
 void api_call_end(struct api_call **call);
-/* Does as if the store had failed when it has not answered in time: fn gets the call. */
-void api_call_limit(struct api_call *call, int64_t ms, void (*fn)(void *call));
-/* The request's body, which must be a JSON object; else it answers and returns false. */
-bool api_call_parse(struct api_call **call);
 
-/* The number in the route's parameter; answers 404 and returns false when it is none. */
-bool api_number(struct http_reply **reply, const char *param, int64_t *ret);
+/* --- answers, with which the call ends --- */
+
+void api_call_json(struct api_call **call, unsigned status, struct json_writer **w);
+/* {"KEY": [...]}: the items are written between these two. */
+struct json_writer *api_list_open(const char *key);
+void api_list_answer(struct api_call **call, struct json_writer **w);
+/* 204, there is nothing to tell; arg is the call. */
+store_done_fn api_call_done;
+
+/* --- what requests say --- */
+
+/* No member of the body may have another name; what: "a secret". names ends with NULL. */
+bool api_check_members(const struct json_value *body, const char *const *names, const char *what, struct err *err);
 /* A number of the query, or fallback; answers 422 and returns false when it is none or above max. */
 bool api_query_number(struct http_reply **reply, const char *name, uint64_t max, uint64_t fallback, uint64_t *ret);
 /* Where people and forges reach this server, without a slash at its end. */
