@@ -247,21 +247,49 @@ has_git(const char *folder)
 	return has;
 }
 
+/* GIT_CEILING_DIRECTORIES (git(1)): folders in which, and above which, git does not look for a .git either. */
+static bool
+is_ceiling(const char *folder)
+{
+	struct str rest = str_of(getenv("GIT_CEILING_DIRECTORIES"));
+
+	while (rest.len > 0)
+		if (str_is(str_cut(&rest, ':'), folder))
+			return true;
+	return false;
+}
+
+/* NULL when no folder from here on upwards has a .git. */
+static char *
+find_git(const char *here)
+{
+	char *top = xstrdup(here);
+
+	while (!has_git(top)) {
+		char *slash = strrchr(top, '/');
+
+		if (slash == top || slash == NULL) {
+			free(top);
+			return NULL;
+		}
+		*slash = '\0';
+		if (is_ceiling(top)) {
+			free(top);
+			return NULL;
+		}
+	}
+	return top;
+}
+
 char *
 workspace_top(void)
 {
-	char *here = getcwd(NULL, 0), *top;
+	char *here = getcwd(NULL, 0), *top = here != NULL ? find_git(here) : NULL;
 
-	if (here == NULL)
-		return xstrdup(".");
-	for (top = xstrdup(here); !has_git(top) && strrchr(top, '/') > top;)
-		*strrchr(top, '/') = '\0';
-	if (has_git(top)) {
-		free(here);
-		return top;
-	}
-	free(top);
-	return here;
+	if (top == NULL)
+		return here != NULL ? here : xstrdup(".");
+	free(here);
+	return top;
 }
 
 static void

@@ -44,7 +44,9 @@ static const struct {
 	{ "error: 429", ERR_UNAVAILABLE, "the server says: too many requests" },
 	{ "error: 5", ERR_UNAVAILABLE, "the server has an error of its own" },
 	{ "File exists", ERR_CONFLICT, "a lock of an earlier git process is in the way" },
-	{ "No space left on device", ERR_IO, "no space left on the disk" },
+	{ "No space left on device", ERR_UNAVAILABLE, "no space left on the disk" },
+	{ "Out of diskspace", ERR_UNAVAILABLE, "no space left on the disk" },
+	{ "index-pack failed", ERR_UNAVAILABLE, "the commit's objects could not be stored" },
 	{ "certificate", ERR_REFUSED, "the server's certificate is not trusted" },
 };
 

@@ -194,12 +194,14 @@ class Davit:
 
     def wait_build(self, number, states=FINAL, timeout=120):
         """Until the build is in one of the states: events of the server's own stream wake us, no sleeping."""
+        deadline = time.monotonic() + timeout
         with Events(self) as events:
             while True:
                 build = self.api("GET", f"/builds/{number}")
                 if build["state"] in states:
                     return build
-                events.wait(timeout)
+                assert time.monotonic() < deadline, build
+                events.wait(deadline - time.monotonic())
 
     def job_log(self, job, attempt=None):
         query = f"?attempt={attempt}" if attempt else ""

@@ -59,9 +59,10 @@ def test_the_working_copy_as_it_is(repo, place, docker):
     assert nothing_is_left(place, docker)
 
 
-def test_a_folder_without_git_and_a_failure(tmp_path, place, docker):
+def test_a_folder_without_git_and_a_failure(tmp_path, place, docker, monkeypatch):
     folder = tmp_path / "plain"
     folder.mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))  # whatever the tests' own folder lies in
     (folder / "daocloud.yml").write_text(f"image: {IMAGE}\nscript:\n  - cat note\n  - exit 7\n")
     (folder / "note").write_text("a note\n")
     code, out, err = run(folder, place)
@@ -70,6 +71,7 @@ def test_a_folder_without_git_and_a_failure(tmp_path, place, docker):
 
 
 def test_secrets_come_from_the_environment(tmp_path, place, docker, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "daocloud.yml").write_text(
         f"image: {IMAGE}\nsecrets: [A_TOKEN, {{name: deploy-key, as: KEY}}, MISSING]\n"
