@@ -11,6 +11,7 @@
 #include "proto/tar.h"
 #include "server/builder/collect.h"
 #include "server/builder/context_source.h"
+#include "server/builder/verdict.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -61,9 +62,7 @@ struct image_run {
 	uint64_t member_size;
 	uint64_t raw_bytes; /* of output */
 
-	struct err err; /* the first cause of an end by us */
-	enum builder_state verdict;
-	struct builder_result result;
+	struct verdict verdict;
 };
 
 static void enter_sandbox(struct image_run *r);
@@ -109,23 +108,15 @@ image_step(struct image_run *r, enum image_state next)
 
 /* The only way off the happy path. */
 static void
-image_fail(struct image_run *r, enum builder_state verdict, struct err err)
+image_fail(struct image_run *r, enum builder_state state, struct err err)
 {
 	if (r->state >= IMAGE_REMOVE) {
 		log_warn("job %s: image: %s", r->job->id, err.text); /* which changes no result */
 		image_step(r, states[r->state].next);
 		return;
 	}
-	r->err = err;
-	r->verdict = verdict;
+	verdict_end(&r->verdict, state, err);
 	image_step(r, IMAGE_REMOVE);
-}
-
-static enum builder_state
-blame(const struct err *err)
-{
-	return err->code == ERR_NOT_FOUND || err->code == ERR_INPUT || err->code == ERR_AUTH ? BUILDER_FAILED
-											     : BUILDER_ERROR;
 }
 
 static void
@@ -155,7 +146,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	(void)result;
 	r->op = NULL;
 	if (err != NULL)
-		image_fail(r, blame(err), *err);
+		image_fail(r, verdict_blame(err), *err);
 	else
 		image_step(r, states[r->state].next);
 }
@@ -206,7 +197,7 @@ on_text(void *arg, struct str text)
 
 	r->raw_bytes += text.len;
 	if (r->raw_bytes > limit) {
-		r->result.truncated = true;
+		r->verdict.result.truncated = true;
 		image_fail(r, BUILDER_FAILED,
 		    err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", (unsigned long long)limit));
 		return;
@@ -264,7 +255,7 @@ on_extracted(void *arg, unsigned missing, const struct err *err)
 
 	r->collect = NULL;
 	if (err != NULL) {
-		image_fail(r, blame(err), err_prefix(*err, "extract"));
+		image_fail(r, verdict_blame(err), err_prefix(*err, "extract"));
 	} else if (missing > 0) {
 		image_fail(r, BUILDER_FAILED,
 		    err_make(ERR_INPUT, 0, "extract: %u of its paths are not in the compiled image", missing));
@@ -299,7 +290,7 @@ on_piece(void *arg, struct str piece, bool is_last, const struct err *err)
 	struct image_run *r = arg;
 
 	if (err != NULL)
-		image_fail(r, blame(err), *err);
+		image_fail(r, verdict_blame(err), *err);
 	else if (is_last)
 		begin_extract(r);
 	else
@@ -324,13 +315,13 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 
 	r->op = NULL;
 	if (err != NULL) {
-		image_fail(r, blame(err), *err);
+		image_fail(r, verdict_blame(err), *err);
 		return;
 	}
 	if (r->state == IMAGE_COMPILE)
 		memcpy(r->compiled, result->id, sizeof(r->compiled));
 	else
-		snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s", result->id);
+		snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s", result->id);
 	image_step(r, states[r->state].next);
 }
 
@@ -422,12 +413,12 @@ on_pushed(void *arg, const union docker_result *result, const struct err *err)
 
 	r->op = NULL;
 	if (err != NULL) {
-		image_fail(r, blame(err), err_prefix(*err, "%s", r->names.items[r->pushed]));
+		image_fail(r, verdict_blame(err), err_prefix(*err, "%s", r->names.items[r->pushed]));
 		return;
 	}
 	snprintf(text, sizeof(text), "pushed %s %s", r->names.items[r->pushed], result->digest);
 	r->events->notice(r->arg, text);
-	snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s", result->digest);
+	snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s", result->digest);
 	r->pushed++;
 	image_step(r, IMAGE_PUSH);
 }
@@ -457,16 +448,12 @@ on_finish(void *arg)
 {
 	struct image_run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = r->result;
+	struct builder_result result = verdict_result(&r->verdict);
 	run_ended_fn *ended = r->ended;
 	void *ended_arg = r->ended_arg;
 	void *events_arg = r->arg;
 
-	result.exit_code = -1;
-	if (r->err.code != ERR_NONE) {
-		result.state = r->verdict;
-		snprintf(result.reason, sizeof(result.reason), "%s", r->err.text);
-	} else {
+	if (!verdict_is_ended(&r->verdict)) {
 		result.state = BUILDER_PASSED;
 		result.exit_code = 0;
 	}
@@ -520,6 +507,7 @@ image_run_start(const struct run_place *place, const struct builder_job *job, co
 		.arg = arg,
 		.ended = ended,
 		.ended_arg = ended_arg };
+	verdict_init(&r->verdict);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	timer_start(r->deadline, (int64_t)timeout * 1000);
 	host_labels_init(&r->labels, place->host, "job");

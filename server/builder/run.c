@@ -14,6 +14,7 @@
 #include "server/builder/output.h"
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
+#include "server/builder/verdict.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -71,13 +72,7 @@ struct run {
 	struct feed feed;
 
 	struct output output;
-	char segment[MARKER_NAME_MAX + 1]; /* the first that failed, or the last that began; "" before the first */
-	int segment_exit;                  /* of that; -1: it has not ended */
-	int exit_code; /* of the segments but those at the end that run always; -1: they are not over */
-
-	struct err err;             /* the first cause of an end by us */
-	enum builder_state verdict; /* of err */
-	struct builder_result result;
+	struct verdict verdict;
 };
 
 static void enter_image(struct run *r);
@@ -134,64 +129,42 @@ run_step(struct run *r, enum run_state next)
 static bool
 is_over(const struct run *r)
 {
-	return r->err.code != ERR_NONE || r->exit_code > 0 || r->state >= RUN_AFTER;
+	return verdict_is_bad(&r->verdict) || r->state >= RUN_AFTER;
 }
 
-/* The word for it in DAVIT_JOB_STATUS; NULL: the job has not come to an end, or not to a bad one. */
-static const char *
-status_word(const struct run *r)
-{
-	if (r->err.code == ERR_NONE)
-		return r->exit_code > 0 ? "failed" : NULL;
-	if (r->verdict == BUILDER_CANCELLED)
-		return "cancelled";
-	return r->verdict == BUILDER_TIMED_OUT ? "timed_out" : "failed";
-}
-
-/* The first cause of an end by us. What the engine is making has to be waited for to be removed. */
+/* What the engine is making has to be waited for to be removed. */
 static void
-run_abort(struct run *r, enum builder_state verdict, struct err err)
+run_abort(struct run *r, enum builder_state state, struct err err)
 {
-	if (r->err.code == ERR_NONE && r->state < RUN_HOLD) {
-		r->err = err;
-		r->verdict = verdict;
-	}
+	if (r->state < RUN_HOLD)
+		verdict_end(&r->verdict, state, err);
 	if (r->state < RUN_UNBOX && (r->state != RUN_VOLUME || r->op == NULL))
 		run_step(r, RUN_UNBOX);
 }
 
 /* Whether something is left to run although the job has to end, and its container is there to run it. */
 static bool
-ends_gently(const struct run *r, enum builder_state verdict)
+ends_gently(const struct run *r, enum builder_state state)
 {
-	return r->state == RUN_SCRIPT && !is_over(r) && r->segment[0] != '\0' &&
-	       (verdict == BUILDER_CANCELLED || verdict == BUILDER_TIMED_OUT) &&
+	return r->state == RUN_SCRIPT && !is_over(r) && r->verdict.segment[0] != '\0' &&
+	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT) &&
 	       parts_next(&r->parts, r->part, true) < r->parts.count;
 }
 
 /* The only way off the happy path. */
 static void
-run_fail(struct run *r, enum builder_state verdict, struct err err)
+run_fail(struct run *r, enum builder_state state, struct err err)
 {
-	if (!ends_gently(r, verdict)) {
-		run_abort(r, verdict, err);
+	if (!ends_gently(r, state)) {
+		run_abort(r, state, err);
 		return;
 	}
-	r->err = err;
-	r->verdict = verdict;
+	verdict_end(&r->verdict, state, err);
 	run_step(r, RUN_AFTER);
 	if (r->parts.list[r->part].has_always)
-		box_stop_script(r->box, status_word(r));
+		box_stop_script(r->box, verdict_word(&r->verdict));
 	else
 		box_end(r->box);
-}
-
-/* Whose fault an error is: what the user wrote, or what we and the engine did. */
-static enum builder_state
-blame(const struct err *err)
-{
-	return err->code == ERR_NOT_FOUND || err->code == ERR_INPUT || err->code == ERR_AUTH ? BUILDER_FAILED
-											     : BUILDER_ERROR;
 }
 
 static void
@@ -226,8 +199,8 @@ on_deadline(void *arg)
 		return;
 	}
 	run_fail(r, BUILDER_TIMED_OUT,
-	    err_make(
-		ERR_TIMEOUT, 0, "took longer than %u s%s%s", limit, r->segment[0] != '\0' ? ", in " : "", r->segment));
+	    err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", limit, r->verdict.segment[0] != '\0' ? ", in " : "",
+		r->verdict.segment));
 }
 
 static void
@@ -248,12 +221,12 @@ on_image(void *arg, const struct docker_image *image, const struct err *err)
 
 	r->pull = NULL;
 	if (err != NULL) {
-		run_fail(r, blame(err), *err);
+		run_fail(r, verdict_blame(err), *err);
 		return;
 	}
 	memcpy(part->id, image->id, sizeof(part->id));
 	if (r->part == 0)
-		snprintf(r->result.image_digest, sizeof(r->result.image_digest), "%s",
+		snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s",
 		    image->digest[0] != '\0' ? image->digest : image->id);
 	r->part++;
 	if (r->part < r->parts.count) {
@@ -270,7 +243,7 @@ enter_image(struct run *r)
 	struct err err;
 
 	if (!container_limits(&r->job->spec->resources, &r->place.host->limits, &r->limits, &err))
-		run_fail(r, blame(&err), err);
+		run_fail(r, verdict_blame(&err), err);
 	else
 		r->pull = pull_start(
 		    r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_image, r);
@@ -287,7 +260,7 @@ on_volume(void *arg, const union docker_result *result, const struct err *err)
 	r->op = NULL;
 	if (err != NULL)
 		run_abort(r, BUILDER_ERROR, *err);
-	else if (r->err.code != ERR_NONE)
+	else if (verdict_is_ended(&r->verdict))
 		run_step(r, RUN_UNBOX);
 	else
 		run_step(r, states[r->state].next);
@@ -363,8 +336,8 @@ enter_box(struct run *r)
 		return;
 	}
 	box_set_handler(r->box, &box_handler, r);
-	r->result.warm = box_is_ready(r->box);
-	if (r->result.warm)
+	r->verdict.result.warm = box_is_ready(r->box);
+	if (r->verdict.result.warm)
 		on_box_ready(r);
 }
 
@@ -388,7 +361,7 @@ on_services_end(void *arg, const struct err *err)
 	if (r->state == RUN_UNSERVE)
 		run_step(r, states[r->state].next);
 	else if (err != NULL)
-		run_fail(r, blame(err), *err);
+		run_fail(r, verdict_blame(err), *err);
 }
 
 static void
@@ -434,7 +407,7 @@ run_go(struct builder_run *run)
 static unsigned
 hold_s(const struct run *r)
 {
-	if (r->err.code != ERR_NONE || parts_next(&r->parts, r->part + 1, true) < r->parts.count)
+	if (verdict_is_ended(&r->verdict) || parts_next(&r->parts, r->part + 1, true) < r->parts.count)
 		return 0;
 	return r->job->spec->hold_s;
 }
@@ -447,7 +420,7 @@ enter_script(struct run *r)
 		.first = part->first,
 		.count = part->count,
 		.is_first = r->part == 0,
-		.status = status_word(r),
+		.status = verdict_word(&r->verdict),
 		.hold_s = hold_s(r),
 		.services = r->services,
 		.for_podman = docker_is_podman(r->place.host->docker) };
@@ -457,7 +430,7 @@ enter_script(struct run *r)
 	if (!feed_open(&r->feed, &what, &err)) {
 		run_fail(r, BUILDER_ERROR, err);
 	} else if (!feed_head(&what, &head, &err)) {
-		run_fail(r, blame(&err), err);
+		run_fail(r, verdict_blame(&err), err);
 	} else {
 		box_feed(r->box, buf_str(&head), r->feed.pieces, r->feed.count);
 		box_name(r->box, r->job);
@@ -472,10 +445,10 @@ enter_script(struct run *r)
 static void
 enter_after(struct run *r)
 {
-	int64_t left = r->err.code == ERR_NONE ? r->deadline_ms - loop_wall_ms() : 0;
+	int64_t left = !verdict_is_ended(&r->verdict) ? r->deadline_ms - loop_wall_ms() : 0;
 
-	if (r->err.code == ERR_NONE && r->exit_code < 0)
-		r->exit_code = 0;
+	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code < 0)
+		r->verdict.exit_code = 0;
 	timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
 }
 
@@ -493,9 +466,9 @@ static void
 on_own_marker(struct run *r, const struct marker_event *event)
 {
 	if (r->state == RUN_SCRIPT && strcmp(event->name, MARKER_JOB) == 0) {
-		r->exit_code = (int)event->exit_code;
+		r->verdict.exit_code = (int)event->exit_code;
 		run_step(r, RUN_AFTER);
-	} else if (r->state == RUN_AFTER && r->exit_code > 0 && strcmp(event->name, MARKER_HOLD) == 0) {
+	} else if (r->state == RUN_AFTER && r->verdict.exit_code > 0 && strcmp(event->name, MARKER_HOLD) == 0) {
 		run_step(r, RUN_KEEP);
 	}
 }
@@ -510,10 +483,8 @@ on_marker(void *arg, const struct marker_event *event)
 		on_own_marker(r, event);
 		return;
 	}
-	if (r->state == RUN_SCRIPT && r->segment_exit <= 0) {
-		memcpy(r->segment, event->name, sizeof(r->segment));
-		r->segment_exit = exit_code;
-	}
+	if (r->state == RUN_SCRIPT)
+		verdict_segment(&r->verdict, event->name, exit_code);
 	r->events->segment(r->arg, event->name, exit_code);
 }
 
@@ -531,7 +502,7 @@ on_too_much(struct run *r)
 {
 	unsigned long long limit = r->output.max;
 
-	r->result.truncated = true;
+	r->verdict.result.truncated = true;
 	if (is_over(r)) /* which changes no result */
 		run_step(r, RUN_UNBOX);
 	else
@@ -551,29 +522,11 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 
 /* --- results --- */
 
-/* The exit code decides; the reason is for people. */
+/* The workspace is unpacked in the first part's image. */
 static void
 judge(struct run *r)
 {
-	struct builder_result *result = &r->result;
-	bool ended_in_segment = r->segment[0] != '\0' && (r->segment_exit != 0 || r->exit_code == 0);
-
-	result->exit_code = r->exit_code;
-	if (r->exit_code == 0)
-		result->state = BUILDER_PASSED;
-	else if (r->exit_code == SCRIPT_NO_WORKSPACE && r->segment[0] == '\0')
-		result->state = BUILDER_ERROR;
-	else
-		result->state = BUILDER_FAILED;
-	if (result->state == BUILDER_ERROR)
-		snprintf(result->reason, sizeof(result->reason), "the workspace could not be unpacked in image %s",
-		    r->parts.list[r->part].image);
-	else if (result->oom)
-		snprintf(result->reason, sizeof(result->reason), "the memory limit of %llu MiB was hit",
-		    (unsigned long long)(r->limits.memory >> 20));
-	else if (result->state == BUILDER_FAILED)
-		snprintf(result->reason, sizeof(result->reason), "exit code %d%s%s", r->exit_code,
-		    ended_in_segment ? " in " : "", ended_in_segment ? r->segment : "");
+	verdict_judge(&r->verdict, r->parts.list[0].image, r->limits.memory);
 }
 
 /* In RUN_BOX the image may turn out to have no tar: then it is done in another way, in the same sandbox's place. */
@@ -596,12 +549,12 @@ part_ended(struct run *r, const struct box_result *result)
 {
 	bool is_last = r->part + 1 == r->parts.count;
 
-	if (r->exit_code < 0 && r->err.code == ERR_NONE && (result->exit_code > 0 || is_last))
-		r->exit_code = result->exit_code;
+	if (r->verdict.exit_code < 0 && !verdict_is_ended(&r->verdict) && (result->exit_code > 0 || is_last))
+		r->verdict.exit_code = result->exit_code;
 	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
 		box_let_go(r->box);
 	else
-		run_step(r, r->err.code == ERR_NONE ? states[r->state].next : RUN_UNBOX);
+		run_step(r, !verdict_is_ended(&r->verdict) ? states[r->state].next : RUN_UNBOX);
 }
 
 static void
@@ -610,8 +563,8 @@ on_box_exit(void *arg, const struct box_result *result)
 	struct run *r = arg;
 
 	output_end(&r->output);
-	r->result.oom = r->result.oom || result->oom;
-	r->result.truncated = r->result.truncated || result->truncated;
+	r->verdict.result.oom = r->verdict.result.oom || result->oom;
+	r->verdict.result.truncated = r->verdict.result.truncated || result->truncated;
 	if (states[r->state].is_heard)
 		part_ended(r, result);
 	else if (r->state == RUN_HOLD)
@@ -633,7 +586,7 @@ enter_collect(struct run *r)
 	timer_stop(r->deadline);
 	judge(r);
 	if (r->events->ended != NULL)
-		r->events->ended(r->arg, &r->result);
+		r->events->ended(r->arg, &r->verdict.result);
 	else
 		run_leave(&r->base);
 }
@@ -679,13 +632,13 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		run_step(r, states[r->state].next);
 		return;
 	}
-	r->result.truncated = r->result.truncated || result->truncated;
+	r->verdict.result.truncated = r->verdict.result.truncated || result->truncated;
 	if (err != NULL && !is_over(r) && result->no_tar && r->job->has_secrets)
 		run_fail(r, BUILDER_FAILED,
 		    err_make(
 			err->code, 0, "%s: without it the job's secrets would come to the engine's disk", err->text));
 	else if (err != NULL && !is_over(r))
-		run_fail(r, blame(err), *err);
+		run_fail(r, verdict_blame(err), *err);
 	else if (states[r->state].is_heard)
 		next_part(r);
 	else
@@ -714,15 +667,15 @@ on_tell(void *arg)
 	static const struct builder_events nobody = { .notice = ignore_notice, .done = ignore_done };
 	struct run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = r->result;
+	struct builder_result result = r->verdict.result;
 	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
 	size_t len = strlen(result.reason);
 	struct tm tm;
 
-	gmtime_r(&until, &tm);
-	strftime(result.reason + len, sizeof(result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
 	r->tell = NULL;
 	r->events = &nobody;
+	gmtime_r(&until, &tm);
+	strftime(result.reason + len, sizeof(result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
 	events->done(r->arg, &result);
 }
 
@@ -746,7 +699,7 @@ static void
 enter_unbox(struct run *r)
 {
 	timer_stop(r->deadline);
-	if (r->err.code == ERR_NONE && r->exit_code >= 0)
+	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code >= 0)
 		judge(r);
 	if (r->box != NULL)
 		box_end(r->box);
@@ -800,15 +753,11 @@ on_finish(void *arg)
 {
 	struct run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = r->result;
+	struct builder_result result = verdict_result(&r->verdict);
 	run_ended_fn *ended = r->ended;
 	void *ended_arg = r->ended_arg;
 	void *events_arg = r->arg;
 
-	if (r->err.code != ERR_NONE) {
-		result.state = r->verdict;
-		snprintf(result.reason, sizeof(result.reason), "%s", r->err.text);
-	}
 	LIST_REMOVE(r, link);
 	deferred_cancel(&r->tell);
 	timer_free(&r->deadline);
@@ -889,10 +838,8 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 		.arg = arg,
 		.ended = ended,
 		.ended_arg = ended_arg,
-		.is_clean = true,
-		.segment_exit = -1,
-		.exit_code = -1,
-		.result = { .exit_code = -1 } };
+		.is_clean = true };
+	verdict_init(&r->verdict);
 	if (job->spec->hold_s > 0)
 		keep_job(r);
 	LIST_INSERT_HEAD(place->runs, r, link);

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proto/mem.h"
@@ -216,6 +217,31 @@ test_a_cancelled_step_and_what_runs_always_elsewhere(void **state)
 	bench_job_wait(&j);
 	bench_assert_result(&j, BUILDER_CANCELLED, "cancelled by the test");
 	bench_assert_has(&j.out, "<cancelled> behind\n");
+	bench_job_fini(&j);
+}
+
+/* Whose image that was is told, though another part came after it. */
+static void
+test_a_broken_workspace_and_what_runs_always_elsewhere(void **state)
+{
+	char path[] = "/tmp/davit-test-workspace.XXXXXX", text[4096];
+	int fd = mkstemp(path);
+	struct bench_job j;
+
+	(void)state;
+	assert_true(fd >= 0);
+	memset(text, 'x', sizeof(text)); /* which is no tar */
+	assert_int_equal(write(fd, text, sizeof(text)), sizeof(text));
+	close(fd);
+	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
+	bench_job_step(&j, "other", OTHER, SAY_STATUS);
+	j.spec.segments[j.spec.segment_count - 1].always = true;
+	j.job.workspace_tar = path;
+	bench_job_start(&j);
+	bench_job_wait(&j);
+	bench_assert_result(&j, BUILDER_ERROR, "the workspace could not be unpacked in image " BENCH_IMAGE);
+	bench_assert_has(&j.out, "<failed>");
+	unlink(path);
 	bench_job_fini(&j);
 }
 
@@ -435,6 +461,7 @@ main(void)
 		cmocka_unit_test(test_services_stay_for_all_steps),
 		cmocka_unit_test(test_a_failed_step_ends_the_job_but_for_what_runs_always),
 		cmocka_unit_test(test_a_cancelled_step_and_what_runs_always_elsewhere),
+		cmocka_unit_test(test_a_broken_workspace_and_what_runs_always_elsewhere),
 		cmocka_unit_test(test_a_step_without_its_image),
 		cmocka_unit_test(test_steps_cancelled_at_every_turn),
 		cmocka_unit_test(test_more_than_there_is),
