@@ -46,7 +46,6 @@ static const struct {
 	{ "File exists", ERR_CONFLICT, "a lock of an earlier git process is in the way" },
 	{ "No space left on device", ERR_UNAVAILABLE, "no space left on the disk" },
 	{ "Out of diskspace", ERR_UNAVAILABLE, "no space left on the disk" },
-	{ "index-pack failed", ERR_UNAVAILABLE, "the commit's objects could not be stored" },
 	{ "certificate", ERR_REFUSED, "the server's certificate is not trusted" },
 };
 

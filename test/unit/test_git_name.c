@@ -198,7 +198,6 @@ test_errors(void **state)
 	    ERR_UNAVAILABLE, "no space left on the disk");
 	assert_means("fatal: sha1 file '<stdout>' write error. Out of diskspace\nfatal: index-pack failed\n",
 	    ERR_UNAVAILABLE, "no space left on the disk");
-	assert_means("fatal: index-pack failed\n", ERR_UNAVAILABLE, "the commit's objects could not be stored");
 	assert_means("noise\nfatal: something new\n\n", ERR_REFUSED, "git: something new");
 	assert_means("remote: \x1b[31mevil\x07\xff\n", ERR_REFUSED, "git: remote: ?[31mevil??");
 	assert_means("", ERR_REFUSED, "git ended with exit code 128");

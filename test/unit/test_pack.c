@@ -199,11 +199,13 @@ on_gone(void *arg, const struct err *err)
 	loop_stop(((struct probe *)arg)->loop);
 }
 
-/* One that is begun: behind it in the queue, the removal is over. */
+/* A removal that is begun takes its time on a busy machine. */
 static void
 wait_for_disk(struct probe *p)
 {
-	for (unsigned i = 0; i < 3 * DISK_THREADS && access(p->temp, F_OK) == 0; i++) {
+	int64_t end = loop_mono_ms() + 20000;
+
+	while (access(p->temp, F_OK) == 0 && loop_mono_ms() < end) {
 		disk_sync_dir(p->disk, p->dir, on_gone, p);
 		loop_run(p->loop);
 	}
