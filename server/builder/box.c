@@ -16,9 +16,12 @@
 #define NO_TAR "davit:no-tar\n"
 
 enum {
-	DRAIN_MS = 5000,      /* without output after the exit: no end of it will come */
-	EXIT_MS = 10000,      /* the exit after the output's end */
-	FIRST_WORDS_MAX = 512 /* of a shell that never gets ready */
+	DRAIN_MS = 5000,       /* without output after the exit: no end of it will come */
+	EXIT_MS = 10000,       /* the exit after the output's end */
+	FIRST_WORDS_MAX = 512, /* of a shell that never gets ready */
+	KILLED = 137, /* by a signal that the memory limit sends, too: the engine may learn of it after the end */
+	LOOK_MS = 150,
+	LOOKS_MAX = 4
 };
 
 /* The tar that will unpack the job waits from the start on, and the script runs in this shell: a new process would cost
@@ -84,6 +87,7 @@ struct box {
 	bool has_sent_end; /* of the tar */
 	bool is_fed;       /* the input's end was sent */
 
+	unsigned looks;         /* of BOX_COLLECT */
 	struct buf first_words; /* output before it is ready */
 	uint64_t raw[3];        /* by enum builder_stream */
 	struct box_result result;
@@ -181,7 +185,9 @@ on_timeout(void *arg)
 {
 	struct box *b = arg;
 
-	if (b->state == BOX_RUN && b->waiting == OUTPUT) {
+	if (b->state == BOX_COLLECT && b->op == NULL) {
+		enter_collect(b);
+	} else if (b->state == BOX_RUN && b->waiting == OUTPUT) {
 		b->result.truncated = true;
 		box_advance(b);
 	} else if (b->state == BOX_RUN) {
@@ -480,7 +486,10 @@ on_inspected(void *arg, const union docker_result *result, const struct err *err
 		log_warn("box %s: %s", b->name, err->text); /* the exit code is known, only the reason may be missing */
 	else
 		b->result.oom = result->container.oom_killed;
-	box_advance(b);
+	if (err == NULL && !b->result.oom && b->result.exit_code == KILLED && ++b->looks < LOOKS_MAX)
+		timer_start(b->timer, LOOK_MS);
+	else
+		box_advance(b);
 }
 
 static void

@@ -55,6 +55,31 @@ check_end(enum fake_end end)
 	scene_fini(&s);
 }
 
+/* The engine says that the memory limit was hit when it has told the end already. */
+static void
+test_the_memory_limit_is_told_late(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, NULL);
+	s.fake.exit_code = 137;
+	s.fake.rules[0] = (struct fake_rule){ .method = "GET",
+		.path = "7.1-1/json",
+		.deed = FAKE_STATUS,
+		.status = 200,
+		.body = "{\"Id\":\"x\",\"State\":{\"Status\":\"exited\",\"OOMKilled\":true}}",
+		.spared = 2 };
+	scene_run(&s);
+	bench_assert_result(&s.job, BUILDER_FAILED, "the memory limit of 128 MiB was hit");
+	scene_fini(&s);
+	scene_init(&s, NULL);
+	s.fake.exit_code = 137;
+	scene_run(&s);
+	bench_assert_result(&s.job, BUILDER_FAILED, "exit code 137");
+	scene_fini(&s);
+}
+
 static void
 test_exit_and_end_of_output_in_both_orders(void **state)
 {
@@ -653,6 +678,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_memory_limit_is_told_late),
 		cmocka_unit_test(test_exit_and_end_of_output_in_both_orders),
 		cmocka_unit_test(test_internal_errors),
 		cmocka_unit_test(test_connections_lost),
