@@ -46,6 +46,8 @@ static const struct {
 	{ "File exists", ERR_CONFLICT, "a lock of an earlier git process is in the way" },
 	{ "No space left on device", ERR_UNAVAILABLE, "no space left on the disk" },
 	{ "Out of diskspace", ERR_UNAVAILABLE, "no space left on the disk" },
+	{ "couldn't write '", ERR_UNAVAILABLE, "the mirror cannot be written: is the disk full?" },
+	{ "unable to write", ERR_UNAVAILABLE, "the mirror cannot be written: is the disk full?" },
 	{ "certificate", ERR_REFUSED, "the server's certificate is not trusted" },
 };
 

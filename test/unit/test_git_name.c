@@ -198,6 +198,8 @@ test_errors(void **state)
 	    ERR_UNAVAILABLE, "no space left on the disk");
 	assert_means("fatal: sha1 file '<stdout>' write error. Out of diskspace\nfatal: index-pack failed\n",
 	    ERR_UNAVAILABLE, "no space left on the disk");
+	assert_means("fatal: cannot update ref 'refs/davit/1': couldn't write '/x/refs/davit/1.lock'\n",
+	    ERR_UNAVAILABLE, "the mirror cannot be written: is the disk full?");
 	assert_means("noise\nfatal: something new\n\n", ERR_REFUSED, "git: something new");
 	assert_means("remote: \x1b[31mevil\x07\xff\n", ERR_REFUSED, "git: remote: ?[31mevil??");
 	assert_means("", ERR_REFUSED, "git ended with exit code 128");
