@@ -49,8 +49,9 @@ regex_may_fit(const char *pattern, const char *text)
 		return false;
 	if (strchr(pattern, '|') != NULL)
 		return true;
-	if (head > 0 && strchr("*?{", pattern[head]) != NULL)
-		head--;
+	if (head > 0 && strchr("*?{", pattern[head]) != NULL) /* the character before it may be missing */
+		for (head--; head > 0 && ((unsigned char)pattern[head] & 0xc0) == 0x80;)
+			head--;
 	return has_prefix(text, pattern, head);
 }
 

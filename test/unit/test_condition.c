@@ -189,6 +189,21 @@ test_what_is_wrong(void **state)
 	free(deep);
 }
 
+static struct strings list_of(const char *text);
+
+/* A character of several bytes that may be missing. */
+static void
+test_an_optional_character(void **state)
+{
+	struct strings list = list_of("v\u00e9?x");
+
+	(void)state;
+	assert_true(condition_holds(&list, "vx"));
+	assert_true(condition_holds(&list, "v\u00e9x"));
+	assert_false(condition_holds(&list, "v"));
+	strings_fini(&list);
+}
+
 static struct strings
 list_of(const char *text)
 {
@@ -322,6 +337,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_optional_character),
 		cmocka_unit_test(test_cost_of_patterns),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_paths),
