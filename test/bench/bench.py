@@ -516,6 +516,37 @@ def bench_cache(bench):
     davit.end()
 
 
+# --- a large workspace ---
+
+REPO_MB = 1000
+
+
+def bench_checkout(bench):
+    """A repository of 1 GB whose mirror is warm: from the webhook of a new commit to the job's first word, against a clone of
+    that commit alone and its way into a container by tar and the engine's own client."""
+    davit = bench.davit(builder={"warm_images": 0})
+    repo = bench.repo()
+    davit.add_repo(repo)
+    os.makedirs(os.path.join(repo.tree, "large"), exist_ok=True)
+    for i in range(REPO_MB):
+        with open(os.path.join(repo.tree, "large", str(i)), "wb") as file:
+            file.write(os.urandom(1 << 20))
+    pipeline = f"image: {IMAGE}\nscript: [echo hi-there]\n"
+    job_seconds(davit, repo, {"daocloud.yml": pipeline})
+    docker, ours, theirs = " ".join(DOCKER), [], []
+    for i in range(3):
+        ours.append(trigger(davit, repo.push({"n": str(i)}), i)[2])
+        name = "davit-bench-clone"
+        subprocess.run(f"{docker} create --name {name} -i {IMAGE} sh -c 'tar -x -f - -C /; echo hi-there'", shell=True, check=True,
+                       stdout=subprocess.DEVNULL)
+        theirs.append(1000 * tar_seconds(
+            f"git clone -q --depth=1 file://{repo.bare} {bench.folder}/clone -b main",
+            f"tar -c -C {bench.folder} clone | {docker} start -a -i {name}"))
+        subprocess.run(f"{docker} rm -f {name}; rm -rf {bench.folder}/clone", shell=True, check=True, stdout=subprocess.DEVNULL)
+    times(f"a new commit of a repository of {REPO_MB} MB, to the first word", ours, theirs)
+    davit.end()
+
+
 # --- planning ---
 
 def bench_plan(bench):
@@ -526,7 +557,7 @@ def bench_plan(bench):
 
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache, "plan": bench_plan, "steps": bench_steps}
+         "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps}
 
 if __name__ == "__main__":
     bench = Bench()
