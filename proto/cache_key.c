@@ -1,6 +1,10 @@
 #include "proto/cache_key.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "proto/crypto.h"
 
 #define OPEN "${checksum:"
 
@@ -58,4 +62,24 @@ cache_path_is_valid(const char *path)
 		if (str_is(first, own[i]))
 			return false;
 	return true;
+}
+
+void
+cache_scope(const struct change *change, char ret[CACHE_SCOPE_SIZE])
+{
+	const char *parts[] = { change != NULL ? change->fetch_url : NULL, change != NULL ? change->ref : NULL };
+	struct sha256 *hash;
+	char hex[SHA256_HEX_SIZE];
+
+	if (change != NULL && change->pull_number > 0) {
+		snprintf(ret, CACHE_SCOPE_SIZE, "fork-%" PRId64, change->pull_number);
+		return;
+	}
+	hash = sha256_new();
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		sha256_add(hash, str_of(parts[i] != NULL ? parts[i] : ""));
+		sha256_add(hash, STR("\n"));
+	}
+	sha256_finish(&hash, hex);
+	snprintf(ret, CACHE_SCOPE_SIZE, "fork-x%.16s", hex);
 }

@@ -1,13 +1,11 @@
 #include "server/app_files_private.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/cache_key.h"
 #include "proto/mem.h"
 #include "server/builder/box.h"
 #include "server/core/loop.h"
@@ -117,7 +115,6 @@ set_report_paths(struct app_files *f)
 		strings_add(&f->report_paths, STR(APP_FILES_FOLDER "/*.xml"));
 }
 
-/* What a fork's pull request saves is for itself alone. */
 static void
 set_trust(struct app_files *f)
 {
@@ -126,7 +123,7 @@ set_trust(struct app_files *f)
 	if (change != NULL && change->trust == CHANGE_TRUSTED)
 		snprintf(f->trust, sizeof(f->trust), "%s", CACHE_TRUSTED);
 	else
-		snprintf(f->trust, sizeof(f->trust), "fork-%" PRId64, change != NULL ? change->pull_number : 0);
+		cache_scope(change, f->trust);
 }
 
 static bool

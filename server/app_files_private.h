@@ -3,6 +3,7 @@
 #define DAVIT_SERVER_APP_FILES_PRIVATE_H
 
 #include "proto/buf.h"
+#include "proto/cache_key.h"
 #include "proto/report.h"
 #include "server/app_files.h"
 #include "server/app_take.h"
@@ -27,7 +28,7 @@ struct app_cache {
 struct app_files {
 	const struct app_files_deps *deps;
 	struct app_files_job job;
-	char trust[32];
+	char trust[CACHE_SCOPE_SIZE];
 	unsigned state;   /* of the way that it is on */
 	app_files_fn *fn; /* NULL: it is on no way */
 	void *arg;

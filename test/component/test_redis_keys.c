@@ -48,7 +48,7 @@ placeholder(const char *name)
 		{ "<n.k>", "[0-9]+\\.[0-9]+" },
 		{ "<n.k.i>", "[0-9]+\\.[0-9]+\\.[0-9]+" },
 		{ "<node>", "[a-z0-9._-]+" },
-		{ "<trust>", "(trusted|fork-[0-9]+)" },
+		{ "<trust>", "(trusted|fork-([0-9]+|x[0-9a-f]{16}))" },
 		{ "<delivery>", "[A-Za-z0-9-]+" },
 		{ "<sha256>", "[0-9a-f]{64}" },
 		{ "<nonce>", "[0-9a-f]{32}" },

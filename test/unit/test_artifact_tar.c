@@ -291,6 +291,31 @@ test_keys(void **state)
 	}
 }
 
+/* Strangers do not share what they save, also where no pull request tells them apart. */
+static void
+test_scopes_of_forks_caches(void **state)
+{
+	struct change one = { .trust = CHANGE_FORK, .pull_number = 7 };
+	char scopes[5][CACHE_SCOPE_SIZE];
+
+	(void)state;
+	cache_scope(&one, scopes[0]);
+	assert_string_equal(scopes[0], "fork-7");
+	one.pull_number = 0;
+	cache_scope(&one, scopes[0]);
+	one.fetch_url = (char[]){ "https://forge.example/eve/app.git" };
+	cache_scope(&one, scopes[1]);
+	one.fetch_url = (char[]){ "https://forge.example/mallory/app.git" };
+	cache_scope(&one, scopes[2]);
+	one.ref = (char[]){ "refs/pull/8/head" };
+	cache_scope(&one, scopes[3]);
+	cache_scope(&one, scopes[4]);
+	assert_string_equal(scopes[3], scopes[4]);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(scopes[i], scopes[k]);
+}
+
 static void
 test_paths_of_caches(void **state)
 {
@@ -337,6 +362,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_damaged_artifact_is_no_tar, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_file_of_it, setup, teardown),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_scopes_of_forks_caches),
 		cmocka_unit_test(test_paths_of_caches),
 		cmocka_unit_test(test_links_that_stay),
 	};
