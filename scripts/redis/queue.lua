@@ -1,12 +1,14 @@
 -- Jobs that wait: those in line, in the order of claims if all engines were free; those held by their repository's
--- limit; the delayed ones.
+-- limit; the delayed ones; those that wait for jobs of their build or of their group, build by build.
 -- ARGV: limit. {job...}
 local limit = tonumber(ARGV[1])
 local now = now_ms()
-local jobs, line = {}, {}
+local BUILDS_MAX = 1000 -- that are looked at for jobs in no queue
+local jobs, line, listed = {}, {}, {}
 
 local function add(job)
-	if #jobs < limit then
+	if #jobs < limit and not listed[job] then
+		listed[job] = true
 		jobs[#jobs + 1] = job_row(job, now)
 	end
 end
@@ -35,4 +37,27 @@ for _, labels in ipairs(queue_labels()) do
 	end
 end
 add_all('davit:delayed')
+
+local looked = 0
+local function add_others(repo)
+	for _, n in ipairs(call('ZREVRANGE', 'davit:repo:' .. repo .. ':builds', 0, BUILDS_MAX - 1)) do
+		if #jobs >= limit or looked >= BUILDS_MAX then
+			return
+		end
+		looked = looked + 1
+		local state, count = unpack(call('HMGET', 'davit:build:' .. n, 'state', 'jobs'))
+		for k = 1, (state == 'queued' or state == 'running') and tonumber(count) or 0 do
+			local job_state = job_fields(n .. '.' .. k, 'state')
+			if job_state == 'waiting' or job_state == 'queued' then
+				add(n .. '.' .. k)
+			end
+		end
+	end
+end
+
+for _, repo in ipairs(call('ZRANGE', 'davit:repos', 0, -1)) do
+	if tonumber(call('HGET', 'davit:repo:' .. repo, 'open') or 0) > 0 then
+		add_others(repo)
+	end
+end
 return jobs

@@ -189,7 +189,7 @@ struct store_op *store_job_requeue(struct store *store, const char *job, const c
 typedef void store_job_fn(void *arg, struct job *job, const struct err *err);
 struct store_op *store_job_get(struct store *store, const char *job, store_job_fn *fn, void *arg);
 /* All that wait for a slot, in the order in which they will be claimed, then those held by their repository's limit,
- * then the delayed ones; not those that wait for jobs of their build or of their group. waits_for says why; without
+ * then the delayed ones, then those that wait for jobs of their build or of their group. waits_for says why; without
  * specs; at most STORE_LIST_MAX. */
 typedef void store_jobs_fn(void *arg, struct job_list jobs, const struct err *err);
 struct store_op *store_queue(struct store *store, store_jobs_fn *fn, void *arg);

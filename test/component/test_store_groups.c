@@ -227,6 +227,36 @@ test_the_newer_build_reaches_jobs_that_wait_for_others(void **state)
 	assert_build(1, "cancelled");
 }
 
+/* What is in no queue is listed as well, with what it waits for. */
+static void
+test_the_listing_has_who_waits_for_a_group_or_for_jobs(void **state)
+{
+	static const struct {
+		const char *id, *waits_for;
+	} listed[] = {
+		{ "1.1", "a free slot" },
+		{ "3.1", "a free slot" },
+		{ "3.2", "first to end" },
+		{ "2.1", "group deploy: job 1.1 is before it" },
+	};
+	struct job_spec jobs[2] = { job_spec(NULL, false, NULL), job_spec(NULL, false, NULL) };
+	struct need_spec need = { .job = 1 };
+
+	(void)state;
+	group_build("app", "deploy", false);
+	group_build("app", "deploy", false);
+	jobs[0].name = (char[]){ "first" };
+	jobs[1].needs = &need;
+	jobs[1].need_count = 1;
+	plan_build(planning_build("app"), jobs, 2);
+	assert_int_equal(queue(&f), ERR_NONE);
+	assert_int_equal(f.got.jobs.count, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_string_equal(f.got.jobs.items[i].id, listed[i].id);
+		assert_string_equal(f.got.jobs.items[i].waits_for, listed[i].waits_for);
+	}
+}
+
 /* --- random builds in few groups --- */
 
 #define ROUNDS 40
@@ -493,6 +523,7 @@ main(void)
 		SUITE_TEST(test_an_older_build_that_comes_late_gives_way),
 		SUITE_TEST(test_jobs_of_one_build_share_a_group),
 		SUITE_TEST(test_the_newer_build_reaches_jobs_that_wait_for_others),
+		SUITE_TEST(test_the_listing_has_who_waits_for_a_group_or_for_jobs),
 		SUITE_TEST(test_random_builds_share_groups_and_all_end),
 		SUITE_TEST(test_a_job_goes_where_its_labels_are),
 		SUITE_TEST(test_a_node_that_is_gone_has_no_engines),
