@@ -59,14 +59,15 @@ enum hook_outcome {
 	HOOK_CHANGE,
 	HOOK_PING,    /* "are you there?" */
 	HOOK_IGNORED, /* understood, and nothing to build */
+	HOOK_CLOSED,  /* a pull request, and nothing of it needs to be built any more */
 };
 
 struct hook_result {
 	enum hook_outcome outcome;
-	char reason[128]; /* of HOOK_IGNORED, for people */
+	char reason[128]; /* of HOOK_IGNORED and HOOK_CLOSED, for people */
 	char
 	    digest[SHA256_HEX_SIZE]; /* of the JSON text: the same for a delivery that is sent again, however wrapped */
-	struct change change;        /* of HOOK_CHANGE */
+	struct change change;        /* of HOOK_CHANGE; of HOOK_CLOSED its ref alone */
 };
 
 /* Of a verified request only. *ret is filled on success; end it with hook_result_fini.

@@ -123,6 +123,14 @@ hook_set_pull(
 	return set_ref(change, ref, err) && set_commit(change, commit, err);
 }
 
+bool
+hook_set_closed(struct hook_result *ret, const char *ref, struct err *err)
+{
+	hook_ignore(ret, "the pull request was closed");
+	ret->outcome = HOOK_CLOSED;
+	return set_ref(&ret->change, ref, err);
+}
+
 /* At most max bytes, not cut within a character. */
 static char *
 cut_text(struct str s, size_t max)

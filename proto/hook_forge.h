@@ -46,6 +46,8 @@ bool hook_set_push(struct hook_result *ret, const char *ref, const char *commit,
 /* A pull request's head at commit, which ref in the repository itself shows; target is the branch it is for. */
 bool hook_set_pull(
     struct hook_result *ret, const char *ref, int64_t number, const char *target, const char *commit, struct err *err);
+/* The pull request that ref shows was closed. */
+bool hook_set_closed(struct hook_result *ret, const char *ref, struct err *err);
 /* Message and, unless it is set already, title. */
 void hook_set_message(struct change *change, const char *message);
 void hook_set_title(struct change *change, const char *title);

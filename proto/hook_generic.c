@@ -1,6 +1,7 @@
 /* Davit's own form, for scripts and forges that it does not know; doc/webhooks.md shows it:
  * {"ref":"refs/heads/main","commit":"...","before":"...","message":"...","author":{"name":"...","email":"..."},
- *  "sender":"...","url":"https://...","event":"push"}, for "pull_request" with number, target, title, fork, fetch_url.
+ *  "sender":"...","url":"https://...","event":"push"}, for "pull_request" with number, target, title, fork, fetch_url,
+ * and "action":"closed" when it was closed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,11 +24,15 @@ static bool
 decode_pull(const struct json_value *root, struct hook_result *ret, struct err *err)
 {
 	int64_t number = json_int(json_get(root, "number"), 0);
+	const char *ref;
 	char usual[64];
 
 	snprintf(usual, sizeof(usual), "refs/pull/%" PRId64 "/head", number);
-	if (!hook_set_pull(ret, json_string(json_get(root, "ref"), usual), number,
-		json_string(json_get(root, "target"), ""), json_string(json_get(root, "commit"), ""), err))
+	ref = json_string(json_get(root, "ref"), usual);
+	if (strcmp(json_string(json_get(root, "action"), ""), "closed") == 0)
+		return hook_set_closed(ret, ref, err);
+	if (!hook_set_pull(ret, ref, number, json_string(json_get(root, "target"), ""),
+		json_string(json_get(root, "commit"), ""), err))
 		return false;
 	/* who does not say that it is the repository's own branch gets no secrets */
 	if (!json_bool(json_get(root, "fork"), true))

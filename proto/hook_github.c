@@ -71,12 +71,14 @@ decode_pull(const struct json_value *root, struct hook_result *ret, struct err *
 	int64_t number = json_int(json_get(root, "number"), 0);
 	char ref[64];
 
+	snprintf(ref, sizeof(ref), "refs/pull/%" PRId64 "/head", number);
+	if (strcmp(action, "closed") == 0)
+		return hook_set_closed(ret, ref, err);
 	if (strcmp(action, "opened") != 0 && strcmp(action, "synchronize") != 0 &&
 	    strcmp(action, "synchronized") != 0 && strcmp(action, "reopened") != 0)
 		return hook_ignore(ret, "the pull request was %.40s: there is no new commit", action);
 	if (json_type(json_path(pull, "head.sha")) != JSON_STRING)
 		return hook_ignore(ret, "this forge does not say which commit the pull request is at");
-	snprintf(ref, sizeof(ref), "refs/pull/%" PRId64 "/head", number);
 	if (!hook_set_pull(ret, ref, number, json_string(json_path(pull, "base.ref"), ""),
 		json_string(json_path(pull, "head.sha"), ""), err))
 		return false;

@@ -55,6 +55,14 @@ has_new_commit(const struct json_value *merge)
 }
 
 static bool
+was_closed(const struct json_value *merge)
+{
+	const char *action = json_string(json_get(merge, "action"), "");
+
+	return strcmp(action, "close") == 0 || strcmp(action, "merge") == 0;
+}
+
+static bool
 is_own_branch(const struct json_value *merge)
 {
 	int64_t source = json_int(json_get(merge, "source_project_id"), -1);
@@ -69,9 +77,11 @@ decode_merge_request(const struct json_value *root, struct hook_result *ret, str
 	int64_t number = json_int(json_get(merge, "iid"), 0);
 	char ref[64];
 
+	snprintf(ref, sizeof(ref), "refs/merge-requests/%" PRId64 "/head", number);
+	if (was_closed(merge))
+		return hook_set_closed(ret, ref, err);
 	if (!has_new_commit(merge))
 		return hook_ignore(ret, "the merge request has no new commit");
-	snprintf(ref, sizeof(ref), "refs/merge-requests/%" PRId64 "/head", number);
 	if (!hook_set_pull(ret, ref, number, json_string(json_get(merge, "target_branch"), ""),
 		json_string(json_get(commit, "id"), ""), err))
 		return false;

@@ -1,5 +1,6 @@
 #include "server/hook/hook.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -238,6 +239,31 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 	}
 }
 
+/* --- a pull request that was closed --- */
+
+static void
+on_closed(void *arg, int64_t builds, const struct err *err)
+{
+	struct hook_op *op = arg;
+	char words[80];
+
+	op->store_op = NULL;
+	if (err != NULL) {
+		answer_store_err(op, err);
+		return;
+	}
+	snprintf(words, sizeof(words), "the pull request was closed%s",
+	    builds > 0 ? ", and what waited of it is cancelled" : "");
+	answer_word(op, "ignored", words);
+}
+
+static void
+close_pull(struct hook_op *op, const struct judging *j)
+{
+	op->is_submitting = true;
+	op->store_op = store_pull_close(op->hook->store, op->repo, j->result.change.ref, on_closed, op);
+}
+
 static unsigned
 decode_status(const struct err *err)
 {
@@ -312,6 +338,9 @@ act(struct hook_op *op, const struct judging *j)
 	switch (j->result.outcome) {
 	case HOOK_CHANGE:
 		submit(op, j);
+		break;
+	case HOOK_CLOSED:
+		close_pull(op, j);
 		break;
 	case HOOK_PING:
 		answer_word(op, "ping", "pong");

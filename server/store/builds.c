@@ -383,21 +383,23 @@ store_build_reject(struct store *store, int64_t build, const char *who, store_do
 	return op;
 }
 
-static void
-answer_rerun(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+struct store_op *
+store_pull_close(struct store *store, const char *repo, const char *ref, store_number_fn *fn, void *arg)
 {
-	struct err failure;
+	struct store_op *op = op_new(store, answer_number, arg, "pull request of %.*s", REPO_ID_MAX, repo);
+	struct args args = { 0 };
 
-	if ((err = op_failure(op, reply, err, &failure)) != NULL)
-		op->fn.number(op->arg, 0, err);
-	else
-		op->fn.number(op->arg, redis_reply_int(redis_reply_at(reply, 1), 0), NULL);
+	op->fn.number = fn;
+	args_text(&args, repo);
+	args_text(&args, ref);
+	op_send(op, &script_pull_close, &args, STORE_SUBMIT_TIMEOUT_MS);
+	return op;
 }
 
 struct store_op *
 store_build_rerun(struct store *store, int64_t build, const char *which, store_number_fn *fn, void *arg)
 {
-	struct store_op *op = op_new(store, answer_rerun, arg, "build %lld", (long long)build);
+	struct store_op *op = op_new(store, answer_number, arg, "build %lld", (long long)build);
 	struct args args = { 0 };
 
 	op->fn.number = fn;

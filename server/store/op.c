@@ -143,6 +143,17 @@ answer_done(const struct store_op *op, const struct redis_reply *reply, const st
 }
 
 void
+answer_number(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+{
+	struct err failure;
+
+	if ((err = op_failure(op, reply, err, &failure)) != NULL)
+		op->fn.number(op->arg, 0, err);
+	else
+		op->fn.number(op->arg, redis_reply_int(redis_reply_at(reply, 1), 0), NULL);
+}
+
+void
 op_claim_args(struct store_op *op, struct nonces *lost, struct args *args)
 {
 	struct store *store = op->store;

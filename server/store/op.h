@@ -100,6 +100,9 @@ struct str reply_word(const struct redis_reply *reply);
 /* The answer function of operations that end with a store_done_fn. */
 void answer_done(const struct store_op *op, const struct redis_reply *reply, const struct err *err);
 
+/* And of those whose number is the reply's second element. */
+void answer_number(const struct store_op *op, const struct redis_reply *reply, const struct err *err);
+
 /* A change that is to become a build, as build_new() in common/builds.lua takes it. */
 void args_change(struct args *args, const struct change *change);
 

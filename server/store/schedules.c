@@ -12,7 +12,8 @@ store_schedule_put(struct store *store, const struct schedule *schedule, store_d
 
 	op->fn.done = fn;
 	if (!repo_id_is_valid(schedule->name) || !repo_id_is_valid(schedule->repo)) {
-		op_answer_later(op, err_make(ERR_INPUT, 0, "a schedule's name is 1 to %d of a-z 0-9 . _ -", REPO_ID_MAX));
+		op_answer_later(
+		    op, err_make(ERR_INPUT, 0, "a schedule's name is 1 to %d of a-z 0-9 . _ -", REPO_ID_MAX));
 		return op;
 	}
 	args_text(&args, schedule->repo);
@@ -94,23 +95,12 @@ store_schedules_due(struct store *store, store_due_fn *fn, void *arg)
 	return op;
 }
 
-static void
-answer_fire(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
-{
-	struct err failure;
-
-	if ((err = op_failure(op, reply, err, &failure)) != NULL)
-		op->fn.number(op->arg, 0, err);
-	else
-		op->fn.number(op->arg, redis_reply_int(redis_reply_at(reply, 1), 0), NULL);
-}
-
 struct store_op *
 store_schedule_fire(struct store *store, const struct schedule *schedule, int64_t next_ms, const struct change *change,
     store_number_fn *fn, void *arg)
 {
 	struct store_op *op =
-	    op_new(store, answer_fire, arg, "schedule %.*s of %.64s", 12, schedule->name, schedule->repo);
+	    op_new(store, answer_number, arg, "schedule %.*s of %.64s", 12, schedule->name, schedule->repo);
 	struct args args = { 0 };
 
 	op->fn.number = fn;

@@ -37,6 +37,7 @@ extern const struct redis_script script_plan_failed;
 extern const struct redis_script script_planned;
 extern const struct redis_script script_promote;
 extern const struct redis_script script_prune;
+extern const struct redis_script script_pull_close;
 extern const struct redis_script script_queue;
 extern const struct redis_script script_reject;
 extern const struct redis_script script_renew;

@@ -212,11 +212,15 @@ struct store_op *store_job_cancel(struct store *store, const char *job, store_do
  * not wait; ERR_LIMIT as STORE_FULL. who: in words, for people. */
 struct store_op *store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
 struct store_op *store_build_reject(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg);
+/* A pull request's ref: its build that waits for an approval is cancelled, and of builds that have not begun the jobs
+ * that a newer one of their group would cancel. The number says of how many builds. */
+typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
+struct store_op *store_pull_close(
+    struct store *store, const char *repo, const char *ref, store_number_fn *fn, void *arg);
 /* A new build of the same change. which: "" for all, planned anew; "failed", or a job's number, for these and all that
  * need them, the others being taken over as they ended (job.reused_from). Asked again while that one is not finished,
  * it is the same one. ERR_NOT_FOUND; ERR_CONFLICT while the old one or another rerun of it is not finished, or when
  * nothing of it has failed; ERR_LIMIT as STORE_FULL. */
-typedef void store_number_fn(void *arg, int64_t number, const struct err *err);
 struct store_op *store_build_rerun(
     struct store *store, int64_t build, const char *which, store_number_fn *fn, void *arg);
 

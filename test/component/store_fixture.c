@@ -604,6 +604,12 @@ schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t 
 }
 
 enum err_code
+pull_close(struct store_fixture *f, const char *repo, const char *ref)
+{
+	return CALL(f, store_pull_close(f->store, repo, ref, on_number, f));
+}
+
+enum err_code
 builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit)
 {
 	return CALL(f, store_builds(f->store, repo, before, limit, on_builds, f));

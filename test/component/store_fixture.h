@@ -86,6 +86,8 @@ enum err_code schedule_put(struct store_fixture *f, const char *repo, int64_t ne
 enum err_code schedule_delete(struct store_fixture *f, const char *repo);
 enum err_code schedules(struct store_fixture *f, const char *repo);
 enum err_code schedules_due(struct store_fixture *f);
+/* got.number: of how many builds something ended. */
+enum err_code pull_close(struct store_fixture *f, const char *repo, const char *ref);
 enum err_code schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t next_ms);
 enum err_code build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which);
 enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);

@@ -257,6 +257,34 @@ test_the_listing_has_who_waits_for_a_group_or_for_jobs(void **state)
 	}
 }
 
+/* A pull request was closed: what has not begun ends where the pipeline says that newer builds may end it. */
+static void
+test_a_closed_pull_request_ends_what_has_not_begun(void **state)
+{
+	char ref[100];
+	struct job *deploy, *again;
+
+	(void)state;
+	group_build("app", "ci-main", true);
+	group_build("app", "deploy", false);
+	snprintf(ref, sizeof(ref), "%s", redis_fixture_text(&server, "HGET davit:build:1 ref"));
+	assert_int_equal(pull_close(&f, "app", "refs/heads/other"), ERR_NONE);
+	assert_int_equal(f.got.number, 0);
+	assert_int_equal(pull_close(&f, "app", ref), ERR_NONE);
+	assert_int_equal(f.got.number, 1);
+	assert_build(1, "cancelled");
+	assert_reason("1.1", "its pull request was closed");
+	assert_build(2, "queued");
+	group_build("app", "ci-main", true);
+	deploy = claim("2.1");
+	again = claim("3.1");
+	assert_int_equal(job_started(&f, "3.1", again->token, "c1"), ERR_NONE);
+	assert_int_equal(pull_close(&f, "app", ref), ERR_NONE);
+	assert_int_equal(f.got.number, 0);
+	job_free(&deploy);
+	job_free(&again);
+}
+
 /* --- random builds in few groups --- */
 
 #define ROUNDS 40
@@ -524,6 +552,7 @@ main(void)
 		SUITE_TEST(test_jobs_of_one_build_share_a_group),
 		SUITE_TEST(test_the_newer_build_reaches_jobs_that_wait_for_others),
 		SUITE_TEST(test_the_listing_has_who_waits_for_a_group_or_for_jobs),
+		SUITE_TEST(test_a_closed_pull_request_ends_what_has_not_begun),
 		SUITE_TEST(test_random_builds_share_groups_and_all_end),
 		SUITE_TEST(test_a_job_goes_where_its_labels_are),
 		SUITE_TEST(test_a_node_that_is_gone_has_no_engines),

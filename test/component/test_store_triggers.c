@@ -102,6 +102,23 @@ test_a_newer_push_supersedes(void **state)
 }
 
 static void
+test_a_closed_pull_request_waits_no_longer(void **state)
+{
+	int64_t n = submit_pull(&f, "app", PULL, true), other = submit_pull(&f, "app", "refs/pull/8/head", true);
+
+	(void)state;
+	assert_int_equal(pull_close(&f, "app", PULL), ERR_NONE);
+	assert_int_equal(f.got.number, 1);
+	assert_build(n, "cancelled");
+	assert_string_equal(field(n, "reason"), "its pull request was closed");
+	assert_build(other, "waiting");
+	assert_int_equal(pull_close(&f, "app", PULL), ERR_NONE);
+	assert_int_equal(f.got.number, 0);
+	n = submit_pull(&f, "app", PULL, true); /* it was opened again */
+	assert_build(n, "waiting");
+}
+
+static void
 test_nobody_approves_in_time(void **state)
 {
 	int64_t n = submit_pull(&f, "app", PULL, true);
@@ -305,6 +322,7 @@ main(void)
 		SUITE_TEST(test_a_waiting_build_can_be_cancelled),
 		SUITE_TEST(test_a_rejected_build_can_be_run_again),
 		SUITE_TEST(test_a_newer_push_supersedes),
+		SUITE_TEST(test_a_closed_pull_request_waits_no_longer),
 		SUITE_TEST(test_nobody_approves_in_time),
 		SUITE_TEST(test_the_repository_says_how_long_and_whether),
 		SUITE_TEST(test_waiting_is_told),

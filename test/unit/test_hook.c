@@ -56,7 +56,7 @@ static const struct expected all[] = {
 	    .fetch_url = "https://github.example/pirate/crane.git" } },
 	{ "github-pull-fork-gone", "X-GitHub-Event", "pull_request", HOOK_CHANGE, "",
 	  { GITHUB_PULL, .trust = CHANGE_FORK, .web_url = "https://github.example/harbour/crane/pull/7" } },
-	{ "github-pull-closed", "X-GitHub-Event", "pull_request", HOOK_IGNORED, "was closed", { 0 } },
+	{ "github-pull-closed", "X-GitHub-Event", "pull_request", HOOK_CLOSED, "was closed", { .ref = "refs/pull/7/head" } },
 	{ "github-issues", "X-GitHub-Event", "issues", HOOK_IGNORED, "the event issues", { 0 } },
 	{ "gitea-push", "X-Gitea-Event", "push", HOOK_CHANGE, "",
 	  { .event = CHANGE_PUSH, .ref = "refs/heads/main", .branch = "main", .commit = COMMIT, .before = BEFORE, TEXTS,
@@ -86,7 +86,8 @@ static const struct expected all[] = {
 	    .web_url = "https://gitlab.harbour.example/harbour/crane/-/merge_requests/7",
 	    .fetch_url = "https://gitlab.harbour.example/pirate/crane.git" } },
 	{ "gitlab-merge-retitled", "X-Gitlab-Event", "Merge Request Hook", HOOK_IGNORED, "no new commit", { 0 } },
-	{ "gitlab-merge-merged", "X-Gitlab-Event", "Merge Request Hook", HOOK_IGNORED, "no new commit", { 0 } },
+	{ "gitlab-merge-merged", "X-Gitlab-Event", "Merge Request Hook", HOOK_CLOSED, "was closed",
+	  { .ref = "refs/merge-requests/7/head" } },
 	{ "gitlab-note", "X-Gitlab-Event", "Note Hook", HOOK_IGNORED, "the event Note Hook", { 0 } },
 	{ "generic-push", "X-Davit-Signature", "?", HOOK_CHANGE, "",
 	  { .event = CHANGE_PUSH, .ref = "refs/heads/main", .branch = "main", .commit = COMMIT, .before = BEFORE, TEXTS,
@@ -96,6 +97,7 @@ static const struct expected all[] = {
 	{ "generic-pull", "X-Davit-Signature", "?", HOOK_CHANGE, "",
 	  { .event = CHANGE_PULL_REQUEST, .trust = CHANGE_FORK, .ref = "refs/pull/7/head", .branch = "main", .commit = COMMIT,
 	    .title = "Lower it slowly", .fetch_url = "https://git.harbour.example/pirate/crane.git", .pull_number = 7 } },
+	{ "generic-pull-closed", "X-Davit-Signature", "?", HOOK_CLOSED, "was closed", { .ref = "refs/pull/7/head" } },
 	{ "generic-ping", "X-Davit-Signature", "?", HOOK_PING, "", { 0 } },
 };
 /* clang-format on */
@@ -234,6 +236,8 @@ test_every_fixture_decodes(void **state)
 			fail_msg("%s: %s", all[i].fixture, err.text);
 		if (result.outcome != all[i].outcome || strstr(result.reason, all[i].reason) == NULL)
 			fail_msg("%s: outcome %d, %s", all[i].fixture, result.outcome, result.reason);
+		if (result.outcome == HOOK_CLOSED)
+			assert_text("ref", result.change.ref, all[i].change.ref);
 		if (result.outcome == HOOK_CHANGE)
 			assert_change(&result.change, &all[i].change);
 		sha256_hex(buf_str(&body), digest);

@@ -18,6 +18,7 @@ struct store {
 	struct store_op op;
 	store_repo_fn *repo_fn;
 	store_submit_fn *submit_fn;
+	store_number_fn *close_fn;
 	void *arg;
 	int submits;
 	int cancels;
@@ -52,6 +53,16 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	return &store->op;
 }
 
+struct store_op *
+store_pull_close(struct store *store, const char *repo, const char *ref, store_number_fn *fn, void *arg)
+{
+	assert_string_equal(repo, "crane");
+	snprintf(store->ref, sizeof(store->ref), "%s", ref);
+	store->close_fn = fn;
+	store->arg = arg;
+	return &store->op;
+}
+
 void
 store_cancel(struct store_op **op)
 {
@@ -61,6 +72,7 @@ store_cancel(struct store_op **op)
 		store->cancels++;
 		store->repo_fn = NULL;
 		store->submit_fn = NULL;
+		store->close_fn = NULL;
 	}
 	*op = NULL;
 }
@@ -371,6 +383,31 @@ test_pings_and_the_rest_are_not_built(void **state)
 }
 
 static void
+test_a_closed_pull_request_ends_what_waits_of_it(void **state)
+{
+	const struct err err = err_make(ERR_UNAVAILABLE, 0, "Redis is away");
+	struct probe *p = *state;
+	struct buf body;
+
+	read_fixture("github-pull-closed", &body);
+	receive(p, github("pull_request", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	assert_int_equal(p->answers, 0);
+	assert_string_equal(p->store.ref, "refs/pull/7/head");
+	p->store.close_fn(p->store.arg, 1, NULL);
+	assert_answer(p, 200, "{\"ignored\":\"the pull request was closed, and what waited of it is cancelled\"}");
+	receive(p, github("pull_request", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	p->store.close_fn(p->store.arg, 0, NULL);
+	assert_answer(p, 200, "{\"ignored\":\"the pull request was closed\"}");
+	receive(p, github("pull_request", buf_str(&body)), buf_str(&body));
+	give_repo(p, SECRET);
+	p->store.close_fn(p->store.arg, 0, &err); /* the forge sends it again */
+	assert_answer(p, 503, "not now");
+	buf_fini(&body);
+}
+
+static void
 test_a_body_of_the_limit_passes_and_one_byte_more_does_not(void **state)
 {
 	struct probe *p = *state;
@@ -457,6 +494,7 @@ main(void)
 		TEST(test_an_error_of_the_store_is_503_and_not_told),
 		TEST(test_nothing_is_submitted_without_the_right_signature),
 		TEST(test_pings_and_the_rest_are_not_built),
+		TEST(test_a_closed_pull_request_ends_what_waits_of_it),
 		TEST(test_a_body_of_the_limit_passes_and_one_byte_more_does_not),
 		TEST(test_a_client_that_leaves_early_leaves_nothing),
 		TEST(test_a_client_that_leaves_late_does_not_take_its_build_along),
