@@ -34,7 +34,7 @@ glob_may_fit(const char *pattern, const char *text)
 		return false;
 	if (head == len || strpbrk(pattern, "[{\\") != NULL || pattern[len - 1] == '/')
 		return true;
-	while (strchr("*?", pattern[len - 1 - tail]) == NULL)
+	while (strchr("*?/", pattern[len - 1 - tail]) == NULL) /* the slash of a leading "**" may be left out, too */
 		tail++;
 	return tail <= text_len && memcmp(text + text_len - tail, pattern + len - tail, tail) == 0;
 }

@@ -266,6 +266,8 @@ test_changed_paths(void **state)
 	check_changed("src/ !**/*.md", "src/a.md", false);
 	check_changed("src/ !**/*.md", "src/a.md src/a.c", true);
 	check_changed("**", "", false);
+	check_changed("**/Makefile", "Makefile", true);
+	check_changed("**/Makefile", "src/Makefile", true);
 }
 
 static void
