@@ -3,7 +3,8 @@
 -- ARGV: limit. {job...}
 local limit = tonumber(ARGV[1])
 local now = now_ms()
-local BUILDS_MAX = 1000 -- that are looked at for jobs in no queue
+local BUILDS_MAX = 1000 -- of a repository that are looked at for jobs in no queue
+local LOOKS_MAX = 10000 -- at builds and jobs, so that nobody waits long for Redis
 local jobs, line, listed = {}, {}, {}
 
 local function add(job)
@@ -41,12 +42,13 @@ add_all('davit:delayed')
 local looked = 0
 local function add_others(repo)
 	for _, n in ipairs(call('ZREVRANGE', 'davit:repo:' .. repo .. ':builds', 0, BUILDS_MAX - 1)) do
-		if #jobs >= limit or looked >= BUILDS_MAX then
+		if #jobs >= limit or looked >= LOOKS_MAX then
 			return
 		end
-		looked = looked + 1
-		local state, count = unpack(call('HMGET', 'davit:build:' .. n, 'state', 'jobs'))
-		for k = 1, (state == 'queued' or state == 'running') and tonumber(count) or 0 do
+		local state, jobs_of = unpack(call('HMGET', 'davit:build:' .. n, 'state', 'jobs'))
+		local count = (state == 'queued' or state == 'running') and tonumber(jobs_of) or 0
+		looked = looked + 1 + count
+		for k = 1, count do
 			local job_state = job_fields(n .. '.' .. k, 'state')
 			if job_state == 'waiting' or job_state == 'queued' then
 				add(n .. '.' .. k)
