@@ -3,6 +3,7 @@
 #define DAVIT_PROTO_CACHE_KEY_H
 
 #include <stdbool.h>
+
 #include "proto/change.h"
 #include "proto/str.h"
 

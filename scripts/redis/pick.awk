@@ -1,7 +1,8 @@
-# Prints a script with what it uses of the common parts in front, and what that uses in turn: Redis makes every function in
-# a script's text anew for each call, used or not.
+# Prints a script with what it uses of the common parts in front, and what that uses in turn: Redis makes every function
+# in a script's text anew for each call, used or not.
 # usage: awk -v script=FILE -f pick.awk COMMON... FILE
-# A part begins at the left margin, with "local" or "function", and ends at a line "end" or "}", or is that line alone.
+# A part of a common file begins at the left margin, with "local" or "function", and goes on to the next, so nothing else
+# may stand between. A name counts as used wherever it is a word, in a text too: one part too many does no harm.
 
 function words_of(line, set, n, i, list) {
 	n = split(line, list, /[^A-Za-z0-9_]+/)

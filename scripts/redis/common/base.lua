@@ -1,4 +1,5 @@
--- What of these files a script uses stands in front of it. User data comes in ARGV only; ids are checked before they become part of a key.
+-- What of these files a script uses stands in front of it. User data comes in ARGV only; ids are checked before they
+-- become part of a key.
 -- Every script may be run twice with the same arguments: the second time changes nothing.
 local call = redis.call
 
