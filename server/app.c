@@ -20,6 +20,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/core/systemd.h"
 #include "server/core/zones.h"
 #include "server/hook/hook.h"
 #include "server/io/git.h"
@@ -178,6 +179,7 @@ on_wake(void *arg, const char *line)
 static void
 enter_jobs(struct app *app)
 {
+	systemd_notify("STOPPING=1");
 	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
 	timer_start(app->stop_timer, STOP_MS);
 	scheduler_drain(app->scheduler);
@@ -445,7 +447,7 @@ start_notify(struct app *app, struct err *err)
 }
 
 static bool
-start_controller(struct app *app, struct err *err)
+start_controller(struct app *app, struct inherited *inherited, struct err *err)
 {
 	struct controller_deps deps = {
 		.loop = app->loop,
@@ -457,6 +459,7 @@ start_controller(struct app *app, struct err *err)
 		.zones = app->zones,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
+		.inherited = inherited,
 		.trusted_proxies = (const char *const *)app->conf->trusted_proxies.items,
 		.url = app->conf->url,
 		.admin_token = app->state_dir.admin_token,
@@ -476,7 +479,7 @@ start_controller(struct app *app, struct err *err)
 
 /* In the order of the arrows, from right to left. */
 static bool
-start(struct app *app, struct err *err)
+start(struct app *app, struct inherited *inherited, struct err *err)
 {
 	if (!state_dir_open(app->conf->state_dir, &app->state_dir, err))
 		return false;
@@ -492,22 +495,23 @@ start(struct app *app, struct err *err)
 	start_builder(app);
 	start_scheduler(app);
 	app->hook = hook_new(app->loop, app->disk, app->store);
-	if (!start_notify(app, err) || !start_controller(app, err))
+	if (!start_notify(app, err) || !start_controller(app, inherited, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
 	app->term = loop_signal_new(app->loop, SIGTERM, on_term, app);
 	app->interrupt = loop_signal_new(app->loop, SIGINT, on_interrupt, app);
+	systemd_notify("READY=1"); /* forges have an answer from now on, if only that Redis is away */
 	return true;
 }
 
 struct app *
-app_new(const struct conf *conf, struct err *err)
+app_new(const struct conf *conf, struct inherited *inherited, struct err *err)
 {
 	struct app *app = xcalloc(1, sizeof(*app));
 
 	app->conf = conf;
 	app->state_dir.lock = -1;
-	if (start(app, err))
+	if (start(app, inherited, err))
 		return app;
 	if (app->builder != NULL) { /* may have made something on an engine already */
 		stop_step(app, STOP_POOLS);

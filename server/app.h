@@ -9,9 +9,10 @@
 
 struct app;
 struct conf;
+struct inherited;
 
-/* conf is lent for the app's life. NULL and *err when the start is refused. */
-struct app *app_new(const struct conf *conf, struct err *err);
+/* conf is lent for the app's life, inherited for the call. NULL and *err when the start is refused. */
+struct app *app_new(const struct conf *conf, struct inherited *inherited, struct err *err);
 /* Until SIGTERM or SIGINT has ended everything. */
 void app_run(struct app *app);
 void app_free(struct app **app);

@@ -5,6 +5,7 @@
 
 #include "server/app.h"
 #include "server/conf.h"
+#include "server/core/inherited.h"
 #include "server/core/log.h"
 
 #define DEFAULT_CONF "/etc/davit/davit.yml"
@@ -35,16 +36,19 @@ level_of(enum conf_log_level level)
 static int
 run(const char *path)
 {
+	struct inherited *inherited = inherited_new();
 	struct conf *conf;
 	struct app *app;
 	struct err err = ERR_OK;
 
 	if (!conf_load(path, &conf, &err)) {
 		log_error("%s", err.text);
+		inherited_free(&inherited);
 		return 1;
 	}
 	log_set_level(level_of(conf->log_level));
-	app = app_new(conf, &err);
+	app = app_new(conf, inherited, &err);
+	inherited_free(&inherited);
 	if (app == NULL)
 		log_error("%s", err.text);
 	else

@@ -167,6 +167,7 @@ listen_at(struct controller *c, const char *address, struct err *err)
 	struct listener_conf conf = { .address = address,
 		.connections_max = c->deps.connections_max,
 		.listeners = (unsigned)c->deps.listen_count,
+		.inherited = c->deps.inherited,
 		.gate = { .trusted_proxies = c->deps.trusted_proxies != NULL ? c->deps.trusted_proxies : loopback,
 		    .body_limit = body_limit,
 		    .on_request = on_request,

@@ -14,6 +14,7 @@ struct builder;
 struct controller;
 struct file_store;
 struct hook;
+struct inherited;
 struct log_store;
 struct loop;
 struct store;
@@ -28,8 +29,9 @@ struct controller_deps {
 	struct hook *hook;
 	struct zones *zones; /* for the times of schedules */
 
-	const char *const *listen; /* addresses, see listener.h; at least one */
+	const char *const *listen; /* addresses, see server/io/listening.h; at least one */
 	size_t listen_count;
+	struct inherited *inherited; /* for the start: where sockets may be already; NULL: nowhere */
 	/* Addresses whose X-Forwarded-* are believed; NULL-terminated. NULL: 127.0.0.1 and ::1. Who comes by a unix
 	 * socket always is. */
 	const char *const *trusted_proxies;

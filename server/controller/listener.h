@@ -5,13 +5,13 @@
 #include "proto/err.h"
 #include "server/controller/gate.h"
 
+struct inherited;
 struct listener;
 struct loop;
 
 struct listener_conf {
-	/* "127.0.0.1:8080", "[::]:8080" (IPv6 alone), "*:8080" (both), port 0 for any free one, or "unix:/path" (mode
-	 * 0660; a socket that nobody serves any more is replaced). */
-	const char *address;
+	const char *address;         /* see server/io/listening.h */
+	struct inherited *inherited; /* where the socket may be already; NULL: nowhere */
 	/* Accepting pauses at so many; 0: what the limit of file descriptors allows, less 128 for the rest of us, */
 	unsigned connections_max;
 	unsigned listeners; /* shared by so many; 0: one */

@@ -73,7 +73,9 @@ class Davit:
         self.state = os.path.join(self.folder, "state")
         self.options = options
         self.process = None
-        self.nofile = None  # the limit of open files that it starts with
+        self.under = []  # the command that starts it, such as prlimit
+        self.environment = {}
+        self.pass_fds = ()
         os.makedirs(self.state, exist_ok=True)
 
     def configuration(self):
@@ -101,10 +103,10 @@ class Davit:
                 json.dump(self.configuration(), file, indent=1)  # JSON is YAML
         env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
         env.pop("JOURNAL_STREAM", None)
-        limit = [] if self.nofile is None else ["prlimit", f"--nofile={self.nofile}", "--"]
+        env.update(self.environment)
         self.process = subprocess.Popen(
-            [*limit, os.path.join(OBJ, "server/davitd"), "-c", path], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=env,
-            start_new_session=True)
+            [*self.under, os.path.join(OBJ, "server/davitd"), "-c", path], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            env=env, start_new_session=True, pass_fds=self.pass_fds)
         self.log = Lines(self.process.stderr, os.path.join(self.folder, "davitd.log"))
         self.port = int(self.log.wait(r"listening on 127\.0\.0\.1:(\d+)").group(1))
         if wait_ready:

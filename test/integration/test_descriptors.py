@@ -78,7 +78,7 @@ def push(davit, repo, files, via=None):
 
 def test_more_clients_than_there_is_room_for(tmp_path, repo, flood):
     davit = server.Davit(tmp_path / "davit", listen=["127.0.0.1:0", "127.0.0.1:0"])
-    davit.nofile = 256  # which both listeners share
+    davit.under = ["prlimit", "--nofile=256", "--"]  # which both listeners share
     try:
         davit.start()
         davit.add_repo(repo)

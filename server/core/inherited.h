@@ -1,0 +1,24 @@
+/* Descriptors that this process was started with, beyond the three streams: systemd's socket activation (LISTEN_FDS).
+ * Whoever needs one takes it by its name; what nobody took is closed. */
+#ifndef DAVIT_CORE_INHERITED_H
+#define DAVIT_CORE_INHERITED_H
+
+#include <stdbool.h>
+
+#define INHERITED_ACTIVATED \
+	"activated" /* all of systemd's, whatever it calls them: sockets are told by their address */
+
+enum { INHERITED_MAX = 64 };
+
+struct inherited;
+
+/* Reads the environment and forgets it, so that no child takes it for its own. */
+struct inherited *inherited_new(void);
+/* Closes what is left, with a word in the log. Accepts NULL inside. */
+void inherited_free(struct inherited **inherited);
+
+/* The first of that name which fits (NULL: any), close-on-exec; it is the caller's. -1: there is none. */
+typedef bool inherited_fits_fn(int fd, const void *arg);
+int inherited_take(struct inherited *inherited, const char *name, inherited_fits_fn *fits, const void *arg);
+
+#endif
