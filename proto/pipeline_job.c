@@ -414,12 +414,14 @@ read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
 	job = add_job(p, draft, suffix);
 	p->job_bytes = 0;
 	p->skipped = false;
-	p->missing = NULL;
+	p->missing = p->lacks = NULL;
 	if (draft->kind == JOB_KIND_SCRIPT)
 		add_parameters(p, job);
 	if (draft->form == FORM_HALF ? !pipeline_read_old_build(p, draft->node, job) : !read_keys(p, draft, job))
 		return false;
 	job->allow_failure = job->allow_failure || allow_failure;
+	if (job->deploy != NULL && p->lacks != NULL)
+		job->deploy->lacks = xstrdup(p->lacks);
 	if (p->missing != NULL && job->skipped == NULL)
 		job->skipped = xasprintf(
 		    "an image's name wants ${%s}, which the event %.20s does not have", p->missing, p->context->event);

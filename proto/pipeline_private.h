@@ -74,6 +74,7 @@ struct pipeline {
 	struct env matrix;     /* its values in this combination */
 	bool skipped;          /* its conditions left it out: what has no value need not have one */
 	const char *missing;   /* what an image's name asks for, and this event does not have; NULL: nothing */
+	const char *lacks;     /* what any of its texts asks for and is left as it is written, likewise */
 	struct env parameters; /* of the file, with their values */
 };
 

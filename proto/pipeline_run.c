@@ -245,14 +245,26 @@ static const struct pipeline_field concurrency_fields[] = {
 	{ "cancel", pipeline_read_bool, offsetof(struct concurrency_spec, cancel) },
 };
 
+/* Jobs that deploy have the group of their environment: no other job holds them up or cancels them. */
+static bool
+check_group(struct pipeline *p, const struct yml_node *at, const char *group)
+{
+	return strncmp(group, "environment:", strlen("environment:")) != 0 ||
+	       yml_err(
+		   p->doc, at, p->err, "the group %.60s is for the jobs that deploy there; choose another name", group);
+}
+
 bool
 pipeline_job_concurrency(struct pipeline *p, const char *name, const struct yml_node *value, struct job_spec *job)
 {
 	struct concurrency_spec *concurrency = &job->concurrency;
 
 	if (yml_type(value) != YML_MAPPING)
-		return pipeline_read_text(p, name, value, &concurrency->group);
+		return pipeline_read_text(p, name, value, &concurrency->group) &&
+		       check_group(p, value, concurrency->group);
 	if (!PIPELINE_READ_FIELDS(p, value, name, concurrency_fields, concurrency))
+		return false;
+	if (concurrency->group != NULL && !check_group(p, value, concurrency->group))
 		return false;
 	if (concurrency->group == NULL)
 		return yml_err(

@@ -145,7 +145,11 @@ add_variable(struct maker *m, struct str name)
 		value = variables[i].make(m->p);
 	else
 		memcpy(&value, (const char *)context + variables[i].offset, sizeof(value));
-	if (value == NULL && (variables[i].always || context->event == NULL || m->p->skipped))
+	if (value == NULL && (variables[i].always || context->event == NULL))
+		return keep(m, name);
+	if (value == NULL && (m->p->skipped || m->kind == TEXT_IMAGE))
+		m->p->lacks = variables[i].name;
+	if (value == NULL && m->p->skipped)
 		return keep(m, name);
 	if (value == NULL && m->kind == TEXT_IMAGE) {
 		m->p->missing = variables[i].name;

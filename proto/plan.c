@@ -123,6 +123,7 @@ deploy_spec_free(struct deploy_spec *deploy)
 		return;
 	free(deploy->environment);
 	free(deploy->image);
+	free(deploy->lacks);
 	free(deploy);
 }
 

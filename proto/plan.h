@@ -122,6 +122,7 @@ struct deploy_spec {
 	char *environment;
 	char *image; /* NULL: none */
 	bool approve;
+	char *lacks; /* name of a variable of the plan that it wants and the event does not have; NULL: none */
 };
 
 enum job_kind { JOB_KIND_SCRIPT, JOB_KIND_BUILD, JOB_KIND_DEPLOY };

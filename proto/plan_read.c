@@ -222,7 +222,7 @@ read_deploy(const struct json_value *object, struct deploy_spec **ret, struct er
 	*ret = xcalloc(1, sizeof(**ret));
 	(*ret)->approve = read_flag(item, "approve");
 	return read_string(item, "environment", &(*ret)->environment, err) &&
-	       read_text(item, "image", &(*ret)->image, err);
+	       read_text(item, "image", &(*ret)->image, err) && read_text(item, "lacks", &(*ret)->lacks, err);
 }
 
 static bool

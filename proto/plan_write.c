@@ -161,6 +161,7 @@ write_deploy(struct json_writer *w, const struct deploy_spec *deploy)
 	json_member_string(w, "environment", deploy->environment);
 	write_text(w, "image", deploy->image);
 	write_flag(w, "approve", deploy->approve);
+	write_text(w, "lacks", deploy->lacks);
 	json_write_object_close(w);
 }
 

@@ -1,32 +1,13 @@
 #include "proto/trigger.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "proto/condition.h"
-
-#define PATTERNS_MAX 100
+#include "proto/patterns.h"
 
 static bool
 is_given(const char *text)
 {
 	return text != NULL && text[0] != '\0';
-}
-
-/* The words of a list with commas and blanks; *ret is to be ended with strings_fini. */
-static void
-split(const char *text, struct strings *ret)
-{
-	*ret = (struct strings){ 0 };
-	while (is_given(text)) {
-		size_t len;
-
-		text += strspn(text, ", \t");
-		len = strcspn(text, ", \t");
-		if (len > 0)
-			strings_add(ret, (struct str){ text, len });
-		text += len;
-	}
 }
 
 static bool
@@ -43,28 +24,11 @@ check_events(const char *text, struct err *err)
 	struct strings words;
 	bool ok = true;
 
-	split(text, &words);
+	patterns_split(text, &words);
 	for (size_t i = 0; i < words.count && ok; i++)
 		if (!is_event(words.items[i]))
 			ok = err_set(
 			    err, ERR_INPUT, 0, "events: \"%.40s\" is none of push, tag, pull_request", words.items[i]);
-	strings_fini(&words);
-	return ok;
-}
-
-static bool
-check_patterns(const char *name, const char *text, struct err *err)
-{
-	struct strings words;
-	struct err wrong;
-	bool ok = true;
-
-	split(text, &words);
-	if (words.count > PATTERNS_MAX)
-		ok = err_set(err, ERR_INPUT, 0, "%s: at most %d patterns", name, PATTERNS_MAX);
-	for (size_t i = 0; i < words.count && ok; i++)
-		if (!condition_check(words.items[i], &wrong))
-			ok = err_set(err, ERR_INPUT, 0, "%s: \"%.40s\": %s", name, words.items[i], wrong.text);
 	strings_fini(&words);
 	return ok;
 }
@@ -86,8 +50,8 @@ trigger_check(const struct trigger *trigger, struct err *err)
 	static const char *const pulls[] = { "head", "merge", NULL };
 	static const char *const forks[] = { "approve", "allow", "never", NULL };
 
-	return check_events(trigger->events, err) && check_patterns("branches", trigger->branches, err) &&
-	       check_patterns("tags", trigger->tags, err) &&
+	return check_events(trigger->events, err) && patterns_check("branches", trigger->branches, err) &&
+	       patterns_check("tags", trigger->tags, err) &&
 	       check_word("pulls", trigger->pulls, pulls, "head, merge", err) &&
 	       check_word("forks", trigger->forks, forks, "approve, allow, never", err);
 }
@@ -98,24 +62,12 @@ wants_event(const char *events, enum change_event event)
 	struct strings words;
 	bool found;
 
-	split(events, &words);
+	patterns_split(events, &words);
 	found = words.count == 0;
 	for (size_t i = 0; i < words.count; i++)
 		found = found || strcmp(words.items[i], change_event_name(event)) == 0;
 	strings_fini(&words);
 	return found;
-}
-
-static bool
-fits(const char *patterns, const char *name)
-{
-	struct strings words;
-	bool ok;
-
-	split(patterns, &words);
-	ok = words.count == 0 || condition_holds(&words, name);
-	strings_fini(&words);
-	return ok;
 }
 
 bool
@@ -128,9 +80,9 @@ trigger_wants(const struct trigger *trigger, const struct change *change, struct
 	if (!wants_event(trigger->events, change->event))
 		return err_set(err, ERR_REFUSED, 0, "the repository's settings leave out the event %s",
 		    change_event_name(change->event));
-	if (change->event == CHANGE_TAG && !fits(trigger->tags, branch))
+	if (change->event == CHANGE_TAG && !patterns_hold(trigger->tags, branch))
 		return err_set(err, ERR_REFUSED, 0, "the repository's settings leave out the tag %.60s", branch);
-	if (change->event != CHANGE_TAG && !fits(trigger->branches, branch))
+	if (change->event != CHANGE_TAG && !patterns_hold(trigger->branches, branch))
 		return err_set(err, ERR_REFUSED, 0, "the repository's settings leave out the branch %.60s", branch);
 	if (change->trust == CHANGE_FORK && is_given(trigger->forks) && strcmp(trigger->forks, "never") == 0)
 		return err_set(err, ERR_REFUSED, 0, "the repository's settings leave out pull requests of forks");

@@ -412,6 +412,13 @@ test_names_of_images_on_other_events(void **state)
 		&context);
 	assert_string_equal(plan->jobs[0].skipped, "an image's name wants ${tag}, which the event push does not have");
 	assert_non_null(plan->jobs[1].skipped);
+	assert_string_equal(plan->jobs[1].deploy->lacks, "tag"); /* so nobody can start it by hand */
+	plan_free(&plan);
+	plan = plan_for(
+	    "jobs: {a: {when: {event: tag}, deploy: {environment: \"${tag}\"}}, b: {when: {event: tag}, deploy: e}}",
+	    &context);
+	assert_string_equal(plan->jobs[0].deploy->lacks, "tag");
+	assert_null(plan->jobs[1].deploy->lacks);
 	plan_free(&plan);
 	context.tag = "v1";
 	plan = plan_for("jobs: {a: {build: {tags: \"r.example/a:${tag}-${short_commit}\"}}}", &context);
