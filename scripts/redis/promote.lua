@@ -11,6 +11,7 @@ for _, job in ipairs(due) do
 	job_enqueue(job, true, now)
 end
 waiting_expire(now, limit)
+approvals_expire(now, limit)
 for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:running', '-inf', now, 'LIMIT', 0, limit)) do
 	if id:find('.', 1, true) then
 		call('ZADD', 'davit:running', now + lease_ms, id) -- whoever called looks after it for so long
@@ -21,7 +22,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:running', '-inf', now, 'LIMIT',
 end
 
 local next_ms = -1
-for _, key in ipairs({ 'davit:delayed', 'davit:running', 'davit:waiting' }) do
+for _, key in ipairs({ 'davit:delayed', 'davit:running', 'davit:waiting', 'davit:approvals' }) do
 	local score = call('ZRANGE', key, 0, 0, 'WITHSCORES')[2]
 	if score then
 		local wait = math.max(0, tonumber(score) - now)

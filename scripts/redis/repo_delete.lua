@@ -11,6 +11,9 @@ end
 for _, name in ipairs(call('SMEMBERS', key .. ':crons')) do
 	cron_remove(id, name)
 end
+for _, name in ipairs(call('SMEMBERS', key .. ':environments')) do
+	environment_remove(id, name)
+end
 call('DEL', key)
 call('ZREM', 'davit:repos', id)
 -- Whoever takes the id next must not have them.

@@ -11,6 +11,7 @@ elseif state ~= 'running' or before == container then
 end
 local now = now_ms()
 call('HSET', key, 'container', container, 'engine', engine, 'started_ms', now)
+deployment_follow(job, 'started_ms', now)
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)
 	build_changed(build, 'running', now)

@@ -197,6 +197,32 @@ args_named(struct args *args, const char *name, char *value)
 	}
 }
 
+/* One at a time is deployed to an environment: that is the group of its jobs, and nobody else's. */
+static char *
+group_text(const struct job_spec *job)
+{
+	return job->deploy != NULL ? xasprintf("environment:%s", job->deploy->environment)
+				   : xstrdup_null(job->concurrency.group);
+}
+
+/* A deployment that has begun is not broken off because another one comes. */
+static bool
+cancels_older(const struct job_spec *job)
+{
+	return job->deploy == NULL && job->concurrency.group != NULL && job->concurrency.cancel;
+}
+
+static void
+args_deploy(struct args *args, const struct deploy_spec *deploy)
+{
+	if (deploy == NULL)
+		return;
+	args_named(args, "environment", xstrdup(deploy->environment));
+	args_named(args, "approve", xstrdup(deploy->approve ? "1" : ""));
+	args_named(args, "deploy_image", xstrdup_null(deploy->image));
+	args_named(args, "lacks", xstrdup_null(deploy->lacks));
+}
+
 /* What planned.lua writes into the job's hash. */
 static void
 args_job(struct args *args, const struct job_spec *job)
@@ -218,8 +244,9 @@ args_job(struct args *args, const struct job_spec *job)
 	args_named(args, "skipped", xstrdup_null(job->skipped));
 	args_named(args, "allow_failure", xstrdup(job->allow_failure ? "1" : ""));
 	args_named(args, "labels", labels_text(&job->labels));
-	args_named(args, "group", xstrdup_null(job->concurrency.group));
-	args_named(args, "group_cancel", xstrdup(job->concurrency.group != NULL && job->concurrency.cancel ? "1" : ""));
+	args_named(args, "group", group_text(job));
+	args_deploy(args, job->deploy);
+	args_named(args, "group_cancel", xstrdup(cancels_older(job) ? "1" : ""));
 	if (job->retry.max > 0) {
 		args_text(args, "retry_max");
 		args_int(args, job->retry.max);
@@ -406,8 +433,31 @@ store_build_rerun(struct store *store, int64_t build, const char *which, store_n
 	args_int(&args, build);
 	args_int(&args, store->conf.max_planning);
 	args_text(&args, which);
+	args_text(&args, "");
+	args_text(&args, "");
 	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_PLANNING);
+	return op;
+}
+
+struct store_op *
+store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person, int64_t redeploys,
+    store_number_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_number, arg, "build %lld", (long long)build);
+	struct args args = { 0 };
+
+	op->fn.number = fn;
+	args_int(&args, build);
+	args_int(&args, store->conf.max_planning);
+	args_owned(&args, xasprintf("deploy %s", environment));
+	args_text(&args, person);
+	if (redeploys != 0)
+		args_int(&args, redeploys);
+	else
+		args_text(&args, "");
+	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
+	store_expect(store, STORE_EXPECT_QUEUE);
 	return op;
 }
 

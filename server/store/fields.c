@@ -146,6 +146,50 @@ static const struct field schedule_fields[] = {
 	{ "last_build", FIELD_INT,  offsetof(struct schedule, last_build) },
 };
 
+/* The first two are its id, the last seven are set by the scripts: see environment_settings_record. */
+static const struct field environment_fields[] = {
+	{ "repo", FIELD_TEXT, offsetof(struct environment, repo) },
+	{ "name", FIELD_TEXT, offsetof(struct environment, name) },
+	{ "kind", FIELD_TEXT, offsetof(struct environment, kind) },
+	{ "image", FIELD_TEXT, offsetof(struct environment, image) },
+	{ "command", FIELD_TEXT, offsetof(struct environment, command) },
+	{ "variables", FIELD_TEXT, offsetof(struct environment, variables) },
+	{ "events", FIELD_TEXT, offsetof(struct environment, events) },
+	{ "branches", FIELD_TEXT, offsetof(struct environment, branches) },
+	{ "tags", FIELD_TEXT, offsetof(struct environment, tags) },
+	{ "deployers", FIELD_TEXT, offsetof(struct environment, deployers) },
+	{ "approve", FIELD_BOOL, offsetof(struct environment, approve) },
+	{ "locked_by", FIELD_TEXT, offsetof(struct environment, locked_by) },
+	{ "lock_reason", FIELD_TEXT, offsetof(struct environment, lock_reason) },
+	{ "locked_ms", FIELD_INT, offsetof(struct environment, locked_ms) },
+	{ "deployed", FIELD_INT, offsetof(struct environment, deployed) },
+	{ "deployed_ms", FIELD_INT, offsetof(struct environment, deployed_ms) },
+	{ "open", FIELD_INT, offsetof(struct environment, open) },
+	{ "created_ms", FIELD_INT, offsetof(struct environment, created_ms) },
+};
+
+static const struct field deployment_fields[] = {
+	{ "deployment", FIELD_INT, offsetof(struct deployment, number) },
+	{ "repo", FIELD_TEXT, offsetof(struct deployment, repo) },
+	{ "environment", FIELD_TEXT, offsetof(struct deployment, environment) },
+	{ "build", FIELD_INT, offsetof(struct deployment, build) },
+	{ "job", FIELD_TEXT, offsetof(struct deployment, job) },
+	{ "event", FIELD_TEXT, offsetof(struct deployment, event) },
+	{ "ref", FIELD_TEXT, offsetof(struct deployment, ref) },
+	{ "commit", FIELD_TEXT, offsetof(struct deployment, commit) },
+	{ "image", FIELD_TEXT, offsetof(struct deployment, image) },
+	{ "person", FIELD_TEXT, offsetof(struct deployment, person) },
+	{ "approved_by", FIELD_TEXT, offsetof(struct deployment, approved_by) },
+	{ "state", FIELD_JOB_STATE, offsetof(struct deployment, state) },
+	{ "reason", FIELD_TEXT, offsetof(struct deployment, reason) },
+	{ "attempt", FIELD_INT, offsetof(struct deployment, attempt) },
+	{ "history", FIELD_TEXT, offsetof(struct deployment, history) },
+	{ "redeploys", FIELD_INT, offsetof(struct deployment, redeploys) },
+	{ "created_ms", FIELD_INT, offsetof(struct deployment, created_ms) },
+	{ "started_ms", FIELD_INT, offsetof(struct deployment, started_ms) },
+	{ "finished_ms", FIELD_INT, offsetof(struct deployment, finished_ms) },
+};
+
 static const struct field notice_fields[] = {
 	{ "notice",     FIELD_TEXT, offsetof(struct notice, notice) },
 	{ "target",     FIELD_TEXT, offsetof(struct notice, target) },
@@ -167,6 +211,9 @@ const struct record change_record = { change_fields, COUNT(change_fields) };
 const struct record schedule_record = { schedule_fields, COUNT(schedule_fields) };
 const struct record schedule_settings_record = { schedule_fields, COUNT(schedule_fields) - 3 };
 const struct record notice_record = { notice_fields, COUNT(notice_fields) };
+const struct record environment_record = { environment_fields, COUNT(environment_fields) };
+const struct record environment_settings_record = { environment_fields + 2, COUNT(environment_fields) - 9 };
+const struct record deployment_record = { deployment_fields, COUNT(deployment_fields) };
 const struct record secret_record = { secret_fields, COUNT(secret_fields) };
 
 /* --- writing --- */
@@ -447,5 +494,33 @@ schedule_list_read(const struct redis_reply *reply, size_t first)
 		record_read(&schedule_record, redis_reply_at(reply, i), schedule);
 		record_no_nulls(&schedule_record, schedule);
 	}
+	return list;
+}
+
+void
+environment_init(struct environment *ret, const struct redis_reply *list)
+{
+	record_read(&environment_record, list, ret);
+	record_no_nulls(&environment_record, ret);
+}
+
+void
+deployment_init(struct deployment *ret, const struct redis_reply *list)
+{
+	record_read(&deployment_record, list, ret);
+	record_no_nulls(&deployment_record, ret);
+}
+
+struct deployment_list
+deployment_list_read(const struct redis_reply *reply, size_t first)
+{
+	size_t count = redis_reply_count(reply);
+	struct deployment_list list = { 0 };
+
+	if (count <= first)
+		return list;
+	list.items = xcalloc(count - first, sizeof(*list.items));
+	for (size_t i = first; i < count; i++)
+		deployment_init(&list.items[list.count++], redis_reply_at(reply, i));
 	return list;
 }

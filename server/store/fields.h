@@ -34,6 +34,10 @@ extern const struct record schedule_record;
 extern const struct record schedule_settings_record;
 extern const struct record notice_record;
 extern const struct record secret_record;
+extern const struct record environment_record;
+/* What its owner sets. */
+extern const struct record environment_settings_record;
+extern const struct record deployment_record;
 /* Its texts are NULL when there is none, unlike the others'. */
 extern const struct record change_record;
 
@@ -73,5 +77,9 @@ struct notice *notice_read(const struct redis_reply *list);
 /* The elements of reply from index first on. */
 struct job_list job_list_read(const struct redis_reply *reply, size_t first);
 struct schedule_list schedule_list_read(const struct redis_reply *reply, size_t first);
+struct deployment_list deployment_list_read(const struct redis_reply *reply, size_t first);
+/* Of a hash; of an empty one all is "" and 0. */
+void environment_init(struct environment *ret, const struct redis_reply *list);
+void deployment_init(struct deployment *ret, const struct redis_reply *list);
 
 #endif

@@ -162,3 +162,27 @@ store_running(struct store *store, const char *node, store_jobs_fn *fn, void *ar
 	op_send(op, &script_running, &args, STORE_TIMEOUT_MS);
 	return op;
 }
+
+static struct store_op *
+job_judge(struct store *store, const struct redis_script *script, const char *job, const char *who, store_done_fn *fn,
+    void *arg)
+{
+	struct args args;
+	struct store_op *op = job_op(store, answer_done, job, &args, arg);
+
+	op->fn.done = fn;
+	args_text(&args, who);
+	return job_send(op, script, &args);
+}
+
+struct store_op *
+store_job_approve(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg)
+{
+	return job_judge(store, &script_job_approve, job, who, fn, arg);
+}
+
+struct store_op *
+store_job_reject(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg)
+{
+	return job_judge(store, &script_job_reject, job, who, fn, arg);
+}

@@ -80,6 +80,9 @@ struct store_op {
 		store_reports_fn *reports;
 		store_cache_fn *cache;
 		store_ids_fn *ids;
+		store_environment_fn *environment;
+		store_environments_fn *environments;
+		store_deployments_fn *deployments;
 	} fn;
 	void *arg;
 };

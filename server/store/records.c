@@ -238,3 +238,30 @@ schedule_list_fini(struct schedule_list *list)
 	free(list->items);
 	*list = (struct schedule_list){ 0 };
 }
+
+void
+environment_free(struct environment **environment)
+{
+	if (*environment != NULL)
+		record_fini(&environment_record, *environment);
+	free(*environment);
+	*environment = NULL;
+}
+
+void
+environment_list_fini(struct environment_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		record_fini(&environment_record, &list->items[i]);
+	free(list->items);
+	*list = (struct environment_list){ 0 };
+}
+
+void
+deployment_list_fini(struct deployment_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		record_fini(&deployment_record, &list->items[i]);
+	free(list->items);
+	*list = (struct deployment_list){ 0 };
+}

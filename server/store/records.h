@@ -129,7 +129,7 @@ struct build {
 	char *base;            /* of a pull request that is built merged: the target's commit */
 	char *built;           /* and the merge that is built; "": commit itself */
 	char *approved_by;
-	char *rerun_jobs;      /* of a rerun: "failed", or the number of the job that was asked for; "": all */
+	char *rerun_jobs;      /* of a rerun: "failed", a job's number, or "deploy NAME"; "": all */
 	int64_t attempt;       /* of planning */
 	char *node;            /* that plans it */
 	char *token;           /* of the planning claim */
@@ -163,6 +163,52 @@ struct secret {
 	int64_t changed_ms;
 };
 
+/* A place that a repository deploys to; the rules are those of proto/environment.h. What follows approve is kept by the
+ * store. */
+struct environment {
+	char *repo;
+	char *name;
+	char *kind;
+	char *image;     /* in which the command runs, where the pipeline names none */
+	char *command;   /* likewise what runs */
+	char *variables; /* of its jobs, JSON, see proto/params.h; "" for none */
+	char *events;
+	char *branches;
+	char *tags;
+	char *deployers;
+	bool approve;    /* each deployment waits for an approval */
+	char *locked_by; /* "": it is not locked */
+	char *lock_reason;
+	int64_t locked_ms;
+	int64_t deployed; /* number of the last deployment that passed; 0: none */
+	int64_t deployed_ms;
+	int64_t open; /* deployments that have not ended */
+	int64_t created_ms;
+};
+
+/* What was deployed, or is to be: it goes through the states of its job. */
+struct deployment {
+	int64_t number;
+	char *repo;
+	char *environment;
+	int64_t build;
+	char *job;
+	char *event;
+	char *ref;
+	char *commit;
+	char *image;  /* that was deployed; "": the pipeline named none */
+	char *person; /* who brought it */
+	char *approved_by;
+	enum job_state state;
+	char *reason;
+	int64_t attempt;
+	char *history;     /* how the attempts before ended, one a line */
+	int64_t redeploys; /* number of the deployment that was made again; 0: none */
+	int64_t created_ms;
+	int64_t started_ms;
+	int64_t finished_ms;
+};
+
 /* Something to tell somebody. Targets: "build:17" is the event "build 17 has a new state", which notify/ turns into
  * notices for real targets by store_outbox_fanout. */
 struct notice {
@@ -193,6 +239,7 @@ void repo_free(struct repo **repo);
 void job_free(struct job **job);
 void build_free(struct build **build);
 void notice_free(struct notice **notice);
+void environment_free(struct environment **environment);
 /* Wipes the value. */
 void secret_fini(struct secret *secret);
 
@@ -222,10 +269,22 @@ struct schedule_list {
 	size_t count;
 };
 
+struct environment_list {
+	struct environment *items;
+	size_t count;
+};
+
+struct deployment_list {
+	struct deployment *items;
+	size_t count;
+};
+
 void repo_list_fini(struct repo_list *list);
 void build_list_fini(struct build_list *list);
 void job_list_fini(struct job_list *list);
 void secret_list_fini(struct secret_list *list);
 void schedule_list_fini(struct schedule_list *list);
+void environment_list_fini(struct environment_list *list);
+void deployment_list_fini(struct deployment_list *list);
 
 #endif

@@ -250,6 +250,46 @@ struct store_op *store_schedules_due(struct store *store, store_due_fn *fn, void
 struct store_op *store_schedule_fire(struct store *store, const struct schedule *schedule, int64_t next_ms,
     const struct change *change, store_number_fn *fn, void *arg);
 
+/* --- environments and deployments (proto/environment.h) --- */
+
+/* Adds it, or with is_new false changes it. ERR_INPUT: the name is not valid; ERR_NOT_FOUND: no such repository or
+ * environment; ERR_CONFLICT: it is there already; ERR_LIMIT: the repository has 100. */
+struct store_op *store_environment_put(
+    struct store *store, const struct environment *environment, bool is_new, store_done_fn *fn, void *arg);
+/* ERR_NOT_FOUND. */
+typedef void store_environment_fn(void *arg, struct environment *environment, const struct err *err);
+struct store_op *store_environment_get(
+    struct store *store, const char *repo, const char *name, store_environment_fn *fn, void *arg);
+/* By name; deployments[i] is what environments[i] has now, of number 0 when there is nothing. */
+typedef void store_environments_fn(
+    void *arg, struct environment_list environments, struct deployment_list deployments, const struct err *err);
+struct store_op *store_environments(struct store *store, const char *repo, store_environments_fn *fn, void *arg);
+/* With its history. ERR_NOT_FOUND; ERR_CONFLICT while a deployment has not ended. */
+struct store_op *store_environment_delete(
+    struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg);
+/* Locked, nothing is deployed to it but what has its turn already; who "": it is unlocked, and the first that waits has
+ * its turn. ERR_NOT_FOUND. */
+struct store_op *store_environment_lock(struct store *store, const char *repo, const char *name, const char *who,
+    const char *reason, store_done_fn *fn, void *arg);
+/* Its history, the newest first, below number `before` (0: from the newest on). ERR_NOT_FOUND. */
+typedef void store_deployments_fn(void *arg, struct deployment_list deployments, const struct err *err);
+struct store_op *store_deployments(struct store *store, const char *repo, const char *name, int64_t before,
+    unsigned limit, store_deployments_fn *fn, void *arg);
+/* A job that waits for an approval to deploy has it, or ends as cancelled. Done already is no error. ERR_NOT_FOUND;
+ * ERR_CONFLICT when it does not wait. who: in words, for people. */
+struct store_op *store_job_approve(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg);
+struct store_op *store_job_reject(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg);
+/* Those jobs of a finished build that deploy to the environment run in a new build, of the event deploy, whatever the
+ * conditions of the old one's event said of them; the others are taken over. That a person asks for it is the approval.
+ * redeploys: the deployment that is made again by it; 0: none. While it is not finished, asking for the same again
+ * gives the same build. ERR_NOT_FOUND when no job of it deploys there; ERR_CONFLICT while the old one is not finished,
+ * or when the jobs lack something (deploy_spec.lacks); ERR_LIMIT as STORE_FULL. */
+struct store_op *store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person,
+    int64_t redeploys, store_number_fn *fn, void *arg);
+/* The one deployment that a rollback makes again. ERR_NOT_FOUND; ERR_CONFLICT: there is none. */
+struct store_op *store_rollback_find(
+    struct store *store, const char *repo, const char *name, store_deployments_fn *fn, void *arg);
+
 /* --- time --- */
 
 /* Moves what is due into the queue, puts builds back whose planner is gone, and gives the jobs whose lease has run

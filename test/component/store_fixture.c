@@ -225,6 +225,35 @@ on_schedules(void *arg, struct schedule_list list, const struct err *err)
 }
 
 static void
+on_environment(void *arg, struct environment *environment, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.environment = environment;
+	arrived(f, err);
+}
+
+static void
+on_environments(
+    void *arg, struct environment_list environments, struct deployment_list deployments, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.environments = environments;
+	f->got.deployments = deployments;
+	arrived(f, err);
+}
+
+static void
+on_deployments(void *arg, struct deployment_list deployments, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.deployments = deployments;
+	arrived(f, err);
+}
+
+static void
 on_due(void *arg, struct store_due due, const struct err *err)
 {
 	struct store_fixture *f = arg;
@@ -261,6 +290,9 @@ got_clear(struct store_fixture *f)
 	job_list_fini(&f->got.jobs);
 	secret_list_fini(&f->got.secrets);
 	schedule_list_fini(&f->got.schedules);
+	environment_free(&f->got.environment);
+	environment_list_fini(&f->got.environments);
+	deployment_list_fini(&f->got.deployments);
 	artifact_list_fini(&f->got.artifacts);
 	test_report_list_fini(&f->got.reports);
 	cache_free(&f->got.cache);
@@ -516,6 +548,66 @@ enum err_code
 build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which)
 {
 	return CALL(f, store_build_rerun(f->store, build, which, on_number, f));
+}
+
+enum err_code
+environment_put(struct store_fixture *f, const struct environment *environment, bool is_new)
+{
+	return CALL(f, store_environment_put(f->store, environment, is_new, on_done, f));
+}
+
+enum err_code
+environment_get(struct store_fixture *f, const char *repo, const char *name)
+{
+	return CALL(f, store_environment_get(f->store, repo, name, on_environment, f));
+}
+
+enum err_code
+environments(struct store_fixture *f, const char *repo)
+{
+	return CALL(f, store_environments(f->store, repo, on_environments, f));
+}
+
+enum err_code
+environment_delete(struct store_fixture *f, const char *repo, const char *name)
+{
+	return CALL(f, store_environment_delete(f->store, repo, name, on_done, f));
+}
+
+enum err_code
+environment_lock(struct store_fixture *f, const char *repo, const char *name, const char *who)
+{
+	return CALL(f, store_environment_lock(f->store, repo, name, who, "a freeze", on_done, f));
+}
+
+enum err_code
+deployments(struct store_fixture *f, const char *repo, const char *name)
+{
+	return CALL(f, store_deployments(f->store, repo, name, 0, STORE_LIST_MAX, on_deployments, f));
+}
+
+enum err_code
+job_approve(struct store_fixture *f, const char *job)
+{
+	return CALL(f, store_job_approve(f->store, job, "admin", on_done, f));
+}
+
+enum err_code
+job_reject(struct store_fixture *f, const char *job)
+{
+	return CALL(f, store_job_reject(f->store, job, "admin", on_done, f));
+}
+
+enum err_code
+build_deploy(struct store_fixture *f, int64_t build, const char *environment, int64_t redeploys)
+{
+	return CALL(f, store_build_deploy(f->store, build, environment, "admin", redeploys, on_number, f));
+}
+
+enum err_code
+rollback_find(struct store_fixture *f, const char *repo, const char *name)
+{
+	return CALL(f, store_rollback_find(f->store, repo, name, on_deployments, f));
 }
 
 int64_t

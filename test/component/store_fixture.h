@@ -28,6 +28,9 @@ struct got {
 	size_t count;
 	struct store_stats stats;
 	struct schedule_list schedules;
+	struct environment *environment;
+	struct environment_list environments;
+	struct deployment_list deployments;
 	int64_t now_ms; /* of schedules_due */
 };
 
@@ -89,6 +92,17 @@ enum err_code schedules_due(struct store_fixture *f);
 /* got.number: of how many builds something ended. */
 enum err_code pull_close(struct store_fixture *f, const char *repo, const char *ref);
 enum err_code schedule_fire(struct store_fixture *f, const struct schedule *schedule, int64_t next_ms);
+enum err_code environment_put(struct store_fixture *f, const struct environment *environment, bool is_new);
+enum err_code environment_get(struct store_fixture *f, const char *repo, const char *name);
+enum err_code environments(struct store_fixture *f, const char *repo);
+enum err_code environment_delete(struct store_fixture *f, const char *repo, const char *name);
+/* who "": unlocks it. */
+enum err_code environment_lock(struct store_fixture *f, const char *repo, const char *name, const char *who);
+enum err_code deployments(struct store_fixture *f, const char *repo, const char *name);
+enum err_code job_approve(struct store_fixture *f, const char *job);
+enum err_code job_reject(struct store_fixture *f, const char *job);
+enum err_code build_deploy(struct store_fixture *f, int64_t build, const char *environment, int64_t redeploys);
+enum err_code rollback_find(struct store_fixture *f, const char *repo, const char *name);
 enum err_code build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which);
 enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);
 enum err_code queue(struct store_fixture *f);

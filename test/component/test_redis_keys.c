@@ -55,7 +55,8 @@ placeholder(const char *name)
 		{ "<ref>", "refs/.+" },
 		{ "<schedule>", "[a-z0-9._-]+" },
 		{ "<labels>", "[a-z0-9,=]+" },
-		{ "<group>", "[a-z]+" },
+		{ "<group>", "[a-z:]+" },
+		{ "<environment>", "[A-Za-z0-9._-]+" },
 		{ "<notice>", "[0-9.]+" },
 		{ "<target>", ".+" },
 		{ "<scope>", "(repo|org|environment)" },
@@ -377,6 +378,64 @@ trigger_builds(void)
 	look();
 }
 
+/* Those before it in the queue pass. */
+static struct job *
+claimed_in_turn(const char *id)
+{
+	struct job *job = claimed_job();
+
+	while (strcmp(job->id, id) != 0) {
+		finish(&job, JOB_PASSED);
+		job = claimed_job();
+	}
+	return job;
+}
+
+/* A deployment is approved and passes, another one waits while the environment is locked, the first is made again. */
+static void
+deploy(void)
+{
+	static char repo[] = "app", name[] = "live", kind[] = "command", image[] = "app:1", script[] = "alpine:3",
+		    tag[] = "tag";
+	const struct environment environment = { .repo = repo, .name = name, .kind = kind, .approve = true };
+	struct deploy_spec to = { .environment = name, .image = image, .approve = true, .lacks = tag };
+	struct job_spec job = { .name = name,
+		.kind = JOB_KIND_DEPLOY,
+		.image = script,
+		.deploy = &to,
+		.retry = { 1, RETRY_INFRASTRUCTURE } };
+	const struct plan plan = { .jobs = &job, .job_count = 1 };
+	const struct store_commit head = { "0123456789012345678901234567890123456789", "", "" };
+	char id[JOB_ID_MAX];
+	struct build *build;
+	struct job *claimed;
+	int64_t n;
+
+	assert_int_equal(environment_put(&f, &environment, true), ERR_NONE);
+	look();
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	build = take_build(&f);
+	n = build->build;
+	snprintf(id, sizeof(id), "%lld.1", (long long)n);
+	assert_int_equal(plan_commit(&f, n, build->token, &head), ERR_NONE);
+	assert_int_equal(planned_with(&f, n, build->token, &plan), ERR_NONE);
+	build_free(&build);
+	look();
+	assert_int_equal(job_approve(&f, id), ERR_NONE);
+	look();
+	claimed = claimed_in_turn(id);
+	assert_int_equal(job_started(&f, id, claimed->token, "c1"), ERR_NONE);
+	assert_int_equal(job_requeue(&f, id, claimed->token, 0), ERR_NONE);
+	job_free(&claimed);
+	claimed = claimed_in_turn(id);
+	finish(&claimed, JOB_PASSED);
+	assert_int_equal(environment_lock(&f, "app", "live", "admin"), ERR_NONE);
+	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_CONFLICT); /* without a tag */
+	redis_fixture_ask(&server, "HDEL davit:job:%s lacks", id);
+	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_NONE);
+	look();
+}
+
 static void
 delete_repository(void)
 {
@@ -398,6 +457,7 @@ test_page_and_redis_agree(void **state)
 	deliver();
 	run_graph();
 	trigger_builds();
+	deploy();
 	delete_repository();
 	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
 	look();

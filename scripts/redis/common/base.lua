@@ -19,6 +19,7 @@ local RETRY_FIRST_MS = 5000
 local RETRY_MOST_MS = 300000
 local HISTORY_MAX = 2000
 local NAMES_MAX = 3
+local APPROVAL_MS = 7 * 86400000 -- how long a deployment waits for one
 local SUPERSEDED = 'a newer build of the group took its place'
 
 -- Of the final states the worst of a build's jobs becomes the build's; a skipped one says nothing.

@@ -72,7 +72,7 @@ end
 
 -- Whether the job may go on; if not, it is enqueued when those before it have ended.
 local function group_enter(job, now)
-	local repo, group, cancels = job_fields(job, 'repo', 'group', 'group_cancel')
+	local repo, group, cancels, environment = job_fields(job, 'repo', 'group', 'group_cancel', 'environment')
 
 	if not group then
 		return true
@@ -84,9 +84,20 @@ local function group_enter(job, now)
 	elseif cancels == '1' then
 		group_cancel_older(job, members, now)
 	end
-	local is_free = call('EXISTS', key) == 0
+	local is_free = call('EXISTS', key) == 0 and not (environment and environment_lock_words(repo, environment))
 	call('ZADD', key, is_free and 0 or group_rank(job), job)
 	return is_free
+end
+
+-- Nobody has the group: the first of those who wait has it now, unless its environment is locked.
+local function group_hand_on(repo, key, now)
+	local job, score = unpack(call('ZRANGE', key, 0, 0, 'WITHSCORES'))
+	local environment = job and job_fields(job, 'environment')
+
+	if job and score ~= '0' and not (environment and environment_lock_words(repo, environment)) then
+		call('ZADD', key, 0, job)
+		job_enqueue(job, false, now)
+	end
 end
 
 local function group_leave(job, repo, group, now)
@@ -94,14 +105,9 @@ local function group_leave(job, repo, group, now)
 		return
 	end
 	local key, members = group_keys(repo, group)
-	local had_it = call('ZSCORE', key, job) == '0'
 	call('ZREM', members, job)
 	call('ZREM', key, job)
-	local next_one = had_it and call('ZRANGE', key, 0, 0)[1]
-	if next_one then
-		call('ZADD', key, 0, next_one)
-		job_enqueue(next_one, false, now)
-	end
+	group_hand_on(repo, key, now)
 end
 
 -- the graph --
@@ -110,10 +116,49 @@ local ENDED_WORDS = {
 	failed = 'failed', timed_out = 'timed out', error = 'ended in an error', cancelled = 'was cancelled', skipped = 'was skipped',
 }
 
+-- It has all that it waited for: its turn in its group is next.
 local function job_ready(job, now)
 	call('HSET', 'davit:job:' .. job, 'state', 'queued', 'queued_ms', now)
+	deployment_follow(job, 'state', 'queued')
 	if group_enter(job, now) then
 		job_enqueue(job, false, now)
+	end
+end
+
+-- Whether somebody has to say yes first; who asked for this very deployment has said it.
+local function deploy_waits(job, repo, build, environment)
+	local deployer = call('HGET', 'davit:build:' .. build, 'deployer')
+
+	if deployer then
+		call('HSET', 'davit:job:' .. job, 'approved_by', deployer)
+		deployment_follow(job, 'approved_by', deployer)
+		return false
+	end
+	return job_fields(job, 'approve') == '1' or call('HGET', environment_key(repo, environment), 'approve') == '1'
+end
+
+-- All that it needs has ended. A job that deploys has its deployment from here on.
+local function job_begin(job, now)
+	local repo, build, environment = job_fields(job, 'repo', 'build', 'environment')
+
+	if environment and call('EXISTS', environment_key(repo, environment)) == 0 then
+		job_end(job, 'failed', -1, 'the repository has no environment ' .. environment, now)
+		return
+	end
+	if environment then
+		deployment_open(job, now)
+	end
+	if environment and deploy_waits(job, repo, build, environment) then
+		call('ZADD', 'davit:approvals', now + APPROVAL_MS, job)
+	else
+		job_ready(job, now)
+	end
+end
+
+-- Nobody said yes or no.
+local function approvals_expire(now, limit)
+	for _, job in ipairs(call('ZRANGEBYSCORE', 'davit:approvals', '-inf', now, 'LIMIT', 0, limit)) do
+		job_end(job, 'cancelled', -1, ('rejected: nobody approved it within %.4g days'):format(APPROVAL_MS / 86400000), now)
 	end
 end
 
@@ -149,7 +194,7 @@ local function job_decide(job, now)
 	elseif skipped then
 		job_end(job, 'skipped', -1, skipped, now, 'ok')
 	elseif run_on == 'always' or outcome == (run_on == 'failure' and 'failed' or 'ok') then
-		job_ready(job, now)
+		job_begin(job, now)
 	else
 		local words = run_on == 'failure' and 'nothing that it needs failed' or heard_in_words(build, from)
 		job_end(job, 'skipped', -1, words, now, outcome)
@@ -186,11 +231,16 @@ local function outcome_of(state, allow_failure)
 end
 
 function job_end(job, state, exit_code, reason, now, outcome)
-	local build, repo, group, allow_failure = job_fields(job, 'build', 'repo', 'group', 'allow_failure')
+	local build, repo, group, allow_failure, deployment =
+		job_fields(job, 'build', 'repo', 'group', 'allow_failure', 'deployment')
 
 	call('HSET', 'davit:job:' .. job, 'state', state, 'exit_code', exit_code, 'reason', reason, 'finished_ms', now,
 		'outcome', outcome or outcome_of(state, allow_failure))
 	wake('job ' .. job .. ' ' .. state)
+	if deployment then
+		call('ZREM', 'davit:approvals', job)
+		deployment_end(deployment, state, reason, now)
+	end
 	group_leave(job, repo, group, now)
 	if call('HINCRBY', 'davit:build:' .. build, 'jobs_left', -1) == 0 then
 		local verdict, why = build_verdict(build)
@@ -232,6 +282,7 @@ local function job_again(job, delay_ms, state, reason, now)
 	call('HDEL', key, 'token', 'node', 'engine', 'container')
 	call('HSET', key, 'state', 'queued', 'reason', reason, 'history', history, 'exit_code', -1, 'started_ms', 0)
 	call('HINCRBY', key, 'attempt', 1)
+	deployment_follow(job, 'state', 'queued', 'attempt', attempt + 1, 'history', history)
 	wake('job ' .. job .. ' queued')
 	if delay_ms > 0 then
 		call('ZADD', 'davit:delayed', now + delay_ms, job)
@@ -250,7 +301,11 @@ local function group_waits_for(job, repo, group)
 	if not score or score == '0' then
 		return nil
 	end
-	local other = call('ZRANGE', key, 0, 0)[1]
+	local other, first = unpack(call('ZRANGE', key, 0, 0, 'WITHSCORES'))
+	local environment = job_fields(job, 'environment')
+	if first ~= '0' and environment then
+		return environment_lock_words(repo, environment)
+	end
 	return 'group ' .. group .. ': job ' .. other .. (job_fields(other, 'state') == 'running' and ' runs' or ' is before it')
 end
 
@@ -274,7 +329,9 @@ local function job_waits_for(job, of, now)
 	local due = call('ZSCORE', 'davit:delayed', job)
 	local group = of.group and group_waits_for(job, of.repo, of.group)
 
-	if of.state == 'waiting' then
+	if of.state == 'waiting' and call('ZSCORE', 'davit:approvals', job) then
+		return 'an approval'
+	elseif of.state == 'waiting' then
 		return needs_in_words(of.build, of.needs or '', tonumber(of.needs_left))
 	elseif due then
 		return 'attempt ' .. of.attempt .. ' in ' .. math.ceil(math.max(0, due - now) / 1000) .. ' s'

@@ -1,0 +1,428 @@
+/* Environments and deployments: approval, the turn of an environment, its lock, history, rollback, promotion. */
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/component/store_suite.h"
+
+static void
+add_environment(const char *name, bool approve)
+{
+	static char repo[] = "app", kind[] = "command";
+	struct environment e = { .repo = repo, .name = (char *)name, .kind = kind, .approve = approve };
+
+	assert_int_equal(environment_put(&f, &e, true), ERR_NONE);
+}
+
+static struct job_spec
+deploy_spec(struct deploy_spec *deploy, const char *name, bool approve)
+{
+	static char image[] = "alpine:3", app[] = "registry.example/app:1", group[] = "its own";
+
+	*deploy = (struct deploy_spec){ .environment = (char *)name, .image = app, .approve = approve };
+	return (struct job_spec){ .name = (char *)name,
+		.kind = JOB_KIND_DEPLOY,
+		.image = image,
+		.deploy = deploy,
+		.concurrency = { group, true } };
+}
+
+static int64_t
+plan_jobs(struct job_spec *jobs, size_t count)
+{
+	const struct plan plan = { .jobs = jobs, .job_count = count };
+	int64_t n = submit(&f, "app", NULL, NULL);
+	struct build *build;
+
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	build = take_build(&f);
+	assert_int_equal(planned_with(&f, n, build->token, &plan), ERR_NONE);
+	build_free(&build);
+	return n;
+}
+
+/* A build of one job that deploys there. */
+static int64_t
+deploy_build(const char *name, bool approve)
+{
+	struct deploy_spec deploy;
+	struct job_spec job = deploy_spec(&deploy, name, approve);
+
+	return plan_jobs(&job, 1);
+}
+
+static void
+run_job(const char *id, enum job_state state)
+{
+	struct job *job = claim(id);
+
+	assert_int_equal(job_started(&f, job->id, job->token, "c1"), ERR_NONE);
+	assert_int_equal(job_finished(&f, job->id, job->token, state), ERR_NONE);
+	job_free(&job);
+}
+
+static void
+assert_waits_for(const char *job, const char *words)
+{
+	assert_int_equal(job_get(&f, job), ERR_NONE);
+	assert_string_equal(f.got.job->waits_for, words);
+}
+
+static void
+assert_reason(const char *job, const char *reason)
+{
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:job:%s reason", job), reason);
+}
+
+/* The newest deployment's state. */
+static const struct deployment *
+newest(const char *name)
+{
+	assert_int_equal(deployments(&f, "app", name), ERR_NONE);
+	assert_true(f.got.deployments.count > 0);
+	return &f.got.deployments.items[0];
+}
+
+/* --- the record --- */
+
+static void
+test_an_environment_is_added_changed_and_removed(void **state)
+{
+	static char repo[] = "app", name[] = "live", bad[] = "a b", image[] = "debian:12", no[] = "none";
+	struct environment e = { .repo = repo, .name = name, .image = image, .approve = true };
+
+	(void)state;
+	assert_int_equal(environment_put(&f, &e, false), ERR_NOT_FOUND);
+	assert_int_equal(environment_put(&f, &e, true), ERR_NONE);
+	assert_int_equal(environment_put(&f, &e, true), ERR_CONFLICT);
+	e.approve = false;
+	assert_int_equal(environment_put(&f, &e, false), ERR_NONE);
+	assert_int_equal(environment_get(&f, "app", "live"), ERR_NONE);
+	assert_string_equal(f.got.environment->image, "debian:12");
+	assert_false(f.got.environment->approve);
+	assert_true(f.got.environment->created_ms > 0);
+	assert_int_equal(environments(&f, "app"), ERR_NONE);
+	assert_int_equal(f.got.environments.count, 1);
+	assert_int_equal(f.got.deployments.items[0].number, 0);
+	e.name = bad;
+	assert_int_equal(environment_put(&f, &e, true), ERR_INPUT);
+	e.name = name;
+	e.repo = no;
+	assert_int_equal(environment_put(&f, &e, true), ERR_NOT_FOUND);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NOT_FOUND);
+	assert_int_equal(environment_get(&f, "app", "live"), ERR_NOT_FOUND);
+	assert_int_equal(environments(&f, "app"), ERR_NONE);
+	assert_int_equal(f.got.environments.count, 0);
+}
+
+static void
+test_what_is_not_there_cannot_be_deployed_to(void **state)
+{
+	(void)state;
+	deploy_build("live", false);
+	assert_job("1.1", "failed");
+	assert_reason("1.1", "the repository has no environment live");
+	assert_build(1, "failed");
+}
+
+/* --- history --- */
+
+static void
+test_a_deployment_goes_through_its_jobs_states(void **state)
+{
+	struct job *job;
+
+	struct deploy_spec deploy;
+	struct job_spec spec = deploy_spec(&deploy, "live", false);
+
+	(void)state;
+	spec.retry = (struct retry_spec){ 1, RETRY_INFRASTRUCTURE };
+	add_environment("live", false);
+	plan_jobs(&spec, 1);
+	assert_int_equal(newest("live")->state, JOB_QUEUED);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_CONFLICT);
+	job = claim("1.1");
+	assert_int_equal(newest("live")->state, JOB_RUNNING);
+	assert_int_equal(job_started(&f, job->id, job->token, "c1"), ERR_NONE);
+	assert_int_equal(job_requeue(&f, job->id, job->token, 0), ERR_NONE); /* its node was killed */
+	job_free(&job);
+	assert_int_equal(newest("live")->state, JOB_QUEUED);
+	assert_int_equal(newest("live")->attempt, 2);
+	assert_true(newest("live")->history[0] != '\0');
+	run_job("1.1", JOB_PASSED);
+	assert_int_equal(newest("live")->state, JOB_PASSED);
+	assert_string_equal(newest("live")->image, "registry.example/app:1");
+	assert_string_equal(newest("live")->job, "1.1");
+	assert_true(newest("live")->finished_ms >= newest("live")->started_ms);
+	assert_int_equal(environments(&f, "app"), ERR_NONE);
+	assert_int_equal(f.got.deployments.items[0].number, 1);
+	deploy_build("live", false);
+	run_job("2.1", JOB_FAILED);
+	assert_int_equal(newest("live")->state, JOB_FAILED);
+	assert_int_equal(environment_get(&f, "app", "live"), ERR_NONE);
+	assert_int_equal(f.got.environment->deployed, 1);
+	assert_int_equal(f.got.environment->open, 0);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:deployment:1 davit:deployment:2"), 0);
+}
+
+static void
+test_an_interrupted_deployment_is_not_made_again(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	add_environment("live", false);
+	deploy_build("live", false);
+	job = claim("1.1");
+	assert_int_equal(job_requeue(&f, job->id, job->token, 0), ERR_NONE); /* it had not begun */
+	job_free(&job);
+	job = claim("1.1");
+	assert_int_equal(job_started(&f, job->id, job->token, "c1"), ERR_NONE);
+	assert_int_equal(job_requeue(&f, job->id, job->token, 0), ERR_NONE);
+	job_free(&job);
+	assert_job("1.1", "error");
+	assert_build(1, "error");
+	assert_int_equal(newest("live")->state, JOB_ERROR);
+	assert_non_null(strstr(newest("live")->reason, "interrupted, so what it did is not known: "));
+}
+
+/* --- approval --- */
+
+static void
+test_an_approval_comes_before_the_turn(void **state)
+{
+	(void)state;
+	add_environment("live", true);
+	deploy_build("live", false);
+	deploy_build("live", false);
+	assert_waits_for("1.1", "an approval");
+	assert_string_equal(claim_order(1), "");
+	assert_int_equal(job_approve(&f, "2.1"), ERR_NONE); /* it does not wait for the first */
+	assert_int_equal(job_approve(&f, "2.1"), ERR_NONE);
+	run_job("2.1", JOB_PASSED);
+	assert_string_equal(newest("live")->approved_by, "admin");
+	assert_int_equal(job_reject(&f, "1.1"), ERR_NONE);
+	assert_int_equal(job_reject(&f, "1.1"), ERR_NONE);
+	assert_job("1.1", "cancelled");
+	assert_reason("1.1", "rejected by admin");
+	assert_int_equal(job_approve(&f, "1.1"), ERR_CONFLICT);
+	assert_int_equal(job_reject(&f, "2.1"), ERR_CONFLICT);
+	assert_int_equal(job_approve(&f, "9.1"), ERR_NOT_FOUND);
+	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:approvals"), 0);
+}
+
+static void
+test_a_job_may_ask_for_an_approval_and_nobody_gives_it(void **state)
+{
+	(void)state;
+	add_environment("live", false);
+	deploy_build("live", true);
+	deploy_build("live", true);
+	assert_int_equal(build_cancel(&f, 2), ERR_NONE);
+	assert_job("2.1", "cancelled");
+	redis_fixture_ask(&server, "ZADD davit:approvals XX 1 1.1");
+	assert_int_equal(promote(&f), ERR_NONE);
+	assert_reason("1.1", "rejected: nobody approved it within 7 days");
+	assert_build(1, "cancelled");
+	assert_int_equal(newest("live")->state, JOB_CANCELLED);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+}
+
+/* --- one at a time, and the lock --- */
+
+static void
+test_one_deployment_at_a_time_of_each_environment(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	add_environment("live", false);
+	add_environment("staging", false);
+	deploy_build("live", false);
+	deploy_build("live", false);
+	deploy_build("staging", false);
+	assert_waits_for("2.1", "group environment:live: job 1.1 is before it");
+	job = claim("1.1");
+	assert_string_equal(claim_order(2), "3.1 ");
+	assert_int_equal(job_finished(&f, job->id, job->token, JOB_FAILED), ERR_NONE);
+	job_free(&job);
+	run_job("2.1", JOB_PASSED);
+}
+
+static void
+test_a_locked_environment_waits(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	add_environment("live", false);
+	assert_int_equal(environment_lock(&f, "app", "gone", "admin"), ERR_NOT_FOUND);
+	deploy_build("live", false);
+	assert_int_equal(environment_lock(&f, "app", "live", "admin"), ERR_NONE);
+	deploy_build("live", false);
+	deploy_build("live", false);
+	job = claim("1.1"); /* had its turn before */
+	assert_int_equal(job_finished(&f, job->id, job->token, JOB_PASSED), ERR_NONE);
+	job_free(&job);
+	assert_waits_for("2.1", "environment live: locked by admin: a freeze");
+	assert_int_equal(job_cancel(&f, "2.1"), ERR_NONE);
+	assert_string_equal(claim_order(1), "");
+	assert_int_equal(environment_lock(&f, "app", "live", ""), ERR_NONE);
+	assert_int_equal(environment_lock(&f, "app", "live", ""), ERR_NONE);
+	run_job("3.1", JOB_PASSED);
+	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:group:app:environment:live"), 0);
+}
+
+/* --- again --- */
+
+static void
+set_commit(int64_t deployment, const char *commit)
+{
+	redis_fixture_ask(&server, "HSET davit:deployment:%lld commit %s", (long long)deployment, commit);
+}
+
+static int64_t
+target(void)
+{
+	return rollback_find(&f, "app", "live") == ERR_NONE ? f.got.deployments.items[0].number : 0;
+}
+
+static void
+test_a_rollback_goes_back_and_further_back(void **state)
+{
+	static const char *const commits[] = { "aa", "bb", "cc" };
+
+	(void)state;
+	add_environment("live", true);
+	assert_int_equal(rollback_find(&f, "app", "gone"), ERR_NOT_FOUND);
+	assert_int_equal(rollback_find(&f, "app", "live"), ERR_CONFLICT);
+	for (int i = 0; i < 3; i++) {
+		char id[JOB_ID_MAX];
+
+		snprintf(id, sizeof(id), "%d.1", i + 1);
+		deploy_build("live", false);
+		set_commit(i + 1, commits[i]);
+		assert_int_equal(job_approve(&f, id), ERR_NONE);
+		run_job(id, JOB_PASSED);
+	}
+	assert_int_equal(target(), 2);
+	assert_int_equal(build_deploy(&f, 2, "live", 2), ERR_NONE);
+	assert_int_equal(f.got.number, 4);
+	run_job("4.1", JOB_PASSED); /* who asks for it has approved it */
+	set_commit(4, "bb");
+	assert_string_equal(newest("live")->approved_by, "admin");
+	assert_string_equal(newest("live")->event, "deploy");
+	assert_int_equal(newest("live")->redeploys, 2);
+	assert_int_equal(target(), 1);
+	deploy_build("live", false);
+	assert_int_equal(job_approve(&f, "5.1"), ERR_NONE);
+	run_job("5.1", JOB_FAILED); /* left who knows what behind */
+	assert_int_equal(target(), 4);
+	assert_int_equal(prune(&f, 0), ERR_NONE); /* what can be gone back to is kept */
+	assert_int_equal(
+	    redis_fixture_int(&server, "EXISTS davit:build:1 davit:build:2 davit:build:3 davit:build:4"), 4);
+	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:build:5"), 0);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+	prune(&f, 0);
+	prune(&f, 0);
+	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:builds"), 0);
+}
+
+/* test -> staging -> live, of which live was left out by its conditions. */
+static void
+test_the_very_same_goes_to_the_next_environment(void **state)
+{
+	static char test[] = "test", image[] = "alpine:3", skipped[] = "when: event is push, wants deploy";
+	struct deploy_spec deploys[2];
+	struct need_spec needs[] = { { .job = 1 }, { .job = 2 } };
+	struct job_spec jobs[3] = { { .name = test, .image = image } };
+
+	(void)state;
+	add_environment("staging", false);
+	add_environment("live", true);
+	jobs[1] = deploy_spec(&deploys[0], "staging", false);
+	jobs[1].needs = &needs[0];
+	jobs[1].need_count = 1;
+	jobs[2] = deploy_spec(&deploys[1], "live", false);
+	jobs[2].needs = &needs[1];
+	jobs[2].need_count = 1;
+	jobs[2].skipped = skipped;
+	plan_jobs(jobs, 3);
+	assert_int_equal(build_deploy(&f, 1, "live", 0), ERR_CONFLICT); /* not finished */
+	run_job("1.1", JOB_PASSED);
+	run_job("1.2", JOB_PASSED);
+	assert_build(1, "passed");
+	assert_int_equal(build_deploy(&f, 1, "moon", 0), ERR_NOT_FOUND);
+	assert_int_equal(build_deploy(&f, 1, "live", 0), ERR_NONE);
+	assert_int_equal(build_deploy(&f, 1, "live", 0), ERR_NONE); /* the same one */
+	assert_int_equal(f.got.number, 2);
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:job:2.1 reused_from"), "1.1");
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:job:2.2 reused_from"), "1.2");
+	assert_int_equal(build_deploy(&f, 1, "staging", 0), ERR_NONE); /* does not bring live along */
+	assert_int_equal(f.got.number, 3);
+	assert_string_equal(claim_order(3), "2.3 3.2 ");
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:build:2 event"), "deploy");
+	assert_int_equal(build_rerun_jobs(&f, 1, "2"), ERR_NONE); /* neither is in the way of a rerun */
+	assert_int_equal(f.got.number, 4);
+}
+
+/* Its pipeline wrote ${tag}, and it was no tag. */
+static void
+test_what_lacks_something_is_not_deployed_by_hand(void **state)
+{
+	static char tag[] = "tag", skipped[] = "when: tag is none";
+	struct deploy_spec deploy;
+	struct job_spec job = deploy_spec(&deploy, "live", false);
+
+	(void)state;
+	add_environment("live", false);
+	deploy.lacks = tag;
+	job.skipped = skipped;
+	plan_jobs(&job, 1);
+	assert_build(1, "passed");
+	assert_int_equal(build_deploy(&f, 1, "live", 0), ERR_CONFLICT);
+	assert_int_equal(build_rerun_jobs(&f, 1, "1"), ERR_NONE);
+	assert_job("2.1", "skipped");
+}
+
+/* A rerun of what somebody asked for is asked for by nobody. */
+static void
+test_a_rerun_of_a_deployment_waits_for_an_approval(void **state)
+{
+	(void)state;
+	add_environment("live", true);
+	deploy_build("live", false);
+	assert_int_equal(job_reject(&f, "1.1"), ERR_NONE);
+	assert_int_equal(build_deploy(&f, 1, "live", 0), ERR_NONE);
+	run_job("2.1", JOB_FAILED);
+	assert_int_equal(build_rerun_jobs(&f, 2, "failed"), ERR_NONE);
+	assert_waits_for("3.1", "an approval");
+	assert_int_equal(build_cancel(&f, 3), ERR_NONE);
+	assert_int_equal(build_rerun_jobs(&f, 3, ""), ERR_NONE);
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:build:4 event"), "push");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_TEST(test_an_environment_is_added_changed_and_removed),
+		SUITE_TEST(test_what_is_not_there_cannot_be_deployed_to),
+		SUITE_TEST(test_a_deployment_goes_through_its_jobs_states),
+		SUITE_TEST(test_an_interrupted_deployment_is_not_made_again),
+		SUITE_TEST(test_an_approval_comes_before_the_turn),
+		SUITE_TEST(test_a_job_may_ask_for_an_approval_and_nobody_gives_it),
+		SUITE_TEST(test_one_deployment_at_a_time_of_each_environment),
+		SUITE_TEST(test_a_locked_environment_waits),
+		SUITE_TEST(test_a_rollback_goes_back_and_further_back),
+		SUITE_TEST(test_the_very_same_goes_to_the_next_environment),
+		SUITE_TEST(test_what_lacks_something_is_not_deployed_by_hand),
+		SUITE_TEST(test_a_rerun_of_a_deployment_waits_for_an_approval),
+	};
+
+	return cmocka_run_group_tests(tests, suite_start, suite_stop);
+}
