@@ -386,6 +386,7 @@ start_builder(struct app *app)
 	set_files_deps(app);
 	app_conf_builder(app->conf, &app->builder_conf);
 	app->builder_conf.conf.disk = app->disk;
+	app->builder_conf.conf.waits = true;
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
 	deps.job = (struct app_job_deps){
 		.loop = app->loop,
@@ -477,6 +478,15 @@ start_controller(struct app *app, struct inherited *inherited, struct err *err)
 	return true;
 }
 
+/* No other process has this node's name and state folder: what is left of older ones may go. */
+static void
+take_place(struct app *app)
+{
+	git_sweep(app->git);
+	file_store_sweep(app->files);
+	builder_begin(app->builder);
+}
+
 /* In the order of the arrows, from right to left. */
 static bool
 start(struct app *app, struct inherited *inherited, struct err *err)
@@ -498,6 +508,7 @@ start(struct app *app, struct inherited *inherited, struct err *err)
 	if (!start_notify(app, err) || !start_controller(app, inherited, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
+	take_place(app);
 	app->term = loop_signal_new(app->loop, SIGTERM, on_term, app);
 	app->interrupt = loop_signal_new(app->loop, SIGINT, on_interrupt, app);
 	systemd_notify("READY=1"); /* forges have an answer from now on, if only that Redis is away */

@@ -41,6 +41,13 @@ on_engine_slot(void *arg)
 		b->tell = deferred_call(b->loop, on_tell, b);
 }
 
+void
+builder_begin(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->count; i++)
+		engine_begin(builder->engines[i]);
+}
+
 struct builder *
 builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn *on_slot, void *arg)
 {
@@ -54,6 +61,8 @@ builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn 
 		b->engines[i] = engine_new(loop, conf, &conf->engines[i], on_engine_slot, b);
 		b->slots += conf->engines[i].slots;
 	}
+	if (!conf->waits)
+		builder_begin(b);
 	return b;
 }
 

@@ -72,6 +72,7 @@ struct builder_conf {
 	struct builder_limits limits; /* a member of 0: the default */
 	unsigned warm_images;         /* how many images have containers started in advance; 0: none */
 	unsigned warm_per_image;      /* how many containers each */
+	bool waits;                   /* nothing is asked of an engine before builder_begin */
 };
 
 /* Where a job finds its checkout. */
@@ -131,6 +132,9 @@ typedef void builder_slot_fn(void *arg);
  * (from the loop) whenever a slot has become free or an engine has come up: claim as many jobs as builder_free_slots
  * says. */
 struct builder *builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn *on_slot, void *arg);
+/* With conf->waits, once: whoever had this node's name before works on no engine any more, so that what is left there
+ * may be removed. */
+void builder_begin(struct builder *builder);
 /* Removes warm containers and networks, within some seconds; done when it is over. No run may be alive: cancel them and
  * wait for their done first. */
 void builder_stop(struct builder *builder, builder_slot_fn *done, void *arg);

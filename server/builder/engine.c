@@ -259,8 +259,13 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	e->pool = pool_new(&e->host, e->sandboxes);
 	e->timer = timer_new(loop, on_timer, e);
 	e->retry_ms = RETRY_LEAST_MS;
-	engine_step(e, ENGINE_VERSION);
 	return e;
+}
+
+void
+engine_begin(struct engine *engine)
+{
+	engine_step(engine, ENGINE_VERSION);
 }
 
 /* --- the end --- */

@@ -13,6 +13,8 @@ typedef void engine_fn(void *arg);
 /* on_slot: a slot has become free, or the engine has come up. */
 struct engine *engine_new(struct loop *loop, const struct builder_conf *conf, const struct builder_engine_conf *own,
     engine_fn *on_slot, void *arg);
+/* Nothing is asked of it before. Once only. */
+void engine_begin(struct engine *engine);
 /* Takes down what is kept on it, held jobs too, within bounded time; then done is called, and the engine is gone. No
  * other run may be alive. */
 void engine_end(struct engine **engine, engine_fn *done, void *arg);

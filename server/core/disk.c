@@ -1,12 +1,14 @@
 #include "server/core/disk.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <unistd.h>
@@ -362,6 +364,27 @@ disk_remove_later(struct disk *disk, const char *path)
 	op = op_new(disk, DISK_REMOVE_TREE, path, NULL, NULL);
 	op->cancelled = true; /* its callback, that is */
 	submit(op);
+}
+
+void
+disk_remove_beside(struct disk *disk, const char *path)
+{
+	const char *own = strrchr(path, '/') + 1;
+	char *folder = xstrndup(path, (size_t)(own - 1 - path));
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL) {
+		char *other = xasprintf("%s/%s", folder, entry->d_name);
+
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    strcmp(entry->d_name, own) != 0)
+			disk_remove_later(disk, other);
+		free(other);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	free(folder);
 }
 
 struct disk_op *

@@ -41,6 +41,8 @@ struct disk_op *disk_remove_tree(struct disk *disk, const char *path, disk_done_
 /* The same; nobody waits for it, and nobody hears whether it worked. What waits when the disk is freed is not carried
  * out. */
 void disk_remove_later(struct disk *disk, const char *path);
+/* The same for everything else in the folder in which path stands. Reads that folder at once: for the start. */
+void disk_remove_beside(struct disk *disk, const char *path);
 /* With all parents; no error when it exists as a directory. */
 struct disk_op *disk_mkdir(struct disk *disk, const char *path, mode_t mode, disk_done_fn *fn, void *arg);
 /* Now, in the caller's thread: for the start, before the loop turns. Not its parents; no error when it exists. */

@@ -1,7 +1,6 @@
 #include "server/io/git.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,25 +49,6 @@ git_clean_up(struct git *git, const char *path)
 	cleanup->op = disk_remove_tree(git->disk, path, on_cleaned, cleanup);
 }
 
-/* What an earlier process left: tars are not synced, so after a crash none can be trusted. */
-static void
-clean_up_all(struct git *git, const char *folder)
-{
-	DIR *dir = opendir(folder);
-	struct dirent *entry;
-
-	if (dir == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL) {
-		char *path = xasprintf("%s/%s", folder, entry->d_name);
-
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			git_clean_up(git, path);
-		free(path);
-	}
-	closedir(dir);
-}
-
 /* --- the owner --- */
 
 /* At start, before the loop turns: short calls that may wait for the disk. */
@@ -78,12 +58,17 @@ make_folders(struct git *git, struct err *err)
 	char *workspaces = xasprintf("%s/workspace", git->conf.state_dir);
 	bool ok = disk_make_folder(git->mirrors_dir, 0750, err) && disk_make_folder(workspaces, 0750, err);
 
-	if (ok)
-		clean_up_all(git, workspaces);
 	git->work_dir = xasprintf("%s/%lld.%ld", workspaces, (long long)loop_wall_ms(), (long)getpid());
 	ok = ok && disk_make_folder(git->work_dir, 0750, err);
 	free(workspaces);
 	return ok;
+}
+
+/* Tars are not synced, so after a crash none can be trusted. */
+void
+git_sweep(struct git *git)
+{
+	disk_remove_beside(git->disk, git->work_dir);
 }
 
 static struct git_conf

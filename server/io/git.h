@@ -41,6 +41,8 @@ struct git_conf {
 
 struct git *git_new(struct loop *loop, struct children *children, struct disk *disk, const struct git_conf *conf,
     struct err *err) __attribute__((warn_unused_result));
+/* Removes the workspaces of other processes, which must have ended. */
+void git_sweep(struct git *git);
 /* All operations must have ended or been cancelled, all workspaces released. */
 void git_free(struct git **git);
 /* Accepts NULL inside. What others wait for too goes on for them. */

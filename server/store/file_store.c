@@ -1,9 +1,7 @@
 #include "server/store/file_store.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
@@ -13,28 +11,6 @@ struct file_store {
 	char *artifacts, *caches, *incoming;
 	unsigned serial;
 };
-
-/* What other processes have left: all of them are dead, as the state folder has one at a time. */
-static bool
-sweep(struct disk *disk, const char *path, struct err *err)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	if (dir == NULL) {
-		*err = err_errno("open %s", path);
-		return false;
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		char *old = xasprintf("%s/%s", path, entry->d_name);
-
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			disk_remove_later(disk, old);
-		free(old);
-	}
-	closedir(dir);
-	return true;
-}
 
 static bool
 make_folders(struct file_store *files, const char *state_dir, struct err *err)
@@ -48,8 +24,7 @@ make_folders(struct file_store *files, const char *state_dir, struct err *err)
 	files->caches = xasprintf("%s/caches", state_dir);
 	files->incoming = xasprintf("%s/%s", incoming, process);
 	ok = disk_make_folder(files->artifacts, 0750, err) && disk_make_folder(files->caches, 0750, err) &&
-	     disk_make_folder(incoming, 0750, err) && sweep(files->disk, incoming, err) &&
-	     disk_make_folder(files->incoming, 0750, err);
+	     disk_make_folder(incoming, 0750, err) && disk_make_folder(files->incoming, 0750, err);
 	free(incoming);
 	return ok;
 }
@@ -63,6 +38,12 @@ file_store_new(struct disk *disk, const char *state_dir, struct err *err)
 	if (!make_folders(files, state_dir, err))
 		file_store_free(&files);
 	return files;
+}
+
+void
+file_store_sweep(struct file_store *files)
+{
+	disk_remove_beside(files->disk, files->incoming);
 }
 
 void

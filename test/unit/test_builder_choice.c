@@ -12,6 +12,7 @@ struct engine {
 	const struct builder_engine_conf *conf;
 	unsigned busy;
 	bool down;
+	unsigned begun;
 };
 
 static struct engine engines[ENGINES];
@@ -31,6 +32,12 @@ engine_new(struct loop *l, const struct builder_conf *conf, const struct builder
 	(void)arg;
 	engines[made] = (struct engine){ .conf = own };
 	return &engines[made++];
+}
+
+void
+engine_begin(struct engine *engine)
+{
+	engine->begun++;
 }
 
 void
@@ -148,20 +155,34 @@ engine_terminal(struct engine *engine, const char *container, const struct termi
 
 /* --- the tests --- */
 
-static int
-setup(void **state)
+static void
+build(bool waits)
 {
 	static const struct builder_engine_conf confs[ENGINES] = {
 		{ .name = "plain", .slots = 1, .labels = "arch=amd64" },
 		{ .name = "gpu", .slots = 4, .labels = "arch=amd64,gpu" },
 		{ .name = "arm", .slots = 2, .labels = "arch=arm64" },
 	};
-	static const struct builder_conf conf = { .node = "n1", .engines = confs, .engine_count = ENGINES };
+	struct builder_conf conf = { .node = "n1", .engines = confs, .engine_count = ENGINES, .waits = waits };
 
-	(void)state;
 	made = 0;
 	loop = loop_new();
 	builder = builder_new(loop, &conf, NULL, NULL);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	build(false);
+	return 0;
+}
+
+static int
+setup_waiting(void **state)
+{
+	(void)state;
+	build(true);
 	return 0;
 }
 
@@ -250,6 +271,29 @@ test_a_run_is_in_the_slot_that_was_taken(void **state)
 	assert_int_equal(engines[0].busy + engines[2].busy, 1);
 }
 
+static void
+assert_begun(unsigned times)
+{
+	for (size_t i = 0; i < ENGINES; i++)
+		assert_int_equal(engines[i].begun, times);
+}
+
+static void
+test_engines_are_asked_from_the_start(void **state)
+{
+	(void)state;
+	assert_begun(1);
+}
+
+static void
+test_engines_wait_for_the_word(void **state)
+{
+	(void)state;
+	assert_begun(0);
+	builder_begin(builder);
+	assert_begun(1);
+}
+
 int
 main(void)
 {
@@ -257,6 +301,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_job_finds_its_labels, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_few_engines_can_do_is_kept_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offers_are_the_engines_with_a_free_slot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_engines_are_asked_from_the_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_engines_wait_for_the_word, setup_waiting, teardown),
 		cmocka_unit_test_setup_teardown(test_a_run_is_in_the_slot_that_was_taken, setup, teardown),
 	};
 

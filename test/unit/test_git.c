@@ -63,6 +63,7 @@ git_restart(struct probe *p)
 	git_free(&p->git);
 	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &err);
 	assert_non_null(p->git);
+	git_sweep(p->git);
 }
 
 static int
@@ -755,6 +756,25 @@ test_cancel_at_any_time(void **state)
 
 /* --- workspaces --- */
 
+/* An older process may still be about to end. */
+static void
+test_workspaces_of_another_process(void **state)
+{
+	struct probe *p = *state;
+
+	test_repo_run(&p->repo, "mkdir state/workspace/1.2; echo old > state/workspace/1.2/1.tar");
+	git_free(&p->git);
+	p->git = git_new(p->loop, p->children, p->disk, &p->conf, &p->err);
+	assert_non_null(p->git);
+	fetch(p);
+	make_workspace(p, NULL, false);
+	assert_line(p, "cat state/workspace/1.2/1.tar", "old");
+	git_sweep(p->git);
+	await_line(p, "ls state/workspace | wc -l", "1");
+	assert_line(p, "git -C out/workspace rev-parse HEAD", p->repo.commit);
+	assert_int_equal(access(git_workspace_path(p->workspace), R_OK), 0); /* our own stays */
+}
+
 static void
 test_workspace_of_a_branch(void **state)
 {
@@ -1005,6 +1025,7 @@ main(void)
 		TEST(test_callback_may_cancel_siblings),
 		TEST(test_many_commits_at_once),
 		TEST(test_cancel_at_any_time),
+		TEST(test_workspaces_of_another_process),
 		TEST(test_workspace_of_a_branch),
 		TEST(test_workspace_detached_and_tag),
 		TEST(test_workspace_full),
