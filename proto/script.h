@@ -29,6 +29,16 @@
 #define SCRIPT_ENV "env"
 extern const char script_stop[];
 
+/* What a container runs that is started before there is work for it: a command for "sh -c" with the place where tars
+ * are unpacked as $0, the workspace as $1 and the script's folder as $2. It says that it is ready, takes one tar from
+ * its standard input, and becomes the script in it. The tar's last member is the folder's SCRIPT_BOOT_WHOLE: without it
+ * nothing runs, since a tar takes an archive that was cut between two members for a whole one. Exit code 125 before any
+ * segment began: nothing of the user's has run. */
+#define SCRIPT_BOOT_READY "davit:ready\n"
+#define SCRIPT_BOOT_NO_TAR "davit:no-tar\n"
+#define SCRIPT_BOOT_WHOLE "whole"
+extern const char script_boot[];
+
 struct script_spec {
 	const struct job_spec *job;
 	size_t first, count; /* segments of the job: those of one container */

@@ -12,9 +12,6 @@
 #include "server/core/loop.h"
 #include "server/io/stream.h"
 
-#define READY "davit:ready\n"
-#define NO_TAR "davit:no-tar\n"
-
 enum {
 	DRAIN_MS = 5000,       /* without output after the exit: no end of it will come */
 	EXIT_MS = 10000,       /* the exit after the output's end */
@@ -23,15 +20,6 @@ enum {
 	LOOK_MS = 150,
 	LOOKS_MAX = 4
 };
-
-/* The tar that will unpack the job waits from the start on, and the script runs in this shell: a new process would cost
- * a millisecond. Exit code 125 before any segment began: nothing of the user's has run (script.h has the same). */
-static const char bootstrap[] = "command -v tar >/dev/null 2>&1 || { echo davit:no-tar; exit 125; }\n"
-				"mkdir -p " BOX_WORKSPACE " || exit 125\n"
-				"echo davit:ready\n"
-				"tar -x -f - -C / || exit 125\n"
-				"exec </dev/null\n"
-				". " BOX_FOLDER "/script\n";
 
 enum box_state {
 	BOX_SANDBOX, /* one is claimed */
@@ -231,7 +219,7 @@ enter_sandbox(struct box *b)
 static void
 enter_create(struct box *b)
 {
-	const char *const with_stdin[] = { "/bin/sh", "-c", bootstrap, NULL };
+	const char *const with_stdin[] = { "/bin/sh", "-c", script_boot, "/", BOX_WORKSPACE, BOX_FOLDER, NULL };
 	const char *const with_archive[] = { "/bin/sh", BOX_FOLDER "/script", NULL };
 	bool by_stdin = b->input == BOX_STDIN;
 	struct container_place place = { .image = b->image, .network = sandbox_mode(b->sandbox), .volume = b->volume };
@@ -260,7 +248,7 @@ first_words_error(struct box *b)
 {
 	const char *said = b->first_words.data;
 
-	b->result.no_tar = strstr(said, NO_TAR) != NULL;
+	b->result.no_tar = strstr(said, SCRIPT_BOOT_NO_TAR) != NULL;
 	if (b->result.no_tar)
 		return err_make(ERR_NOT_FOUND, 0, "image %s has no tar", b->title);
 	if (strstr(said, "exec /bin/sh failed") != NULL || strstr(said, "failed to exec pid1") != NULL)
@@ -382,7 +370,7 @@ enter_start(struct box *b)
 static void
 enter_boot(struct box *b)
 {
-	if (strstr(b->first_words.data, READY) != NULL)
+	if (strstr(b->first_words.data, SCRIPT_BOOT_READY) != NULL)
 		box_advance(b);
 }
 
@@ -429,7 +417,8 @@ send_end(struct box *b)
 {
 	struct buf end;
 
-	buf_init(&end, 2 * TAR_BLOCK);
+	buf_init(&end, 3 * TAR_BLOCK);
+	tar_add_file(&end, BOX_WHOLE, 0600, 0, STR(""));
 	tar_end(&end);
 	docker_attach_write(b->attach, buf_str(&end));
 	buf_fini(&end);

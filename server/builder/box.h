@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "proto/script.h"
 #include "server/builder/builder.h"
 #include "server/builder/host.h"
 #include "server/builder/sandbox.h"
@@ -20,6 +21,8 @@
 
 #define BOX_WORKSPACE BUILDER_WORKSPACE
 #define BOX_FOLDER "/davit"
+/* The last member of what a box is fed. */
+#define BOX_WHOLE "davit/" SCRIPT_BOOT_WHOLE
 
 struct box;
 

@@ -10,6 +10,7 @@
 #include "proto/marker.h"
 #include "proto/mem.h"
 #include "proto/script.h"
+#include "proto/tar.h"
 
 #define NONCE "0123456789abcdef0123456789abcdef"
 
@@ -46,9 +47,9 @@ on_marker(void *arg, const struct marker_event *event)
 		buf_addf(&o->events, "end %s %u,", event->name, event->exit_code);
 }
 
-/* Runs the script as a container's shell would: from its standard input. Both of its outputs go into one pipe. */
+/* With these bytes as its standard input. Both of its outputs go into one pipe. */
 static struct outcome
-run(const char *shell, const char *script, size_t len)
+run_command(const char *const *command, const char *input, size_t len)
 {
 	struct outcome o;
 	struct marker marker;
@@ -59,7 +60,7 @@ run(const char *shell, const char *script, size_t len)
 	FILE *file = tmpfile();
 
 	assert_non_null(file);
-	assert_int_equal(fwrite(script, 1, len, file), len);
+	assert_int_equal(fwrite(input, 1, len, file), len);
 	rewind(file);
 	in[0] = fileno(file);
 	assert_int_equal(pipe(out), 0);
@@ -72,10 +73,7 @@ run(const char *shell, const char *script, size_t len)
 		close(out[0]);
 		close(out[1]);
 		setenv("IMAGE_VAR", "from the image", 1);
-		if (strcmp(shell, "busybox") == 0)
-			execlp("busybox", "busybox", "sh", (char *)NULL);
-		else
-			execlp(shell, shell, (char *)NULL);
+		execvp(command[0], (char *const *)command);
 		_exit(127);
 	}
 	close(out[1]);
@@ -91,6 +89,16 @@ run(const char *shell, const char *script, size_t len)
 	assert_true(WIFEXITED(status));
 	o.exit_code = WEXITSTATUS(status);
 	return o;
+}
+
+/* As a container's shell would: from its standard input. */
+static struct outcome
+run(const char *shell, const char *script, size_t len)
+{
+	const char *const busybox[] = { "busybox", "sh", NULL };
+	const char *const other[] = { shell, NULL };
+
+	return run_command(strcmp(shell, "busybox") == 0 ? busybox : other, script, len);
 }
 
 static void
@@ -355,6 +363,49 @@ test_missing_workspace_has_its_own_code(void **state)
 	job_spec_fini(&job);
 }
 
+/* A container's work in a folder of its own: what the script_boot of every shell makes of the first len bytes. */
+static void
+expect_boot(const struct buf *tar, size_t len, int exit_code, const char *output)
+{
+	char work[sizeof(folder) + 16], own[sizeof(folder) + 16], remove[sizeof(folder) + 16];
+
+	snprintf(work, sizeof(work), "%s/workspace", folder);
+	snprintf(own, sizeof(own), "%s/davit", folder);
+	snprintf(remove, sizeof(remove), "rm -rf %s/*", folder);
+	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++) {
+		bool is_busybox = strcmp(shells[i], "busybox") == 0;
+		const char *const command[] = { shells[i], "sh", "-c", script_boot, folder, work, own, NULL };
+		const char *const own_command[] = { shells[i], "-c", script_boot, folder, work, own, NULL };
+		struct outcome o = run_command(is_busybox ? command : own_command, tar->data, len);
+
+		if (o.exit_code != 127) { /* it is here */
+			assert_int_equal(o.exit_code, exit_code);
+			assert_string_equal(o.output.data, output);
+		}
+		outcome_fini(&o);
+		assert_int_equal(system(remove), 0);
+	}
+}
+
+static void
+test_an_input_that_ends_between_two_members_is_not_run(void **state)
+{
+	struct buf tar;
+	size_t cut;
+
+	(void)state;
+	buf_init(&tar, 64 * TAR_BLOCK);
+	tar_add_dir(&tar, "davit", 0700, 0);
+	tar_add_file(&tar, "davit/script", 0600, 0, STR("echo runs\nexit 3\n"));
+	tar_add_file(&tar, "workspace/a", 0600, 0, STR("a"));
+	cut = tar.len;
+	tar_add_file(&tar, "davit/" SCRIPT_BOOT_WHOLE, 0600, 0, STR(""));
+	tar_end(&tar);
+	expect_boot(&tar, tar.len, 3, SCRIPT_BOOT_READY "runs\n");
+	expect_boot(&tar, cut, SCRIPT_NO_WORKSPACE, SCRIPT_BOOT_READY);
+	buf_fini(&tar);
+}
+
 static void
 test_what_cannot_be_a_script_is_refused(void **state)
 {
@@ -543,6 +594,7 @@ main(void)
 		cmocka_unit_test(test_a_failed_job_waits_when_told_so),
 		cmocka_unit_test(test_a_part_of_a_job),
 		cmocka_unit_test(test_missing_workspace_has_its_own_code),
+		cmocka_unit_test(test_an_input_that_ends_between_two_members_is_not_run),
 		cmocka_unit_test(test_what_cannot_be_a_script_is_refused),
 	};
 
