@@ -17,6 +17,7 @@
 #include "server/conf.h"
 #include "server/controller/controller.h"
 #include "server/core/child.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -179,6 +180,7 @@ on_wake(void *arg, const char *line)
 static void
 enter_jobs(struct app *app)
 {
+	CRASH_POINT(stop_beginning);
 	systemd_notify("STOPPING=1");
 	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
 	timer_start(app->stop_timer, STOP_MS);
@@ -199,6 +201,7 @@ on_pools_gone(void *arg)
 static void
 enter_pools(struct app *app)
 {
+	CRASH_POINT(stop_jobs_gone);
 	controller_free(&app->controller); /* shows the builder's engines */
 	builder_stop(app->builder, on_pools_gone, app);
 }
@@ -213,6 +216,7 @@ on_redis_gone(void *arg)
 static void
 enter_redis(struct app *app)
 {
+	CRASH_POINT(stop_engines_gone);
 	app_prune_free(&app->prune);
 	app_sweep_free(&app->sweep);
 	app_rotate_free(&app->rotate);
@@ -228,6 +232,7 @@ enter_redis(struct app *app)
 static void
 enter_end(struct app *app)
 {
+	CRASH_POINT(stop_ending);
 	loop_stop(app->loop);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/loop.h"
 
 enum { REPORT_FILES_MAX = 1000, REPORT_BYTES_MAX = 1024 * 1024 * 1024 };
@@ -146,6 +147,7 @@ on_report_put(void *arg, const struct err *err)
 	struct app_files *f = arg;
 
 	f->op = NULL;
+	CRASH_POINT(report_recorded);
 	if (err != NULL)
 		app_files_note(f, "reports: %s", err->text);
 	out_step(f, OUT_ARTIFACT);
@@ -181,6 +183,7 @@ enter_report_put(struct app_files *f)
 		f->job.hide(f->job.arg, r->failed[i].message);
 	}
 	record.failed = report_failed_to_json(r);
+	CRASH_POINT(report_recording);
 	f->op = store_report_put(f->deps->store, f->job.job->id, f->job.job->token, &record, on_report_put, f);
 	free(record.failed);
 }
@@ -279,6 +282,7 @@ on_artifact_put(void *arg, const struct err *err)
 	const struct artifact *a = &f->artifact_record;
 
 	f->op = NULL;
+	CRASH_POINT(artifact_recorded);
 	if (err != NULL) {
 		if (!app_files_is_passing(
 			err)) /* else it may be recorded all the same, and the file goes with the build */
@@ -296,6 +300,7 @@ enter_artifact_put(struct app_files *f)
 {
 	unsigned expire_s = artifact_of(f)->expire_s != 0 ? artifact_of(f)->expire_s : f->deps->artifact_expire_s;
 
+	CRASH_POINT(artifact_recording);
 	f->op = store_artifact_put(f->deps->store, f->job.job->id, f->job.job->token, &f->artifact_record, expire_s,
 	    (int64_t)f->deps->artifact_repo_max, on_artifact_put, f);
 	free(f->artifact_record.sha256);
@@ -356,6 +361,7 @@ on_cache_put(void *arg, const struct err *err)
 	const char *key = f->cache_record.key;
 
 	f->op = NULL;
+	CRASH_POINT(cache_recorded);
 	if (err != NULL) {
 		app_files_note(f, "cache %s: not saved: %s", key, err->text);
 		if (!app_files_is_passing(err))
@@ -371,6 +377,7 @@ on_cache_put(void *arg, const struct err *err)
 static void
 enter_cache_put(struct app_files *f)
 {
+	CRASH_POINT(cache_recording);
 	f->op = store_cache_put(f->deps->store, &f->cache_record, on_cache_put, f);
 }
 

@@ -11,6 +11,7 @@
 #include "server/app_files.h"
 #include "server/app_secrets.h"
 #include "server/builder/builder.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/git.h"
@@ -191,6 +192,7 @@ on_secrets(void *arg, const struct err *err)
 	struct app_job *a = arg;
 
 	if (err == NULL) {
+		CRASH_POINT(secrets_found);
 		if (app_secrets_words(a->secrets) != NULL)
 			note(a, app_secrets_words(a->secrets));
 		job_step(a, APP_JOB_FETCH);
@@ -285,6 +287,7 @@ on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
 
 	a->git_op = NULL;
 	a->workspace = workspace;
+	CRASH_POINT(workspace_ready);
 	if (err != NULL)
 		job_fail(a, JOB_ERROR, err_prefix(*err, "workspace").text);
 	else
@@ -335,6 +338,7 @@ on_gathered(void *arg, const struct err *err)
 {
 	struct app_job *a = arg;
 
+	CRASH_POINT(files_gathered);
 	if (err == NULL)
 		job_step(a, APP_JOB_RUN);
 	else if (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT)
@@ -403,6 +407,7 @@ on_recorded_start(void *arg, const struct err *err)
 
 	a->op = NULL;
 	if (err == NULL) {
+		CRASH_POINT(start_recorded);
 		builder_go(a->run);
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		a->ending = ENDING_LOST;
@@ -415,6 +420,7 @@ on_recorded_start(void *arg, const struct err *err)
 static void
 record_start(struct app_job *a)
 {
+	CRASH_POINT(start_recording);
 	a->op = store_job_started(
 	    a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine, on_recorded_start, a);
 }
@@ -459,6 +465,7 @@ on_collected(void *arg, const struct err *err)
 		set_result(a, err->code == ERR_LIMIT ? JOB_FAILED : JOB_ERROR, 0, err->text);
 	if (err != NULL)
 		note(a, err->text);
+	CRASH_POINT(files_collected);
 	builder_leave(a->run);
 }
 
@@ -470,6 +477,7 @@ on_ended(void *arg, const struct builder_result *result)
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
 	a->passed = result->state == BUILDER_PASSED;
+	CRASH_POINT(collect_beginning);
 	app_files_collect(a->files, a->run, a->passed, on_collected, a);
 }
 
@@ -479,6 +487,7 @@ on_done(void *arg, const struct builder_result *result)
 	struct app_job *a = arg;
 
 	a->run = NULL;
+	CRASH_POINT(run_ended);
 	app_files_stop(a->files);
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
@@ -563,6 +572,7 @@ on_flushed(void *arg, const struct err *err)
 	struct app_job *a = arg;
 
 	a->log_finish = NULL;
+	CRASH_POINT(log_synced);
 	if (err != NULL)
 		set_result(a, JOB_ERROR, -1, err->text);
 	job_step(a, APP_JOB_RECORD);
@@ -590,6 +600,7 @@ on_recorded(void *arg, const struct err *err)
 		job_retry(a, err);
 		return;
 	}
+	CRASH_POINT(result_recorded);
 	if (err != NULL)
 		log_warn("job %s: its result is not wanted any more: %s", a->job->id, err->text);
 	job_step(a, APP_JOB_END);
@@ -605,6 +616,7 @@ enter_record(struct app_job *a)
 		.log_bytes = a->log_bytes,
 	};
 
+	CRASH_POINT(result_recording);
 	switch (a->ending) {
 	case ENDING_OWN:
 		a->op = store_job_finished(a->deps->store, a->job->id, a->job->token, &result, on_recorded, a);
@@ -642,6 +654,7 @@ enter_end(struct app_job *a)
 	job_free(&a->job);
 	build_free(&a->build);
 	free(a);
+	CRASH_POINT(job_ended);
 	deps->on_end(deps->arg, id); /* last: the next claim may start from here */
 }
 
@@ -677,6 +690,7 @@ on_begin(void *arg)
 		job_fail(a, JOB_ERROR, err.text);
 		return;
 	}
+	CRASH_POINT(job_begun);
 	if (a->spec.kind == JOB_KIND_DEPLOY) {
 		fail_deploy(a);
 		return;
@@ -721,6 +735,7 @@ stop(struct app_job *a, void (*end_run)(struct builder_run *run, const char *why
 void
 app_job_cancel(struct app_job *a)
 {
+	CRASH_POINT(cancel_heard);
 	stop(a, builder_cancel, "cancelled");
 }
 

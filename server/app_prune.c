@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -43,6 +44,7 @@ on_removed(void *arg, const struct err *err)
 	struct app_prune *p = arg;
 
 	p->disk_op = NULL;
+	CRASH_POINT(logs_removed);
 	remove_artifacts(p, p->builds[p->count - 1]);
 	if (err != NULL)
 		log_warn("build %lld: its logs stay: %s", (long long)p->builds[p->count - 1], err->text);
@@ -65,6 +67,7 @@ on_pruned(void *arg, const struct store_pruned *pruned, size_t count, const stru
 	struct app_prune *p = arg;
 
 	p->op = NULL;
+	CRASH_POINT(pruned);
 	p->more = err == NULL && count == STORE_LIST_MAX;
 	for (p->count = 0; err == NULL && p->count < count; p->count++)
 		p->builds[p->count] = pruned[p->count].build;
@@ -76,6 +79,7 @@ on_period(void *arg)
 {
 	struct app_prune *p = arg;
 
+	CRASH_POINT(pruning);
 	p->op = store_prune(p->store, p->keep, on_pruned, p);
 }
 

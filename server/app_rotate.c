@@ -8,6 +8,7 @@
 
 #include "proto/hex.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -154,6 +155,7 @@ enter_keep(struct app_rotate *r)
 {
 	struct err err;
 
+	CRASH_POINT(key_changing);
 	/* One that is there already is left from an attempt that came to nothing: it is the present key. */
 	if (link(r->path, r->path_old) == 0 ||
 	    (errno == EEXIST && unlink(r->path_old) == 0 && link(r->path, r->path_old) == 0)) {
@@ -180,12 +182,14 @@ on_switched(void *arg, const struct err *err)
 static void
 enter_switch(struct app_rotate *r)
 {
+	CRASH_POINT(key_kept);
 	r->disk_op = disk_rename(r->disk, r->path_new, r->path, on_switched, r);
 }
 
 static void
 enter_switched(struct app_rotate *r)
 {
+	CRASH_POINT(key_changed);
 	r->disk_op = disk_sync_dir(r->disk, r->dir->path, on_disk, r);
 }
 
@@ -207,6 +211,7 @@ on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
 static void
 enter_reseal(struct app_rotate *r)
 {
+	CRASH_POINT(key_resealing);
 	store_set_seal_keys(r->store, r->dir->seal_key, r->dir->old_seal_key);
 	r->reseal = store_reseal_start(r->store, on_resealed, r);
 }
@@ -214,6 +219,7 @@ enter_reseal(struct app_rotate *r)
 static void
 enter_forget(struct app_rotate *r)
 {
+	CRASH_POINT(key_resealed);
 	r->disk_op = disk_remove_tree(r->disk, r->path_old, on_disk, r);
 }
 
@@ -231,6 +237,7 @@ on_forgotten(void *arg, const struct err *err)
 static void
 enter_forgotten(struct app_rotate *r)
 {
+	CRASH_POINT(key_forgotten);
 	r->dir->has_old_seal_key = false;
 	explicit_bzero(r->dir->old_seal_key, SEAL_KEY_SIZE);
 	store_set_seal_keys(r->store, r->dir->seal_key, NULL);

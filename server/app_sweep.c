@@ -9,6 +9,7 @@
 
 #include "proto/mem.h"
 #include "proto/plan.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -120,6 +121,8 @@ on_expired(void *arg, struct artifact_list artifacts, const struct err *err)
 	bool is_full = artifacts.count == STORE_LIST_MAX;
 
 	s->op = NULL;
+	if (artifacts.count > 0)
+		CRASH_POINT(artifacts_expired);
 	for (size_t i = 0; i < artifacts.count; i++)
 		remove_file(s, file_store_artifact(s->files, &artifacts.items[i]));
 	tell(artifacts.count, "artifacts have expired");
@@ -143,6 +146,8 @@ on_pruned(void *arg, struct id_list ids, const struct err *err)
 	bool is_full = ids.count == STORE_LIST_MAX;
 
 	s->op = NULL;
+	if (ids.count > 0)
+		CRASH_POINT(caches_pruned);
 	for (size_t i = 0; i < ids.count; i++)
 		remove_file(s, file_store_cache(s->files, ids.items[i]));
 	tell(ids.count, "caches made room");

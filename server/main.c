@@ -1,3 +1,4 @@
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -5,15 +6,18 @@
 
 #include "server/app.h"
 #include "server/conf.h"
+#include "server/core/crash.h"
 #include "server/core/inherited.h"
 #include "server/core/log.h"
 
 #define DEFAULT_CONF "/etc/davit/davit.yml"
 
+enum { CRASH_LIST = 256 }; /* an option without a letter */
+
 static int
 usage(void)
 {
-	fputs("usage: davitd [-c FILE]\n       davitd -V\n", stderr);
+	fputs("usage: davitd [-c FILE]\n       davitd -V\n       davitd --crash-points\n", stderr);
 	return 2;
 }
 
@@ -41,7 +45,7 @@ run(const char *path)
 	struct app *app;
 	struct err err = ERR_OK;
 
-	if (!conf_load(path, &conf, &err)) {
+	if (!crash_init(&err) || !conf_load(path, &conf, &err)) {
 		log_error("%s", err.text);
 		inherited_free(&inherited);
 		return 1;
@@ -61,11 +65,16 @@ run(const char *path)
 int
 main(int argc, char **argv)
 {
+	static const struct option options[] = { { "crash-points", no_argument, NULL, CRASH_LIST },
+		{ NULL, 0, NULL, 0 } };
 	const char *path = DEFAULT_CONF;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:V")) != -1)
+	while ((option = getopt_long(argc, argv, "c:V", options, NULL)) != -1)
 		switch (option) {
+		case CRASH_LIST:
+			crash_list(stdout);
+			return 0;
 		case 'c':
 			path = optarg;
 			break;

@@ -10,6 +10,7 @@
 
 #include "proto/hex.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 
 #define TOKEN_BYTES 24
@@ -55,9 +56,10 @@ write_key(const char *path, const char *text, struct err *err)
 	char *temporary = xasprintf("%s.new", path);
 	size_t len = strlen(text);
 	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	bool ok = fd >= 0 && write(fd, text, len) == (ssize_t)len && write(fd, "\n", 1) == 1 && fsync(fd) == 0 &&
-		  rename(temporary, path) == 0;
+	bool ok = fd >= 0 && write(fd, text, len) == (ssize_t)len && write(fd, "\n", 1) == 1 && fsync(fd) == 0;
 
+	CRASH_POINT(key_written);
+	ok = ok && rename(temporary, path) == 0;
 	if (!ok)
 		*err = err_errno("state_dir: write %s", path);
 	if (fd >= 0)
@@ -152,8 +154,11 @@ bool
 state_dir_open(const char *path, struct state_dir *ret, struct err *err)
 {
 	*ret = (struct state_dir){ .path = xstrdup(path), .lock = -1 };
-	if (disk_make_folder(path, 0750, err) && take_lock(ret, err) && load_keys(ret, err))
-		return true;
+	if (disk_make_folder(path, 0750, err) && take_lock(ret, err)) {
+		CRASH_POINT(state_locked);
+		if (load_keys(ret, err))
+			return true;
+	}
 	state_dir_close(ret);
 	return false;
 }

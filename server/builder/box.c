@@ -8,6 +8,7 @@
 #include "proto/script.h"
 #include "proto/tar.h"
 #include "server/builder/container.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/stream.h"
@@ -158,6 +159,10 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	struct box *b = arg;
 
 	b->op = NULL;
+	if (b->state == BOX_CREATE)
+		CRASH_POINT(container_made);
+	if (b->state == BOX_REMOVE)
+		CRASH_POINT(container_removed);
 	if (err == NULL && b->state == BOX_CREATE)
 		memcpy(b->id, result->id, sizeof(b->id));
 	if (err != NULL || (b->state == BOX_CREATE && b->err.code != ERR_NONE)) {
@@ -233,6 +238,7 @@ enter_create(struct box *b)
 	place.label_count = labels.count;
 	b->given = b->limits;
 	spec = container_of_job(&place, by_stdin ? with_stdin : with_archive, by_stdin, &b->limits);
+	CRASH_POINT(container_making);
 	b->op = docker_create(b->host->docker, b->name, &spec, on_reply, b);
 }
 
@@ -304,6 +310,7 @@ on_closed(void *arg, const struct err *err)
 		return;
 	}
 	b->result.truncated = b->result.truncated || err != NULL;
+	CRASH_POINT(output_drained);
 	box_arrived(b, OUTPUT);
 }
 
@@ -336,6 +343,7 @@ on_exit_code(void *arg, const union docker_result *result, const struct err *err
 		box_fail(b, err_prefix(*err, "the engine went away"));
 		return;
 	}
+	CRASH_POINT(exit_seen);
 	b->result.exit_code = result->exit.code;
 	box_arrived(b, EXIT);
 }
@@ -352,6 +360,7 @@ on_started(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct box *b = arg;
 
+	CRASH_POINT(container_started);
 	if (err != NULL && strstr(err->text, "/bin/sh") != NULL) {
 		b->op = NULL;
 		box_fail(b, err_make(ERR_NOT_FOUND, 0, "image %s has no /bin/sh", b->title));
@@ -363,6 +372,7 @@ on_started(void *arg, const union docker_result *result, const struct err *err)
 static void
 enter_start(struct box *b)
 {
+	CRASH_POINT(container_starting);
 	b->op = docker_start(b->host->docker, b->id, on_started, b);
 }
 
@@ -505,6 +515,7 @@ enter_remove(struct box *b)
 	docker_cancel(&b->wait);
 	docker_cancel(&b->rename);
 	docker_exec_close(&b->stop);
+	CRASH_POINT(container_removing);
 	b->op = docker_remove(b->host->docker, b->id[0] != '\0' ? b->id : b->name, on_reply, b);
 }
 

@@ -9,6 +9,7 @@
 #include "server/builder/pause.h"
 #include "server/builder/sweep.h"
 #include "server/builder/terminal.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/addresses.h"
@@ -215,6 +216,7 @@ enter_watch(struct engine *e)
 static void
 enter_up(struct engine *e)
 {
+	CRASH_POINT(engine_up);
 	log_info("engine %s is up: %s, API %s", e->conf->name, e->version.version, e->version.api);
 	e->why_down = ERR_OK;
 	e->retry_ms = RETRY_LEAST_MS;

@@ -12,6 +12,7 @@
 #include "server/builder/collect.h"
 #include "server/builder/context_source.h"
 #include "server/builder/verdict.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -314,6 +315,7 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 	struct image_run *r = arg;
 
 	r->op = NULL;
+	CRASH_POINT(image_built);
 	if (err != NULL) {
 		image_fail(r, verdict_blame(err), *err);
 		return;
@@ -358,6 +360,7 @@ enter_compile(struct image_run *r)
 static void
 enter_build(struct image_run *r)
 {
+	CRASH_POINT(image_building);
 	begin_build(r, r->job->spec->build, &r->names);
 }
 

@@ -9,6 +9,7 @@
 #include "proto/alias.h"
 #include "proto/image.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/loop.h"
 
 enum pull_state { PULL_LOOK, PULL_FETCH, PULL_LOOK_AGAIN };
@@ -173,6 +174,7 @@ on_fetched(void *arg, const union docker_result *result, const struct err *err)
 	struct pull *p;
 
 	(void)result;
+	CRASH_POINT(pull_ended);
 	f->op = NULL;
 	while ((p = TAILQ_FIRST(&f->pulls_waiting)) != NULL) {
 		TAILQ_REMOVE(&f->pulls_waiting, p, next);
@@ -198,6 +200,7 @@ fetch_of(struct pulls *pulls, const char *name)
 	f->name = xstrdup(name);
 	TAILQ_INIT(&f->pulls_waiting);
 	TAILQ_INSERT_TAIL(&pulls->fetches, f, next);
+	CRASH_POINT(pull_beginning);
 	f->op = docker_image_pull(pulls->host->docker, name, NULL, on_fetched, f);
 	return f;
 }

@@ -15,6 +15,7 @@
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
 #include "server/builder/verdict.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -192,6 +193,7 @@ on_deadline(void *arg)
 	struct run *r = arg;
 	unsigned limit = timeout_of(r);
 
+	CRASH_POINT(timeout_passed);
 	if (is_over(r)) {
 		if (r->state == RUN_AFTER)
 			r->events->notice(r->arg, "what runs always took too long and is ended");
@@ -258,6 +260,7 @@ on_volume(void *arg, const union docker_result *result, const struct err *err)
 
 	(void)result;
 	r->op = NULL;
+	CRASH_POINT(volume_made);
 	if (err != NULL)
 		run_abort(r, BUILDER_ERROR, *err);
 	else if (verdict_is_ended(&r->verdict))
@@ -280,6 +283,7 @@ enter_volume(struct run *r)
 	host_labels_init(&labels, r->place.host, "workspace");
 	host_labels_job(&labels, r->job, r->deadline_ms);
 	r->volume = host_own(r->place.host, "workspace-%s-%u", r->job->id, r->job->attempt);
+	CRASH_POINT(volume_making);
 	r->op = docker_volume_create(r->place.host->docker, r->volume, labels.list, labels.count, on_volume, r);
 }
 
@@ -335,6 +339,7 @@ enter_box(struct run *r)
 		start_box(r);
 		return;
 	}
+	CRASH_POINT(warm_taken);
 	box_set_handler(r->box, &box_handler, r);
 	r->verdict.result.warm = box_is_ready(r->box);
 	if (r->verdict.result.warm)
@@ -348,6 +353,7 @@ on_services_ready(void *arg)
 {
 	struct run *r = arg;
 
+	CRASH_POINT(services_ready);
 	if (r->state == RUN_SERVICES)
 		run_step(r, states[r->state].next);
 }
@@ -376,6 +382,7 @@ enter_services(struct run *r)
 		run_step(r, states[r->state].next);
 		return;
 	}
+	CRASH_POINT(services_starting);
 	snprintf(text, sizeof(text), "starting %zu service%s", r->job->spec->service_count,
 	    r->job->spec->service_count > 1 ? "s" : "");
 	r->services =
@@ -432,7 +439,9 @@ enter_script(struct run *r)
 	} else if (!feed_head(&what, &head, &err)) {
 		run_fail(r, verdict_blame(&err), err);
 	} else {
+		CRASH_POINT(job_feeding);
 		box_feed(r->box, buf_str(&head), r->feed.pieces, r->feed.count);
+		CRASH_POINT(job_fed);
 		box_name(r->box, r->job);
 		explicit_bzero(head.data, head.len);
 		buf_fini(&head);
@@ -466,6 +475,7 @@ static void
 on_own_marker(struct run *r, const struct marker_event *event)
 {
 	if (r->state == RUN_SCRIPT && strcmp(event->name, MARKER_JOB) == 0) {
+		CRASH_POINT(script_ended);
 		r->verdict.exit_code = (int)event->exit_code;
 		run_step(r, RUN_AFTER);
 	} else if (r->state == RUN_AFTER && r->verdict.exit_code > 0 && strcmp(event->name, MARKER_HOLD) == 0) {
@@ -683,6 +693,7 @@ on_tell(void *arg)
 static void
 enter_hold(struct run *r)
 {
+	CRASH_POINT(job_held);
 	timer_start(r->deadline, (int64_t)r->job->spec->hold_s * 1000);
 	r->tell = deferred_call(r->place.host->loop, on_tell, r);
 }
@@ -725,6 +736,7 @@ on_unvolume(void *arg, const union docker_result *result, const struct err *err)
 	r->op = NULL;
 	if (err != NULL)
 		log_warn("job %s: %s; the sweep will remove it", r->job->id, err->text);
+	CRASH_POINT(volume_removed);
 	host_disown(r->place.host, &r->volume);
 	run_step(r, states[r->state].next);
 }

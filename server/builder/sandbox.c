@@ -7,6 +7,7 @@
 
 #include "proto/mem.h"
 #include "server/builder/pause.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -121,6 +122,8 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 
 	(void)result;
 	s->op = NULL;
+	if (s->state == SANDBOX_NETWORK)
+		CRASH_POINT(network_made);
 	if (err != NULL)
 		sandbox_fail(s, *err);
 	else
@@ -130,6 +133,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 static void
 enter_network(struct sandbox *s)
 {
+	CRASH_POINT(network_making);
 	s->op = docker_network_create(s->set->host->docker, s->network, s->labels.list, s->labels.count, on_reply, s);
 }
 
@@ -168,6 +172,7 @@ enter_pause(struct sandbox *s)
 static void
 enter_idle(struct sandbox *s)
 {
+	CRASH_POINT(sandbox_ready);
 	serve_soon(s->set);
 }
 

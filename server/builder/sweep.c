@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 
 enum sweep_state { SWEEP_CONTAINERS, SWEEP_NETWORKS, SWEEP_VOLUMES };
@@ -67,6 +68,7 @@ remove_next(struct sweep *s)
 		return;
 	}
 	if (s->at == s->count) {
+		CRASH_POINT(engine_swept);
 		finish(s, NULL);
 		return;
 	}
@@ -93,6 +95,7 @@ on_removed(void *arg, const union docker_result *result, const struct err *err)
 	s->op = NULL;
 	if (err != NULL)
 		log_warn("sweep: %s", err->text);
+	CRASH_POINT(engine_removed);
 	remove_next(s);
 }
 
@@ -106,6 +109,7 @@ on_list(void *arg, const union docker_result *result, const struct err *err)
 		finish(s, err);
 		return;
 	}
+	CRASH_POINT(engine_listed);
 	drop_ids(s);
 	s->ids = xcalloc(result->list.count, sizeof(*s->ids));
 	for (size_t i = 0; i < result->list.count; i++) {

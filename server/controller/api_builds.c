@@ -11,6 +11,7 @@
 #include "server/controller/api_json.h"
 #include "server/controller/build_feed.h"
 #include "server/controller/controller_private.h"
+#include "server/core/crash.h"
 
 #define LIMIT_DEFAULT 30
 
@@ -104,6 +105,7 @@ on_done(void *arg, const struct err *err)
 {
 	struct api_call *call = arg;
 
+	CRASH_POINT(decision_recorded);
 	if (!api_call_failed(&call, err))
 		answer_number(&call, 202, call->log.build);
 }
@@ -114,6 +116,7 @@ on_cancelled(void *arg, const struct err *err)
 {
 	struct api_call *call = arg;
 
+	CRASH_POINT(cancel_recorded);
 	on_done(arg, call->is_released && err != NULL && err->code == ERR_CONFLICT ? NULL : err);
 }
 
@@ -127,6 +130,7 @@ api_build_cancel(void *arg, struct http_reply *reply)
 		return;
 	builder = call->controller->deps.builder;
 	call->is_released = builder_release(builder, api_call_param(call, "build"));
+	CRASH_POINT(cancel_asking);
 	call->op = store_build_cancel(call->store, call->log.build, on_cancelled, call);
 }
 
@@ -156,6 +160,7 @@ on_rerun(void *arg, int64_t number, const struct err *err)
 {
 	struct api_call *call = arg;
 
+	CRASH_POINT(rerun_recorded);
 	if (!api_call_failed(&call, err))
 		answer_number(&call, 201, number);
 }
@@ -186,6 +191,7 @@ api_build_rerun(void *arg, struct http_reply *reply)
 
 	if (!read_jobs(&reply, jobs) || (call = api_call_build(arg, reply)) == NULL)
 		return;
+	CRASH_POINT(rerun_asking);
 	call->op = store_build_rerun(call->store, call->log.build, jobs, on_rerun, call);
 }
 
@@ -196,6 +202,7 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 {
 	struct api_call *call = arg;
 
+	CRASH_POINT(submit_accepted);
 	if (api_call_failed(&call, err))
 		return;
 	switch (submitted->result) {

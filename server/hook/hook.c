@@ -8,6 +8,7 @@
 #include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/trigger.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -223,7 +224,9 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 	switch (submitted->result) {
 	case STORE_NEW:
 	case STORE_DUPLICATE:
+		CRASH_POINT(change_accepted);
 		answer_build(op, submitted->build, submitted->result == STORE_DUPLICATE);
+		CRASH_POINT(change_answered);
 		break;
 	case STORE_CONFLICT:
 		answer_err(
@@ -327,6 +330,7 @@ submit(struct hook_op *op, const struct judging *j)
 		answer_word(op, "ignored", err.text);
 		return;
 	}
+	CRASH_POINT(hook_verified);
 	op->is_submitting = true;
 	op->store_op = store_submit(op->hook->store, op->repo, &j->result.change,
 	    hook_delivery(j->forge, &j->request.headers), j->result.digest, on_submitted, op);

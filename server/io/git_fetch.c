@@ -5,6 +5,7 @@
 #include "proto/git_error.h"
 #include "proto/git_name.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -222,6 +223,7 @@ enter_init(struct fetch *f)
 	const char *format = strlen(f->commit) == 64 ? "--object-format=sha256" : "--object-format=sha1";
 	const char *const args[] = { "init", "--quiet", "--bare", "--template=", format, NULL };
 
+	CRASH_POINT(mirror_making);
 	f->child = git_run(f->git, f->mirror, args, NULL, (struct str){ 0 }, on_child, f);
 }
 

@@ -8,6 +8,7 @@
 #include "proto/buf.h"
 #include "proto/git_name.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -384,6 +385,7 @@ static void
 enter_size(struct git_workspace *w)
 {
 	w->waiting = 1;
+	CRASH_POINT(workspace_packed);
 	w->disk_ops[0] = disk_open(w->git->disk, w->tar, on_tar_opened, w);
 }
 

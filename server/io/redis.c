@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/loop.h"
 #include "server/io/redis_link.h"
 
@@ -268,6 +269,7 @@ static const struct {
 static void
 commands_up(struct redis *r)
 {
+	CRASH_POINT(redis_up);
 	r->commands_up = true;
 	redis_check_up(r);
 }

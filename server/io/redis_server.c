@@ -18,6 +18,7 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "server/core/child.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
 
@@ -248,8 +249,11 @@ launch(struct redis_server *s, pid_t *pid)
 	const char *env[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
 	struct child_spec spec = { .argv = argv, .env = env, .dir = s->dir };
 	struct err err;
-	bool ok = child_detach(&spec, pid, &err);
+	bool ok;
 
+	CRASH_POINT(redis_launching);
+	ok = child_detach(&spec, pid, &err);
+	CRASH_POINT(redis_launched);
 	if (!ok)
 		log_error("redis-server: %s", err.text);
 	free(conf);

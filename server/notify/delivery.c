@@ -9,6 +9,7 @@
 #include "proto/mem.h"
 #include "proto/notice.h"
 #include "proto/report.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 
 #define TAIL_MAX 8192 /* bytes of a log's end that are looked at for a mail */
@@ -212,6 +213,7 @@ on_posted(void *arg, const struct status_judgement *judgement)
 	struct delivery *d = arg;
 
 	d->post = NULL;
+	CRASH_POINT(status_sent);
 	switch (judgement->verdict) {
 	case STATUS_DONE:
 		delivery_step(d, DELIVERY_SETTLE);
@@ -240,6 +242,7 @@ send_status(struct delivery *d)
 		.target_url = link,
 	};
 
+	CRASH_POINT(status_sending);
 	if (status_from_build(d->notice->state, &status.state))
 		d->post = forges_post(d->means->forges, d->repo, &status, on_posted, d);
 	else
@@ -327,6 +330,24 @@ enter_send(struct delivery *d)
 
 /* --- the store is told --- */
 
+static void
+pass_settled(const struct delivery *d)
+{
+	switch (d->outcome) {
+	case OUTCOME_DELIVERED:
+		CRASH_POINT(status_acked);
+		break;
+	case OUTCOME_FANOUT:
+		CRASH_POINT(fanout_recorded);
+		break;
+	case OUTCOME_RETRY:
+		CRASH_POINT(status_put_off);
+		break;
+	case OUTCOME_DROP:
+		break;
+	}
+}
+
 /* When it could not be told, the notice is claimed again after its lease: at least once. */
 static void
 on_settled(void *arg, const struct err *err)
@@ -334,6 +355,7 @@ on_settled(void *arg, const struct err *err)
 	struct delivery *d = arg;
 
 	d->op = NULL;
+	pass_settled(d);
 	if (err != NULL)
 		log_warn("notice %s to %s: %s", d->notice->notice, d->notice->target, err->text);
 	else if (d->outcome == OUTCOME_DELIVERED)
@@ -360,6 +382,7 @@ give_up(struct delivery *d)
 {
 	log_error("notice %s to %s is dropped after %lld attempts: %s", d->notice->notice, d->notice->target,
 	    (long long)d->notice->attempts + 1, d->err.text);
+	CRASH_POINT(status_dropping);
 	return store_outbox_drop(d->means->store, d->notice, d->err.text, on_settled, d);
 }
 
@@ -374,6 +397,7 @@ put_off(struct delivery *d)
 	}
 	log_warn("notice %s to %s, attempt %lld: %s; again in %lld ms", d->notice->notice, d->notice->target,
 	    (long long)d->notice->attempts + 1, d->err.text, (long long)delay);
+	CRASH_POINT(status_putting_off);
 	return store_outbox_retry(d->means->store, d->notice, delay, d->err.text, on_settled, d);
 }
 
@@ -421,6 +445,7 @@ fan_out(struct delivery *d)
 		for (size_t i = 0; i < recipients; i++)
 			fanout_add(&fanout, xasprintf("mail:%s", list[i]), "mail", list[i]);
 	}
+	CRASH_POINT(fanout_recording);
 	op = store_outbox_fanout(d->means->store, d->notice, fanout.notices, fanout.count, on_settled, d);
 	for (size_t i = 0; i < fanout.count; i++)
 		free(fanout.targets[i]);
@@ -434,6 +459,7 @@ enter_settle(struct delivery *d)
 {
 	switch (d->outcome) {
 	case OUTCOME_DELIVERED:
+		CRASH_POINT(status_acking);
 		d->op = store_outbox_ack(d->means->store, d->notice, on_settled, d);
 		break;
 	case OUTCOME_FANOUT:

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/notify/delivery.h"
 
@@ -122,6 +123,7 @@ deliver(struct notify *n, struct notice *notice)
 {
 	struct place *place = free_place(n);
 
+	CRASH_POINT(notice_claimed);
 	place->notify = n;
 	place->delivery = delivery_start(&n->means, notice, on_delivered, place);
 }
@@ -162,8 +164,10 @@ look(struct notify *n)
 		return;
 	}
 	timer_stop(n->due);
-	if (free_place(n) != NULL) /* else on_delivered comes back here */
-		n->claim = store_outbox_claim(n->means.store, on_claimed, n);
+	if (free_place(n) == NULL)
+		return; /* on_delivered comes back here */
+	CRASH_POINT(outbox_claiming);
+	n->claim = store_outbox_claim(n->means.store, on_claimed, n);
 }
 
 static void

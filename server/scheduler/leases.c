@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
@@ -152,6 +153,7 @@ on_renewed(void *arg, const enum store_lease_state *states, size_t count, const 
 		timer_start(l->timer, l->period_ms / 10);
 		return;
 	}
+	CRASH_POINT(lease_renewed);
 	for (size_t i = 0; i < count; i++)
 		tell(l, &l->batch[i], states[i]);
 	renew_next(l);
@@ -197,6 +199,7 @@ on_period(void *arg)
 {
 	struct leases *l = arg;
 
+	CRASH_POINT(lease_renewing);
 	l->renewed = 0;
 	batch_fill(l);
 	l->op = store_renew(l->store, l->batch, l->batch_count, on_renewed, l);

@@ -9,6 +9,7 @@
 #include "proto/params.h"
 #include "proto/pipeline.h"
 #include "proto/trigger.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/git.h"
@@ -259,6 +260,7 @@ on_fetched(void *arg, const struct err *err)
 		fetch_failed(op, err);
 		return;
 	}
+	CRASH_POINT(fetch_ended);
 	if (!is_merged(op))
 		prefetch(op);
 	fetched(op, is_merged(op) ? PLANNER_TARGET : PLANNER_READ);
@@ -270,6 +272,7 @@ enter_fetch(struct planner_op *op)
 	struct git_source source = source_of(op, op->build->ref);
 
 	source.fetch_url = op->build->change != NULL ? op->build->change->fetch_url : NULL;
+	CRASH_POINT(fetch_beginning);
 	op->fetches++;
 	op->git_op = git_fetch(op->planner->git, &source, op->result.commit, on_fetched, op);
 }

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/scheduler/leases.h"
@@ -137,6 +138,7 @@ on_planned(void *arg, struct planner_result *result)
 
 	item->planner_op = NULL;
 	item->result = *result;
+	CRASH_POINT(plan_made);
 	item_step(item, has_news(item) ? PLANNING_COMMIT : PLANNING_RECORD);
 }
 
@@ -152,12 +154,14 @@ on_commit(void *arg, const struct err *err)
 	struct item *item = arg;
 
 	item->op = NULL;
-	if (err == NULL)
+	if (err == NULL) {
+		CRASH_POINT(commit_recorded);
 		item_step(item, PLANNING_RECORD);
-	else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND)
+	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		item_step(item, PLANNING_END);
-	else
+	} else {
 		item_retry(item, err);
+	}
 }
 
 /* Before the jobs: whoever claims one has to know what it is of. */
@@ -166,6 +170,7 @@ enter_commit(struct item *item)
 {
 	const struct store_commit commit = { item->result.commit, item->result.base, item->result.built };
 
+	CRASH_POINT(commit_recording);
 	item->op =
 	    store_plan_commit(item->planning->store, item->build->build, item->build->token, &commit, on_commit, item);
 }
@@ -177,6 +182,7 @@ on_recorded(void *arg, const struct err *err)
 
 	item->op = NULL;
 	if (err == NULL) {
+		CRASH_POINT(plan_recorded);
 		log_info("build %s: %s", item->id, item->result.plan != NULL ? "planned" : item->result.reason);
 		item_step(item, PLANNING_END);
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
@@ -193,6 +199,7 @@ enter_record(struct item *item)
 	struct store *store = item->planning->store;
 	struct build *b = item->build;
 
+	CRASH_POINT(plan_recording);
 	if (item->result.plan != NULL)
 		item->op = store_planned(store, b->build, b->token, item->result.plan, on_recorded, item);
 	else
@@ -275,6 +282,7 @@ on_claim(void *arg, struct build *build, const struct err *err)
 		log_debug("planning: claim: %s", err->text);
 		timer_start(p->claim_retry, RETRY_MS);
 	} else if (build != NULL) {
+		CRASH_POINT(plan_claimed);
 		item_start(p, build);
 		claim(p);
 	} else if (p->claim_again)
@@ -297,6 +305,7 @@ claim(struct planning *p)
 	if (p->draining || p->count >= p->max)
 		return;
 	p->claim_again = false;
+	CRASH_POINT(plan_claiming);
 	p->claim_op = store_plan_claim(p->store, on_claim, p);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/scheduler/leases.h"
@@ -90,6 +91,7 @@ on_requeued(void *arg, const struct err *err)
 	struct requeue *r = arg;
 
 	r->op = NULL;
+	CRASH_POINT(job_requeued);
 	if (err != NULL && err->code != ERR_CONFLICT)
 		log_warn("job %s: not put back yet: %s", r->job->id, err->text);
 	else if (err == NULL)
@@ -105,6 +107,7 @@ requeue(struct scheduler *s, struct job **job, int64_t delay_ms, const char *rea
 	r->job = *job;
 	*job = NULL;
 	LIST_INSERT_HEAD(&s->requeues, r, link);
+	CRASH_POINT(job_requeueing);
 	r->op = store_job_requeue(s->deps.store, r->job->id, r->job->token, delay_ms, reason, on_requeued, r);
 }
 
@@ -140,6 +143,7 @@ on_claim(void *arg, struct job *job, struct build *build, const struct err *err)
 		give_back(s, job, build);
 		claim(s);
 	} else if (job != NULL) {
+		CRASH_POINT(job_claimed);
 		leases_hold(s->leases, job->id, job->token);
 		s->deps.on_claimed(s->deps.arg, job, build);
 		claim(s);
@@ -161,6 +165,7 @@ claim(struct scheduler *s)
 	if (!s->started || s->draining || (count = s->deps.offers(s->deps.arg, offers, OFFERS_MAX)) == 0)
 		return;
 	s->claim_again = false;
+	CRASH_POINT(job_claiming);
 	s->claim_op = store_job_claim(s->deps.store, offers, count, on_claim, s);
 }
 
@@ -187,6 +192,7 @@ leave_to_app(struct scheduler *s, struct job_list *jobs)
 
 		*job = jobs->items[i];
 		jobs->items[i] = (struct job){ 0 };
+		CRASH_POINT(job_left);
 		s->deps.on_left(s->deps.arg, job);
 	}
 	job_list_fini(jobs);
@@ -203,6 +209,7 @@ on_promoted(void *arg, struct store_promoted promoted, const struct err *err)
 		try_later(s, "promote", err);
 		return;
 	}
+	CRASH_POINT(promoted);
 	leave_to_app(s, &promoted.expired);
 	if (next < 0 || next > TICK_MAX_MS)
 		next = TICK_MAX_MS;
@@ -221,6 +228,7 @@ promote(struct scheduler *s)
 	if (!s->started)
 		return;
 	s->promote_again = false;
+	CRASH_POINT(promoting);
 	s->promote_op = store_promote(s->deps.store, on_promoted, s);
 }
 
@@ -236,6 +244,7 @@ on_left(void *arg, struct job_list jobs, const struct err *err)
 		try_later(s, "jobs of an earlier process", err);
 		return;
 	}
+	CRASH_POINT(left_known);
 	s->started = true;
 	leave_to_app(s, &jobs);
 	leases_start(s->leases);
@@ -253,14 +262,17 @@ on_registered(void *arg, int64_t epoch, const struct err *err)
 		return;
 	}
 	log_info("node %s: epoch %lld", s->deps.node_name, (long long)epoch);
+	CRASH_POINT(node_registered);
 	s->start_op = store_running(s->deps.store, s->deps.node_name, on_left, s);
 }
 
 static void
 start(struct scheduler *s)
 {
-	if (s->start_op == NULL)
-		s->start_op = store_node_register(s->deps.store, &s->deps.node, on_registered, s);
+	if (s->start_op != NULL)
+		return;
+	CRASH_POINT(node_registering);
+	s->start_op = store_node_register(s->deps.store, &s->deps.node, on_registered, s);
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "proto/cron.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/core/zones.h"
@@ -172,6 +173,7 @@ on_fired(void *arg, int64_t build, const struct err *err)
 	const struct schedule *schedule = at_hand(s);
 
 	s->op = NULL;
+	CRASH_POINT(schedule_fired);
 	wait_at_most(s, s->next_ms - s->due.now_ms);
 	if (err == NULL)
 		log_info("schedule %s of %s: build %lld", schedule->name, schedule->repo, (long long)build);
@@ -198,6 +200,7 @@ enter_fire(struct schedules *s)
 		.params = schedule->params[0] != '\0' ? schedule->params : NULL,
 	};
 
+	CRASH_POINT(schedule_firing);
 	s->op = store_schedule_fire(s->store, schedule, s->next_ms, &change, on_fired, s);
 	free(change.ref);
 	free(change.title);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/store/log_store_impl.h"
@@ -260,12 +261,14 @@ log_append(struct log_writer *writer, enum log_kind kind, struct str text, uint6
 		return false;
 	if (!pwrite_all(writer->bytes_fd, text.p, text.len, writer->log->size))
 		return write_failed(writer, err);
+	CRASH_POINT(log_text_written);
 	record.length += (uint32_t)text.len;
 	record.crc = log_crc(record.crc, text.p, text.len);
 	if (kind != LOG_NOTICE)
 		record.raw[kind == LOG_STDERR] = raw;
 	if (!write_record(writer, share ? writer->records - 1 : writer->records, &record, err))
 		return false;
+	CRASH_POINT(log_text_indexed);
 	log_grew(writer->log, text);
 	return true;
 }
@@ -284,7 +287,10 @@ log_mark(struct log_writer *writer, const char *name, int exit_code, struct err 
 	memset(record.name, 0, sizeof(record.name));
 	memcpy(record.name, name, strnlen(name, LOG_NAME_MAX));
 	writer->in_segment = exit_code < 0;
-	return write_record(writer, writer->records, &record, err);
+	if (!write_record(writer, writer->records, &record, err))
+		return false;
+	CRASH_POINT(segment_marked);
+	return true;
 }
 
 /* --- the end --- */
@@ -371,6 +377,7 @@ log_finish(struct log_writer **writer, log_done_fn *fn, void *arg)
 	if (w->failed.code != ERR_NONE || !write_record(w, w->records, &record, &op->err)) {
 		op->failed_call = deferred_call(log->store->loop, on_failed, op);
 	} else {
+		CRASH_POINT(log_finishing);
 		op->ops[0] = disk_datasync(log->store->disk, w->bytes_fd, on_bytes_synced, op);
 		op->ops[1] = disk_datasync(log->store->disk, w->index_fd, on_index_synced, op);
 		sync_folder(op, log);

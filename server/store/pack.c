@@ -10,6 +10,7 @@
 
 #include "proto/buf.h"
 #include "proto/mem.h"
+#include "server/core/crash.h"
 #include "server/core/disk.h"
 
 enum {
@@ -297,6 +298,7 @@ enter_naming(struct pack *pack)
 		pack_step(pack, PACK_ENDED);
 		return;
 	}
+	CRASH_POINT(file_written);
 	pack->op = disk_rename(pack->disk, pack->work->temp, pack->path, on_stepped, pack);
 }
 
@@ -305,6 +307,7 @@ enter_syncing(struct pack *pack)
 {
 	char *folder = xstrndup(pack->path, (size_t)(strrchr(pack->path, '/') - pack->path));
 
+	CRASH_POINT(file_named);
 	pack->op = disk_sync_dir(pack->disk, folder, on_stepped, pack);
 	free(folder);
 }
