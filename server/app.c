@@ -157,11 +157,24 @@ on_rotate_key(void *arg, struct err *err)
 	return app_rotate_begin(app->rotate, err);
 }
 
+/* What it would do now, the newer one does: nothing of it is worth keeping, and an orderly end would touch what is not
+ * ours any more. */
+static void
+end_fenced(const struct app *app)
+{
+	log_error(
+	    "another davitd of the name %s has started on this Redis: this one ends (node: gives each its own name)",
+	    app->conf->node);
+	_exit(1);
+}
+
 static void
 on_wake(void *arg, const char *line)
 {
 	struct app *app = arg;
 
+	if (strcmp(line, "fenced") == 0)
+		end_fenced(app);
 	if (!app->ready && strcmp(line, "up") == 0) {
 		app->ready = true;
 		log_info("ready");

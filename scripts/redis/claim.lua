@@ -1,8 +1,8 @@
 -- The next job in fair order whose repository is below its limit and whose labels an engine with a free slot has; the
 -- same nonce gets the same answer.
--- ARGV: node, epoch, nonce, lease_ms, then the labels of each engine with a free slot.
--- {job, its hash, its build's, its change's} {none} {stale}
-local node, epoch, nonce, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- ARGV: node, nonce, lease_ms, then the labels of each engine with a free slot.
+-- {job, its hash, its build's, its change's} {none}
+local node, nonce, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local claim_key = 'davit:claim:' .. nonce
 local LOOKS_MAX = 64
 
@@ -28,7 +28,7 @@ local function take(job, repo, labels, score)
 end
 
 local function is_served(labels)
-	for i = 5, #ARGV do
+	for i = 4, #ARGV do
 		if labels_fit(labels, ARGV[i]) then
 			return true
 		end
@@ -62,9 +62,6 @@ local function pop_first(served)
 	return job, labels, score
 end
 
-if node_is_stale(node, epoch) then
-	return { 'stale' }
-end
 local known = call('GET', claim_key)
 if known and call('HGET', 'davit:job:' .. known, 'token') == nonce then
 	return answer(known)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Prints C source that holds Lua scripts: embed.sh COMMON... -- SCRIPT... Each script has in front what it uses of the
-# common parts (pick.awk), in their order, and the SHA-1 by which Redis calls it.
+# Prints C source that holds Lua scripts: embed.sh COMMON... -- SCRIPT... Each script has in front the fence and what it
+# uses of the common parts (pick.awk), in their order, and the SHA-1 by which Redis calls it.
 set -eu
 pick=$(dirname "$0")/pick.awk
+fence=$(dirname "$0")/fence.lua
 common=
 while [ "$1" != -- ]; do
 	common="$common $1"
@@ -10,6 +11,7 @@ while [ "$1" != -- ]; do
 done
 shift
 picked() {
+	grep -v '^--' "$fence"
 	awk -v script="$1" -f "$pick" $common "$1"
 }
 echo '/* Made by scripts/redis/embed.sh from scripts/redis/. */'

@@ -1,6 +1,6 @@
 -- The oldest build that is not planned, for one planner; the same nonce gets the same answer, since an answer may be lost.
--- ARGV: node, epoch, nonce, lease_ms. {build, its hash, its change's hash} {none} {stale}
-local node, epoch, nonce, lease_ms = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+-- ARGV: node, nonce, lease_ms. {build, its hash, its change's hash} {none}
+local node, nonce, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local claim_key = 'davit:claim:' .. nonce
 
 local function answer(n)
@@ -8,9 +8,6 @@ local function answer(n)
 	return { 'build', fields, call('HGETALL', 'davit:change:' .. call('HGET', 'davit:build:' .. n, 'change')) }
 end
 
-if node_is_stale(node, epoch) then
-	return { 'stale' }
-end
 local known = call('GET', claim_key)
 if known and call('HGET', 'davit:build:' .. known, 'token') == nonce then
 	return answer(known)

@@ -1,14 +1,11 @@
 -- A node lives, and so do its claims.
--- ARGV: node, epoch, lease_ms, then id and token of each claim. {ok, (ok|cancel|lost)...} {stale}
-local node, epoch, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- ARGV: node, lease_ms, then id and token of each claim. {ok, (ok|cancel|lost)...}
+local node, lease_ms = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 local states = { 'ok' }
 
-if node_is_stale(node, epoch) then
-	return { 'stale' }
-end
 call('ZADD', 'davit:nodes', now, node)
-for i = 4, #ARGV, 2 do
+for i = 3, #ARGV, 2 do
 	local id, token = ARGV[i], ARGV[i + 1]
 	local key = (id:find('.', 1, true) and 'davit:job:' or 'davit:build:') .. id
 	local held_by, cancel = unpack(call('HMGET', key, 'token', 'cancel'))

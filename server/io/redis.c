@@ -1,6 +1,7 @@
 #include "server/io/redis.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -226,18 +227,23 @@ redis_command(struct redis *r, size_t argc, const struct str *argv, int64_t time
 }
 
 struct redis_op *
-redis_script(struct redis *r, const struct redis_script *script, size_t nargs, const struct str *args,
-    int64_t timeout_ms, redis_fn *fn, void *arg)
+redis_script(struct redis *r, const struct redis_script *script, const struct redis_args *args, int64_t timeout_ms,
+    redis_fn *fn, void *arg)
 {
-	struct str *argv = xcalloc(nargs + 3, sizeof(*argv));
+	size_t argc = 3 + args->key_count + args->count;
+	struct str *argv = xcalloc(argc, sizeof(*argv));
+	char key_count[24];
 	struct str wire;
 
+	snprintf(key_count, sizeof(key_count), "%zu", args->key_count);
 	argv[0] = STR("EVALSHA");
 	argv[1] = str_of(script->sha);
-	argv[2] = STR("0");
-	if (nargs > 0)
-		memcpy(argv + 3, args, nargs * sizeof(*args));
-	wire = redis_wire_new(nargs + 3, argv);
+	argv[2] = str_of(key_count);
+	if (args->key_count > 0)
+		memcpy(argv + 3, args->keys, args->key_count * sizeof(*argv));
+	if (args->count > 0)
+		memcpy(argv + 3 + args->key_count, args->args, args->count * sizeof(*argv));
+	wire = redis_wire_new(argc, argv);
 	free(argv);
 	return op_start(r, script, wire, timeout_ms, fn, arg);
 }

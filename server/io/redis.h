@@ -56,9 +56,17 @@ struct redis_script {
 	const char *sha; /* of text, 40 hex digits */
 };
 
-/* args become ARGV; no KEYS. The script outlives the operation. */
-struct redis_op *redis_script(struct redis *redis, const struct redis_script *script, size_t nargs,
-    const struct str *args, int64_t timeout_ms, redis_fn *fn, void *arg);
+struct redis_args {
+	const struct str *keys; /* KEYS */
+	size_t key_count;
+	const struct str *args; /* ARGV */
+	size_t count;
+};
+
+/* args is read before the function returns; the script outlives the operation. An error reply that begins with FENCED
+ * is ERR_CONFLICT. */
+struct redis_op *redis_script(struct redis *redis, const struct redis_script *script, const struct redis_args *args,
+    int64_t timeout_ms, redis_fn *fn, void *arg);
 
 /* Messages of one channel; survives reconnects (what is published while it is down is missed). One channel at a
  * time; while there is one, "up" includes the subscription. message is followed by a NUL and good for the callback's

@@ -123,6 +123,7 @@ reply_err(const redisReply *reply)
 		{ "WRONGPASS ", ERR_AUTH },
 		{ "NOPERM ", ERR_AUTH },
 		{ "NOSCRIPT ", ERR_NOT_FOUND },
+		{ "FENCED ", ERR_CONFLICT },
 	};
 	struct str text = { reply->str, reply->len };
 

@@ -56,7 +56,6 @@ store_renew(struct store *store, const struct store_lease *leases, size_t count,
 	assert(count <= STORE_LIST_MAX);
 	op->fn.renew = fn;
 	args_text(&args, store->conf.node);
-	args_text(&args, store->epoch);
 	args_int(&args, store->conf.lease_ms);
 	for (size_t i = 0; i < count; i++) {
 		args_text(&args, leases[i].id);

@@ -20,6 +20,7 @@ store_node_register(struct store *store, const struct store_node *node, store_nu
 	struct args args = { 0 };
 
 	op->fn.number = fn;
+	store->epoch[0] = '\0'; /* an attempt whose answer was lost is no newer process */
 	args_text(&args, store->conf.node);
 	args_text(&args, node->url);
 	args_text(&args, node->version);

@@ -57,6 +57,8 @@ on_reply(void *arg, const struct redis_reply *reply, const struct err *err)
 	struct store_op *op = arg;
 
 	op->redis = NULL;
+	if (err != NULL && err->code == ERR_CONFLICT)
+		store_fenced(op->store);
 	op_end(op, reply, err);
 }
 
@@ -73,7 +75,12 @@ on_known(void *arg)
 void
 op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms)
 {
-	op->redis = redis_script(op->store->redis, script, args->count, args->items, timeout_ms, on_reply, op);
+	const struct str key = str_of(op->store->node_key);
+	struct redis_args all;
+
+	args_text(args, op->store->epoch);
+	all = (struct redis_args){ &key, 1, args->items, args->count };
+	op->redis = redis_script(op->store->redis, script, &all, timeout_ms, on_reply, op);
 	args_fini(args);
 }
 
@@ -170,7 +177,6 @@ op_claim_args(struct store_op *op, struct nonces *lost, struct args *args)
 	else
 		random_hex(op->nonce, (NONCE_HEX_SIZE - 1) / 2);
 	args_text(args, store->conf.node);
-	args_text(args, store->epoch);
 	args_text(args, op->nonce);
 	args_int(args, store->conf.lease_ms);
 }

@@ -31,7 +31,9 @@ struct store {
 	struct redis *redis;
 	struct redis_watch *watch;
 	struct store_conf conf; /* node is owned */
-	char epoch[24];         /* "0" before store_node_register */
+	char *node_key;         /* of the node's record */
+	char epoch[24];         /* "" before store_node_register */
+	bool is_fenced;         /* a newer process of the node's name has started */
 	struct nonces lost_plans, lost_jobs;
 	struct repo *cache[STORE_REPO_CACHE]; /* of repositories asked for lately, NULL: free */
 	size_t cache_next;                    /* the next one to give way */
@@ -109,7 +111,7 @@ void answer_number(const struct store_op *op, const struct redis_reply *reply, c
 /* A change that is to become a build, as build_new() in common/builds.lua takes it. */
 void args_change(struct args *args, const struct change *change);
 
-/* Node, epoch, nonce and lease, as every claim begins. */
+/* Node, nonce and lease, as every claim begins. */
 void op_claim_args(struct store_op *op, struct nonces *lost, struct args *args);
 
 /* Wakes those who claim on the loop's next turn: their claim follows the command in one pipeline, and Redis writes both
@@ -120,6 +122,9 @@ void store_expect(struct store *store, enum store_expectation expectation);
 char *store_seal(const struct store *store, const char *place, const char *clear);
 /* In place. While keys are changed, what the older one sealed opens too; *is_old (may be NULL) says so. */
 bool store_unseal(const struct store *store, const char *place, char **secret, bool *is_old, struct err *err);
+
+/* Tells the owner, once, by the line "fenced". */
+void store_fenced(struct store *store);
 
 /* Forgets what is known of a repository; NULL: of all. */
 void cache_drop(struct store *store, const char *id);

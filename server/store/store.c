@@ -38,6 +38,15 @@ on_expected_queue(void *arg)
 }
 
 void
+store_fenced(struct store *store)
+{
+	if (store->is_fenced)
+		return;
+	store->is_fenced = true;
+	store_wake(store, "fenced");
+}
+
+void
 store_expect(struct store *store, enum store_expectation expectation)
 {
 	static loop_fn *const calls[STORE_EXPECTATIONS] = {
@@ -80,8 +89,9 @@ store_new(struct loop *loop, struct redis *redis, const struct store_conf *conf)
 	struct store *store = xcalloc(1, sizeof(*store));
 
 	assert(repo_id_is_valid(conf->node));
-	*store = (struct store){ .loop = loop, .redis = redis, .conf = *conf, .epoch = "0" };
+	*store = (struct store){ .loop = loop, .redis = redis, .conf = *conf };
 	store->conf.node = xstrdup(conf->node);
+	store->node_key = xasprintf("davit:node:%s", conf->node);
 	if (conf->lease_ms == 0)
 		store->conf.lease_ms = LEASE_DEFAULT_MS;
 	if (conf->max_planning == 0)
@@ -108,6 +118,7 @@ store_free(struct store **store)
 	explicit_bzero(s->conf.seal_key, sizeof(s->conf.seal_key));
 	explicit_bzero(s->conf.old_seal_key, sizeof(s->conf.old_seal_key));
 	free((char *)s->conf.node);
+	free(s->node_key);
 	free(s);
 }
 

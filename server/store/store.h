@@ -51,6 +51,7 @@ bool store_is_up(const struct store *store);
  *   "cancel 17.2"  a running job is to end
  *   "up"        Redis is there (again): whatever was said meanwhile was missed, look at everything
  *   "down"      Redis is away
+ *   "fenced"    a newer daemon of our node's name has started: nothing is answered to us any more but ERR_CONFLICT
  * "planning" and "queue" come once more when a command of ours that brings them about is sent, so that the claim
  * follows it in one pipeline and Redis's disk is waited for once. One listener: app.c hands the lines on. Not called
  * before this function returns. */
@@ -363,8 +364,8 @@ struct store_node {
 	const char *labels;  /* those of each engine, with semicolons between */
 };
 
-/* Once at start, before the first claim: a new epoch, after which an older process of the same node cannot claim
- * (ERR_CONFLICT); builds that it was planning are planned again. The number is the epoch. */
+/* Once at start, before the first claim: a new epoch, after which an older process of the same node gets nothing
+ * but ERR_CONFLICT; builds that it was planning are planned again. The number is the epoch. */
 struct store_op *store_node_register(
     struct store *store, const struct store_node *node, store_number_fn *fn, void *arg);
 

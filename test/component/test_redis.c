@@ -263,7 +263,8 @@ test_script_is_loaded_when_redis_does_not_know_it(void **state)
 		.sha = "fda31549260efe9f06a52f2a17835a56157082e7",
 	};
 	static const struct redis_script broken = { .name = "broken", .text = "return (", .sha = "00" };
-	const struct str args[] = { STR("a b"), STR("\r\n") };
+	const struct str words[] = { STR("a b"), STR("\r\n") };
+	const struct redis_args args = { NULL, 0, words, 2 }, none = { 0 };
 	struct client c;
 
 	(void)state;
@@ -274,7 +275,7 @@ test_script_is_loaded_when_redis_does_not_know_it(void **state)
 		c.answers = 0;
 		c.awaited = 3; /* in one pipeline, all before it is loaded */
 		for (int i = 0; i < 3; i++)
-			redis_script(c.redis, &join, 2, args, 1000, on_reply, &c);
+			redis_script(c.redis, &join, &args, 1000, on_reply, &c);
 		loop_run(c.loop);
 		assert_int_equal(c.answers, 3);
 		assert_int_equal(c.err.code, ERR_NONE);
@@ -282,7 +283,7 @@ test_script_is_loaded_when_redis_does_not_know_it(void **state)
 	}
 	c.answers = 0;
 	c.awaited = 1;
-	redis_script(c.redis, &broken, 0, NULL, 1000, on_reply, &c);
+	redis_script(c.redis, &broken, &none, 1000, on_reply, &c);
 	loop_run(c.loop);
 	assert_int_equal(c.err.code, ERR_NOT_FOUND);
 	client_stop(&c);

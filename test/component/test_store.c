@@ -324,6 +324,35 @@ test_new_epoch_takes_plannings_back_and_shuts_the_old_one_out(void **state)
 	store_fixture_stop(&again);
 }
 
+/* Also with a token that is good: whoever was frozen may hold one that its successor goes on with. */
+static void
+test_nothing_of_a_replaced_process_is_written(void **state)
+{
+	struct store_fixture again;
+	struct job *job;
+
+	(void)state;
+	queued_build(&f, "app", 1);
+	submit(&f, "app", NULL, NULL);
+	job = claim("1.1");
+	store_fixture_start(&again, &server, "n1");
+	assert_int_equal(job_started(&f, "1.1", job->token, "c"), ERR_CONFLICT);
+	assert_int_equal(job_finished(&f, "1.1", job->token, JOB_PASSED), ERR_CONFLICT);
+	assert_int_equal(job_requeue(&f, "1.1", job->token, 0), ERR_CONFLICT);
+	assert_int_equal(plan_claim(&f), ERR_CONFLICT);
+	assert_int_equal(promote(&f), ERR_CONFLICT);
+	assert_int_equal(outbox_claim(&f), ERR_CONFLICT);
+	assert_int_equal(build_cancel(&f, 2), ERR_CONFLICT);
+	assert_int_equal(put_repo(&f, "app", 1, false), ERR_CONFLICT);
+	assert_non_null(strstr(f.words, "fenced\n"));
+	assert_null(strstr(strstr(f.words, "fenced\n") + 1, "fenced\n"));
+	assert_int_equal(job_started(&again, "1.1", job->token, "c"), ERR_NONE);
+	assert_int_equal(job_finished(&again, "1.1", job->token, JOB_PASSED), ERR_NONE);
+	assert_build(1, "passed");
+	job_free(&job);
+	store_fixture_stop(&again);
+}
+
 /* --- jobs --- */
 
 static void
@@ -613,6 +642,7 @@ main(void)
 		SUITE_TEST(test_plan_failed_ends_the_build_once),
 		SUITE_TEST(test_lost_planning_is_done_again_three_times),
 		SUITE_TEST(test_new_epoch_takes_plannings_back_and_shuts_the_old_one_out),
+		SUITE_TEST(test_nothing_of_a_replaced_process_is_written),
 		SUITE_TEST(test_job_runs_to_its_end_and_the_build_with_it),
 		SUITE_TEST(test_claim_gives_job_build_and_change),
 		SUITE_TEST(test_build_ends_in_the_worst_state_of_its_jobs),

@@ -1,5 +1,6 @@
 """Redis as an operator meets it: private or external, readable keys, weak persistence refused."""
 
+import signal
 import subprocess
 
 import pytest
@@ -34,6 +35,20 @@ def test_external_redis(make_davit, repo, external):
     davit.stop()
     keys = subprocess.run(["redis-cli", "-s", socket, "EXISTS", f"davit:build:{number}"], capture_output=True, text=True)
     assert keys.stdout.strip() == "1", "it outlives davitd"
+
+
+def test_a_frozen_process_that_was_replaced_ends(make_davit, repo, external):
+    """Two of one name on one Redis: the older one must not write what the newer one has taken over."""
+    redis = {"url": f"unix://{external()}"}
+    old = make_davit(node="twin", redis=redis)
+    old.add_repo(repo)
+    old.process.send_signal(signal.SIGSTOP)
+    new = make_davit(seal_key_of=old, node="twin", redis=redis)
+    number = forge.deliver(new, forge.push_payload(repo.push({"daocloud.yml": PASSING}))).json["build"]
+    old.process.send_signal(signal.SIGCONT)
+    old.log.wait("another davitd of the name twin has started on this Redis")
+    old.stop(expect=1)
+    assert new.wait_build(number)["state"] == "passed"
 
 
 @pytest.mark.parametrize("options,word", [({"appendonly": "no"}, "appendonly"), ({"appendfsync": "everysec"}, "appendfsync"),

@@ -1,5 +1,5 @@
--- What of these files a script uses stands in front of it. User data comes in ARGV only; ids are checked before they
--- become part of a key.
+-- What of these files a script uses stands in front of it, behind fence.lua. User data comes in ARGV only (KEYS are the
+-- fence's); ids are checked before they become part of a key.
 -- Every script may be run twice with the same arguments: the second time changes nothing.
 local call = redis.call
 
@@ -38,10 +38,5 @@ local function wake(line)
 		woken[line] = true
 		call('PUBLISH', 'davit:wake', line)
 	end
-end
-
--- A process that was replaced by a newer one of the same name must not claim.
-local function node_is_stale(node, epoch)
-	return call('HGET', 'davit:node:' .. node, 'epoch') ~= epoch
 end
 
