@@ -1,4 +1,5 @@
--- A daemon starts: older processes of its name are shut out, and what they were planning is planned again.
+-- A daemon starts: older processes of its name are shut out, what they were planning is planned again, and what they were
+-- sending is sent again.
 -- ARGV: node, url, version, engines in words, labels of each engine with ; between. {ok, epoch}
 local node, url, version, engines, labels = unpack(ARGV)
 local now = now_ms()
@@ -12,4 +13,5 @@ for _, id in ipairs(call('ZRANGE', 'davit:running', 0, -1)) do
 		planning_lost(id, now)
 	end
 end
+outbox_lost(node, now)
 return { 'ok', epoch }

@@ -10,6 +10,7 @@ local now = now_ms()
 call('HSET', key, 'attempts', attempts + 1, 'last_error', error_text)
 if delay_ms >= 0 then
 	call('ZADD', 'davit:outbox', now + delay_ms, target)
+	call('HDEL', 'davit:sending', target)
 	wake('outbox')
 	return { 'ok' }
 end

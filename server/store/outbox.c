@@ -26,6 +26,7 @@ store_outbox_claim(struct store *store, store_notice_fn *fn, void *arg)
 
 	op->fn.notice = fn;
 	args_int(&args, store->conf.lease_ms);
+	args_text(&args, store->conf.node);
 	op_send(op, &script_outbox_claim, &args, STORE_TIMEOUT_MS);
 	return op;
 }

@@ -201,6 +201,7 @@ deliver(void)
 	struct notice *notice;
 
 	assert_int_equal(outbox_claim(&f), ERR_NONE);
+	look();
 	notice = take_notice(&f);
 	assert_int_equal(outbox_fanout(&f, notice, &to, 1), ERR_NONE);
 	notice_free(&notice);

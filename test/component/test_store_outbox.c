@@ -41,6 +41,32 @@ test_events_are_written_for_those_who_want_them(void **state)
 	job_free(&job);
 }
 
+/* The lease would keep the target's order waiting, and nobody holds it any more. */
+static void
+test_what_a_dead_process_was_sending_is_due_at_once(void **state)
+{
+	struct store_fixture other, again;
+	struct notice *notice;
+	int64_t n;
+
+	(void)state;
+	assert_int_equal(put_repo(&f, "app", 0, true), ERR_NONE);
+	n = submit(&f, "app", NULL, NULL);
+	assert_int_equal(build_cancel(&f, n), ERR_NONE);
+	claim_notice("build:1", "planning");
+	store_fixture_start(&other, &server, "n2");
+	assert_int_equal(outbox_claim(&other), ERR_NONE);
+	assert_null(other.got.notice); /* another node's start is no end of this one */
+	store_fixture_start(&again, &server, "n1");
+	assert_int_equal(outbox_claim(&other), ERR_NONE);
+	notice = take_notice(&other);
+	assert_int_equal(outbox_ack(&other, notice), ERR_NONE);
+	notice_free(&notice);
+	assert_int_equal(redis_fixture_int(&server, "EXISTS davit:sending"), 0);
+	store_fixture_stop(&again);
+	store_fixture_stop(&other);
+}
+
 static void
 test_outbox_keeps_order_and_the_lease(void **state)
 {
@@ -185,6 +211,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_TEST(test_events_are_written_for_those_who_want_them),
+		SUITE_TEST(test_what_a_dead_process_was_sending_is_due_at_once),
 		SUITE_TEST(test_outbox_keeps_order_and_the_lease),
 		SUITE_TEST(test_outbox_retry_waits_and_counts),
 		SUITE_TEST(test_outbox_drop_lets_the_next_one_pass),

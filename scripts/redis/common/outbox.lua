@@ -12,6 +12,7 @@ end
 
 -- The head of a target is done with: the next one is due at once.
 local function outbox_advance(target, now)
+	call('HDEL', 'davit:sending', target)
 	if call('LLEN', 'davit:outbox:' .. target) == 0 then
 		call('ZREM', 'davit:outbox', target)
 	else
@@ -24,3 +25,13 @@ local function outbox_event(build, state, now)
 	outbox_add(call('INCR', 'davit:seq:notice'), 'build:' .. build, 'build', build, state, '', now)
 end
 
+-- Whatever a daemon was sending when it died is due at once: its lease would keep the target's order waiting.
+local function outbox_lost(node, now)
+	for _, target in ipairs(call('HKEYS', 'davit:sending')) do
+		if call('HGET', 'davit:sending', target) == node then
+			call('HDEL', 'davit:sending', target)
+			call('ZADD', 'davit:outbox', 'XX', now, target)
+			wake('outbox')
+		end
+	end
+end
