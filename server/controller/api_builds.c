@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/change.h"
 #include "proto/mem.h"
 #include "proto/params.h"
 #include "proto/ref.h"
@@ -223,25 +224,43 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 	api_call_end(&call);
 }
 
-/* "branch", "tag" or "ref"; the branch main when there is none of them. */
+/* "branch", "tag" or "ref"; the default branch when there is none of them. */
 static char *
 read_ref(const struct json_value *body)
 {
 	const char *ref = json_string(json_get(body, "ref"), "");
 	const char *tag = json_string(json_get(body, "tag"), "");
+	const char *branch = json_string(json_get(body, "branch"), "");
 
 	if (ref[0] != '\0')
 		return xstrdup(ref);
 	if (tag[0] != '\0')
 		return xasprintf("refs/tags/%s", tag);
-	return xasprintf("refs/heads/%s", json_string(json_get(body, "branch"), "main"));
+	return branch[0] != '\0' ? xasprintf("refs/heads/%s", branch) : xstrdup(CHANGE_REF_DEFAULT);
 }
 
 /* What others can put there, such as refs/pull/7/head, is not trusted, whoever asks for a build of it. */
 static bool
 is_own_ref(const char *ref)
 {
-	return str_has_prefix(str_of(ref), "refs/heads/") || str_has_prefix(str_of(ref), "refs/tags/");
+	return strcmp(ref, CHANGE_REF_DEFAULT) == 0 || str_has_prefix(str_of(ref), "refs/heads/") ||
+	       str_has_prefix(str_of(ref), "refs/tags/");
+}
+
+/* What people call the ref. */
+static bool
+read_branch(struct change *change, struct err *err)
+{
+	const char *slash;
+
+	if (strcmp(change->ref, CHANGE_REF_DEFAULT) == 0)
+		return true; /* found out when the build is planned */
+	if (!ref_is_valid(str_of(change->ref)))
+		return err_set(
+		    err, ERR_INPUT, 0, "give a branch, a tag, or a ref such as refs/heads/main or refs/tags/v1");
+	slash = strchr(change->ref + strlen("refs/"), '/');
+	change->branch = xstrdup(slash != NULL ? slash + 1 : change->ref);
+	return true;
 }
 
 /* Fills change, whose strings are its own. Without a commit it is what the ref is at when the build is planned. */
@@ -250,17 +269,13 @@ read_change(const struct json_value *body, struct change *change, struct err *er
 {
 	const char *commit = json_string(json_get(body, "commit"), "");
 	const char *event = json_string(json_get(body, "event"), "api");
-	const char *slash;
 
 	if (commit[0] != '\0' && !commit_is_valid(str_of(commit)))
 		return err_set(err, ERR_INPUT, 0, "commit must be a full object id: 40 or 64 lower-case hex digits");
 	change->commit = commit[0] != '\0' ? xstrdup(commit) : NULL;
 	change->ref = read_ref(body);
-	if (!ref_is_valid(str_of(change->ref)))
-		return err_set(
-		    err, ERR_INPUT, 0, "give a branch, a tag, or a ref such as refs/heads/main or refs/tags/v1");
-	slash = strchr(change->ref + strlen("refs/"), '/');
-	change->branch = xstrdup(slash != NULL ? slash + 1 : change->ref);
+	if (!read_branch(change, err))
+		return false;
 	change->trust = is_own_ref(change->ref) ? CHANGE_TRUSTED : CHANGE_FORK;
 	if (!change_event_from_name(event, &change->event) ||
 	    (change->event != CHANGE_MANUAL && change->event != CHANGE_API))

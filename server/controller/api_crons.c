@@ -96,13 +96,15 @@ read_schedule(struct api_call *call, struct schedule *schedule, struct err *err)
 		.name = xstrdup(api_call_param(call, "cron")),
 		.rule = xstrdup(json_string(json_get(body, "cron"), "")),
 		.zone = xstrdup(json_string(json_get(body, "timezone"), "UTC")),
-		.branch = xstrdup(json_string(json_get(body, "branch"), "main")),
+		.branch = xstrdup(json_string(json_get(body, "branch"), "")),
 	};
 	if (!api_check_members(body, members, "a schedule", err) ||
 	    !params_read(json_get(body, "parameters"), &schedule->params, err))
 		return false;
 	if (schedule->params == NULL)
 		schedule->params = xstrdup("");
+	if (schedule->branch[0] == '\0')
+		return true; /* the default branch, as it is when the time comes */
 	ref = xasprintf("refs/heads/%s", schedule->branch);
 	ok = ref_is_valid(str_of(ref)) ||
 	     err_set(err, ERR_INPUT, 0, "branch: \"%.64s\" is no branch's name", schedule->branch);

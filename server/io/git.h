@@ -80,6 +80,10 @@ struct git_op *git_read(
  * when there is no such ref. */
 typedef void git_commit_fn(void *arg, const char *commit, const struct err *err);
 struct git_op *git_head(struct git *git, const struct git_source *source, git_commit_fn *fn, void *arg);
+/* Which branch the server's HEAD names, as "refs/heads/main"; source->ref is not looked at. ref is as commit above:
+ * ERR_NOT_FOUND when HEAD names none, or one without a commit. */
+typedef void git_ref_fn(void *arg, const char *ref, const struct err *err);
+struct git_op *git_default_branch(struct git *git, const struct git_source *source, git_ref_fn *fn, void *arg);
 /* Of two commits that git_fetch brought, the newest that is in both histories; ERR_NOT_FOUND: none is. */
 struct git_op *git_merge_base(
     struct git *git, const char *repo, const char *one, const char *other, git_commit_fn *fn, void *arg);

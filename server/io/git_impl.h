@@ -89,7 +89,7 @@ struct git_op {
 		git_done_fn *done;
 		git_read_fn *read;
 		git_workspace_fn *workspace;
-		git_commit_fn *commit;
+		git_commit_fn *commit; /* git_ref_fn has the same type */
 		git_paths_fn *paths;
 		git_digest_fn *digest;
 	} fn;

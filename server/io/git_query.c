@@ -9,6 +9,7 @@
 #include "proto/glob.h"
 #include "proto/mem.h"
 #include "proto/plan.h"
+#include "proto/ref.h"
 #include "server/core/loop.h"
 #include "server/io/git_impl.h"
 
@@ -132,11 +133,33 @@ on_refs(void *arg, const struct child_result *result, const struct err *err)
 }
 
 static bool
-head_check(const struct git *git, const struct git_source *source, struct err *err)
+server_check(const struct git *git, const char *url, const char *ref, struct err *err)
 {
-	if (strcmp(source->ref, "HEAD") != 0 && !git_ref_is_valid(source->ref))
+	if (strcmp(ref, "HEAD") != 0 && !git_ref_is_valid(ref))
 		return err_set(err, ERR_INPUT, 0, "the ref's name is not one that git takes");
-	return git_url_check(source->url, git->conf.allow_local, err);
+	return git_url_check(url, git->conf.allow_local, err);
+}
+
+/* What the server says of its ref, by ls-remote. */
+static struct git_op *
+ask_server(struct git *git, const struct git_source *source, const char *ref, const char *const *args,
+    child_done_fn *on_lines, git_commit_fn *fn, void *arg)
+{
+	char *origin = git_url_origin(source->url);
+	char **env = git_env_new(&git->conf, origin, source->user, source->token);
+	struct git_op *op;
+	struct err err;
+
+	if (server_check(git, source->url, ref, &err)) {
+		op = query_new(git, ref, NULL, arg);
+		op->fn.commit = fn;
+		op->in.query->child = git_ask(git, NULL, args, env, ANSWER_MAX, on_lines, op->in.query);
+	} else {
+		op = git_commit_refuse(git, &err, fn, arg);
+	}
+	git_env_free(&env);
+	free(origin);
+	return op;
 }
 
 struct git_op *
@@ -144,22 +167,55 @@ git_head(struct git *git, const struct git_source *source, git_commit_fn *fn, vo
 {
 	char *peeled = xasprintf("%s^{}", source->ref);
 	const char *const args[] = { "ls-remote", "--quiet", "--", source->url, source->ref, peeled, NULL };
-	char *origin = git_url_origin(source->url);
-	char **env = git_env_new(&git->conf, origin, source->user, source->token);
-	struct git_op *op;
-	struct err err;
+	struct git_op *op = ask_server(git, source, source->ref, args, on_refs, fn, arg);
 
-	if (head_check(git, source, &err)) {
-		op = query_new(git, source->ref, NULL, arg);
-		op->fn.commit = fn;
-		op->in.query->child = git_ask(git, NULL, args, env, ANSWER_MAX, on_refs, op->in.query);
-	} else {
-		op = git_commit_refuse(git, &err, fn, arg);
-	}
-	git_env_free(&env);
-	free(origin);
 	free(peeled);
 	return op;
+}
+
+/* --- the default branch --- */
+
+/* Of lines "ref: REF\tHEAD" and "ID\tHEAD". */
+static bool
+find_branch(struct str lines, char ref[REF_SIZE_MAX + 1])
+{
+	struct str name = str_cut(&lines, '\n'), target = str_cut(&name, '\t');
+
+	if (!str_is(name, "HEAD") || !str_has_prefix(target, "ref: refs/heads/"))
+		return false;
+	target.p += strlen("ref: ");
+	target.len -= strlen("ref: ");
+	if (!ref_is_valid(target))
+		return false;
+	memcpy(ref, target.p, target.len);
+	ref[target.len] = '\0';
+	return true;
+}
+
+static void
+on_symref(void *arg, const struct child_result *result, const struct err *err)
+{
+	struct git_query *q = arg;
+	struct err why = git_run_error(result, err, NULL);
+	char ref[REF_SIZE_MAX + 1];
+
+	q->child = NULL;
+	if (err == NULL && find_branch(result->out, ref)) {
+		answer_commit(q, ref, NULL);
+		return;
+	}
+	if (err == NULL)
+		why =
+		    err_make(ERR_NOT_FOUND, 0, "the repository has no default branch, or nothing on it; name a branch");
+	answer_commit(q, NULL, &why);
+}
+
+struct git_op *
+git_default_branch(struct git *git, const struct git_source *source, git_ref_fn *fn, void *arg)
+{
+	const char *const args[] = { "ls-remote", "--quiet", "--symref", "--", source->url, "HEAD", NULL };
+
+	return ask_server(git, source, "HEAD", args, on_symref, fn, arg);
 }
 
 /* --- where two histories meet --- */

@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
+#include "proto/change.h"
 #include "proto/mem.h"
 #include "proto/params.h"
 #include "proto/pipeline.h"
@@ -21,6 +23,7 @@
 #define FETCH_RETRY_MS 1000
 
 enum planner_state {
+	PLANNER_BRANCH,
 	PLANNER_HEAD,
 	PLANNER_FETCH,
 	PLANNER_TARGET,
@@ -70,6 +73,7 @@ struct planner {
 	LIST_HEAD(, prefetch) prefetches;
 };
 
+static void enter_branch(struct planner_op *op);
 static void enter_head(struct planner_op *op);
 static void enter_fetch(struct planner_op *op);
 static void enter_target(struct planner_op *op);
@@ -87,6 +91,7 @@ static const struct {
 	const char *name;
 	void (*enter)(struct planner_op *op);
 } states[] = {
+	[PLANNER_BRANCH]       = { "default branch",    enter_branch },
 	[PLANNER_HEAD]         = { "head",              enter_head },
 	[PLANNER_FETCH]        = { "fetch",             enter_fetch },
 	[PLANNER_TARGET]       = { "target",            enter_target },
@@ -112,6 +117,13 @@ planner_step(struct planner_op *op, enum planner_state next)
 	timer_stop(op->retry);
 	op->state = next;
 	states[next].enter(op);
+}
+
+/* What the build is of, by name. */
+static const char *
+ref_of(const struct planner_op *op)
+{
+	return op->result.ref != NULL ? op->result.ref : op->build->ref;
 }
 
 /* What is read and built: the merge, or the commit itself. */
@@ -166,7 +178,7 @@ prefetch(struct planner_op *op)
 	struct git_checkout checkout = {
 		.repo = op->repo->id,
 		.commit = commit_of(op),
-		.ref = op->build->ref,
+		.ref = ref_of(op),
 		.origin = op->repo->url,
 		.full = planner->conf.full_clone,
 	};
@@ -187,7 +199,7 @@ may_help_again(const struct err *err)
 static void
 fetch_failed(struct planner_op *op, const struct err *err)
 {
-	bool is_theirs = op->state == PLANNER_HEAD && err->code == ERR_NOT_FOUND;
+	bool is_theirs = (op->state == PLANNER_BRANCH || op->state == PLANNER_HEAD) && err->code == ERR_NOT_FOUND;
 
 	if (may_help_again(err) && op->fetches < FETCH_ATTEMPTS) {
 		log_info("build %lld: %s: %s; again", (long long)op->build->build, states[op->state].name, err->text);
@@ -219,6 +231,36 @@ source_of(const struct planner_op *op, const char *ref)
 	return (struct git_source){ .repo = op->repo->id, .url = op->repo->url, .ref = ref, .token = op->repo->token };
 }
 
+/* One that was named already is not asked for again. */
+static enum planner_state
+after_branch(const struct planner_op *op)
+{
+	return op->build->commit[0] == '\0' ? PLANNER_HEAD : PLANNER_FETCH;
+}
+
+static void
+on_branch(void *arg, const char *ref, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	if (err != NULL) {
+		fetch_failed(op, err);
+		return;
+	}
+	op->result.ref = xstrdup(ref);
+	fetched(op, after_branch(op));
+}
+
+static void
+enter_branch(struct planner_op *op)
+{
+	struct git_source source = source_of(op, NULL);
+
+	op->fetches++;
+	op->git_op = git_default_branch(op->planner->git, &source, on_branch, op);
+}
+
 static void
 on_head(void *arg, const char *commit, const struct err *err)
 {
@@ -236,7 +278,7 @@ on_head(void *arg, const char *commit, const struct err *err)
 static void
 enter_head(struct planner_op *op)
 {
-	struct git_source source = source_of(op, op->build->ref);
+	struct git_source source = source_of(op, ref_of(op));
 
 	op->fetches++;
 	op->git_op = git_head(op->planner->git, &source, on_head, op);
@@ -269,7 +311,7 @@ on_fetched(void *arg, const struct err *err)
 static void
 enter_fetch(struct planner_op *op)
 {
-	struct git_source source = source_of(op, op->build->ref);
+	struct git_source source = source_of(op, ref_of(op));
 
 	source.fetch_url = op->build->change != NULL ? op->build->change->fetch_url : NULL;
 	CRASH_POINT(fetch_beginning);
@@ -475,18 +517,27 @@ enter_include(struct planner_op *op)
 
 /* --- parse --- */
 
+static const char *
+branch_of(const char *ref)
+{
+	return ref + strlen("refs/heads/");
+}
+
 static struct pipeline_context
 context_of(const struct planner_op *op, const struct env *parameters)
 {
 	const struct build *b = op->build;
 	const struct change *c = b->change;
 	bool is_tag = str_has_prefix(str_of(b->ref), "refs/tags/");
+	const char *found = op->result.ref;
 
 	return (struct pipeline_context){
 		.event = b->event,
 		.repo = op->repo->name,
-		.ref = b->ref,
-		.branch = is_tag ? NULL : b->branch,
+		.ref = ref_of(op),
+		.branch = is_tag          ? NULL
+			  : found != NULL ? branch_of(found)
+					  : b->branch,
 		.tag = is_tag ? b->branch : NULL,
 		.commit = op->result.commit,
 		.message = c != NULL ? c->message : NULL,
@@ -583,7 +634,7 @@ planner_start(struct planner *planner, const struct build *build, const struct r
 
 	*op = (struct planner_op){ .planner = planner, .build = build, .repo = repo, .fn = fn, .arg = arg };
 	op->retry = timer_new(planner->loop, on_retry, op);
-	op->state = build->commit[0] == '\0' ? PLANNER_HEAD : PLANNER_FETCH;
+	op->state = strcmp(build->ref, CHANGE_REF_DEFAULT) == 0 ? PLANNER_BRANCH : after_branch(op);
 	keep_id(op->result.commit, build->commit);
 	states[op->state].enter(op);
 	return op;
@@ -598,6 +649,7 @@ planner_cancel(struct planner_op **op)
 	if (o == NULL)
 		return;
 	plan_free(&o->result.plan);
+	free(o->result.ref);
 	op_free(o);
 }
 

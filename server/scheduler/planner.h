@@ -1,9 +1,10 @@
-/* Plans a build: finds out its commit where nobody said it, brings it into the repository's mirror, merges it with its
- * target where the repository wants that, reads daocloud.yml (or davit.yml) there with the files that it includes, and
- * makes the plan, for which it finds out the changed files where a condition asks for them. The workspace of the jobs
- * is prepared on the side, so that it is there when they are claimed.
+/* Plans a build: finds out its branch and its commit where nobody said them, brings it into the repository's mirror,
+ * merges it with its target where the repository wants that, reads daocloud.yml (or davit.yml) there with the files
+ * that it includes, and makes the plan, for which it finds out the changed files where a condition asks for them. The
+ * workspace of the jobs is prepared on the side, so that it is there when they are claimed.
  *
- *   (head) -> fetch -> (target -> fetch target -> merge) -> read daocloud.yml -> (read davit.yml) -> (include ...)
+ *   (branch) -> (head) -> fetch -> (target -> fetch target -> merge) -> read daocloud.yml -> (read davit.yml) ->
+ * (include ...)
  *          -> parse -> (changed files -> parse) -> done
  *
  * A file that is wrong or missing is the change's failure; what the network or the forge denies is an error, after a
@@ -27,6 +28,7 @@ struct planner_result {
 	enum build_state state; /* BUILD_FAILED or BUILD_ERROR */
 	char reason[256];       /* "daocloud.yml:3:5: unknown key ..." */
 	char commit[65];        /* what the build is of; "" when that was not found out */
+	char *ref;              /* the callback's; its branch, when the build is of CHANGE_REF_DEFAULT; else NULL */
 	char base[65];          /* "" unless it is built merged: the target's commit */
 	char built[65];         /* and the merge */
 };

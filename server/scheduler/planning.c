@@ -128,7 +128,9 @@ enter_repo(struct item *item)
 static bool
 has_news(const struct item *item)
 {
-	return (item->build->commit[0] == '\0' && item->result.commit[0] != '\0') || item->result.built[0] != '\0';
+	const struct planner_result *r = &item->result;
+
+	return (item->build->commit[0] == '\0' && r->commit[0] != '\0') || r->ref != NULL || r->built[0] != '\0';
 }
 
 static void
@@ -168,7 +170,8 @@ on_commit(void *arg, const struct err *err)
 static void
 enter_commit(struct item *item)
 {
-	const struct store_commit commit = { item->result.commit, item->result.base, item->result.built };
+	const struct planner_result *r = &item->result;
+	const struct store_commit commit = { r->ref, r->commit, r->base, r->built };
 
 	CRASH_POINT(commit_recording);
 	item->op =
@@ -217,6 +220,7 @@ item_free(struct item *item)
 	LIST_REMOVE(item, link);
 	item->planning->count--;
 	plan_free(&item->result.plan);
+	free(item->result.ref);
 	repo_free(&item->repo);
 	build_free(&item->build);
 	free(item);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/change.h"
 #include "proto/cron.h"
 #include "proto/mem.h"
 #include "server/core/crash.h"
@@ -191,11 +192,12 @@ static void
 enter_fire(struct schedules *s)
 {
 	const struct schedule *schedule = at_hand(s);
+	bool has_branch = schedule->branch[0] != '\0';
 	struct change change = {
 		.event = CHANGE_CRON,
 		.trust = CHANGE_TRUSTED,
-		.ref = xasprintf("refs/heads/%s", schedule->branch),
-		.branch = schedule->branch,
+		.ref = has_branch ? xasprintf("refs/heads/%s", schedule->branch) : xstrdup(CHANGE_REF_DEFAULT),
+		.branch = has_branch ? schedule->branch : NULL,
 		.title = xasprintf("Scheduled: %s", schedule->name),
 		.params = schedule->params[0] != '\0' ? schedule->params : NULL,
 	};

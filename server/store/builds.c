@@ -305,6 +305,7 @@ store_plan_commit(struct store *store, int64_t build, const char *token, const s
 	args_text(&args, commit->commit);
 	args_text(&args, commit->base);
 	args_text(&args, commit->built);
+	args_text(&args, commit->ref != NULL ? commit->ref : "");
 	op_send(op, &script_plan_commit, &args, STORE_TIMEOUT_MS);
 	return op;
 }

@@ -105,8 +105,8 @@ struct build {
 	int64_t change_id; /* number of the change: that of the first build made of it */
 	enum build_state state;
 	char *reason; /* why it ended so, one line */
-	char *ref;
-	char *branch;
+	char *ref;    /* CHANGE_REF_DEFAULT: the default branch, whose name is put here when the build is planned */
+	char *branch; /* "" until then */
 	char *commit;
 	char *title;
 	char *author;

@@ -141,6 +141,7 @@ struct store_op *store_plan_claim(struct store *store, store_build_fn *fn, void 
 /* What the build is of was found out: the commit that its ref is at, where the change did not say; and the merge that
  * is built instead. ERR_CONFLICT as with store_planned. */
 struct store_commit {
+	const char *ref; /* "refs/heads/...": the default branch, of a build of CHANGE_REF_DEFAULT; NULL for others */
 	const char *commit;
 	const char *base; /* "" unless it is built merged */
 	const char *built;

@@ -535,7 +535,7 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	store->submitted = (struct change){ .event = change->event,
 		.trust = change->trust,
 		.ref = xstrdup(change->ref),
-		.branch = xstrdup(change->branch),
+		.branch = xstrdup_null(change->branch),
 		.commit = xstrdup_null(change->commit),
 		.params = xstrdup_null(change->params) };
 	return start(store, run_submit, fn, arg, repo, 0);

@@ -412,7 +412,8 @@ test_builds_by_hand(void **state)
 	assert_int_equal(s.store.submitted.trust, CHANGE_FORK);
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{}", 201, "\"build\":99");
 	assert_int_equal(s.store.submitted.trust, CHANGE_TRUSTED);
-	assert_string_equal(s.store.submitted.ref, "refs/heads/main");
+	assert_string_equal(s.store.submitted.ref, CHANGE_REF_DEFAULT);
+	assert_null(s.store.submitted.branch);
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"event\":\"push\"}", 422, "manual or api");
 	expect(&s, "POST", "/api/v1/repos/app/builds", "{\"parameters\":{\"a b\":\"x\"}}", 422, "no name");
 	server_stop(&s);
@@ -428,7 +429,7 @@ test_schedules(void **state)
 	server_start(&s);
 	ask(&s, "POST", "/api/v1/repos", "{\"id\":\"app\",\"url\":\"https://a/b/c\"}");
 	expect(&s, "PUT", path, "{\"cron\":\"0 3 * * *\",\"parameters\":{\"A\":\"1\"}}", 200, "\"next_ms\":1");
-	assert_string_equal(s.store.cancelled, "app nightly: 0 3 * * * UTC main {\"A\":\"1\"}");
+	assert_string_equal(s.store.cancelled, "app nightly: 0 3 * * * UTC  {\"A\":\"1\"}");
 	expect(&s, "PUT", path, "{\"cron\":\"@daily\",\"timezone\":\"Asia/Shanghai\",\"branch\":\"next\"}", 200,
 	    "\"timezone\":\"Asia/Shanghai\"");
 	assert_string_equal(s.store.cancelled, "app nightly: @daily Asia/Shanghai next ");

@@ -354,7 +354,7 @@ keep_secrets(void)
 static void
 trigger_builds(void)
 {
-	static const struct store_commit merged = { "0123456789012345678901234567890123456789", "base", "merge" };
+	static const struct store_commit merged = { NULL, "0123456789012345678901234567890123456789", "base", "merge" };
 	struct build *build;
 	struct schedule_list due;
 	int64_t waits = submit_pull(&f, "app", "refs/pull/7/head", true);
@@ -406,7 +406,7 @@ deploy(void)
 		.deploy = &to,
 		.retry = { 1, RETRY_INFRASTRUCTURE } };
 	const struct plan plan = { .jobs = &job, .job_count = 1 };
-	const struct store_commit head = { "0123456789012345678901234567890123456789", "", "" };
+	const struct store_commit head = { NULL, "0123456789012345678901234567890123456789", "", "" };
 	char id[JOB_ID_MAX];
 	struct build *build;
 	struct job *claimed;

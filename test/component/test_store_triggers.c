@@ -174,7 +174,8 @@ test_waiting_is_told(void **state)
 static void
 test_a_commit_is_found_out(void **state)
 {
-	static const struct store_commit found = { "9999999999999999999999999999999999999999", "", "" };
+	static const struct store_commit found = { "refs/heads/next/2", "9999999999999999999999999999999999999999", "",
+		"" };
 	struct schedule_list due;
 	struct build *build;
 
@@ -200,6 +201,9 @@ test_a_commit_is_found_out(void **state)
 	assert_int_equal(plan_claim(&f), ERR_NONE);
 	assert_string_equal(f.got.build->commit, found.commit);
 	assert_string_equal(f.got.build->change->commit, found.commit);
+	assert_string_equal(f.got.build->ref, found.ref);
+	assert_string_equal(f.got.build->branch, "next/2");
+	assert_string_equal(f.got.build->change->ref, found.ref);
 	assert_int_equal(f.got.build->change->event, CHANGE_CRON);
 }
 

@@ -21,7 +21,7 @@ class Repo:
         self.bare = os.path.join(folder, "app.git")
         self.tree = os.path.join(folder, "app")
         self.url = url or "file://" + self.bare
-        subprocess.run(["git", "init", "-q", "--bare", self.bare], check=True, env=ENV)
+        subprocess.run(["git", "init", "-q", "-b", "main", "--bare", self.bare], check=True, env=ENV)
         subprocess.run(["git", "init", "-q", "-b", "main", self.tree], check=True, env=ENV)
 
     def git(self, *args):

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -202,6 +203,14 @@ def test_started_by_hand(davit, repo):
     second = repo.push({"data.txt": "two"})
     build = davit.wait_build(start(davit))
     assert (build["state"], build["commit"], build["event"]) == ("passed", second, "manual"), build
+    repo.git("push", "-q", repo.bare, "main:trunk")
+    subprocess.run(["git", "-C", repo.bare, "symbolic-ref", "HEAD", "refs/heads/trunk"], check=True)
+    third = repo.push({"data.txt": "three"})
+    build = davit.wait_build(start(davit))
+    assert (build["state"], build["commit"], build["branch"], build["ref"]) == (
+        "passed", second, "trunk", "refs/heads/trunk"), "the forge's default branch"
+    build = davit.wait_build(start(davit, "--branch", "main"))
+    assert (build["state"], build["commit"], build["branch"]) == ("passed", third, "main")
     build = davit.wait_build(start(davit, "--tag", "v1"))
     assert (build["state"], build["commit"], build["branch"]) == ("passed", first, "v1"), build
     build = davit.wait_build(start(davit, "--commit", first, "--branch", "main"))

@@ -190,6 +190,34 @@ test_the_commit_of_a_ref(void **state)
 	assert_int_equal(head(p, "--upload-pack=x"), ERR_INPUT);
 }
 
+static enum err_code
+default_branch(struct probe *p)
+{
+	const struct git_source source = { .repo = "app", .url = p->repo.url };
+
+	p->op = git_default_branch(p->git, &source, on_commit, p);
+	loop_run(p->loop);
+	return p->err.code;
+}
+
+static void
+test_the_default_branch(void **state)
+{
+	struct probe *p = *state;
+
+	assert_int_equal(default_branch(p), ERR_NONE);
+	assert_string_equal(p->commit, "refs/heads/main");
+	test_repo_run(&p->repo, "cd source && git checkout -q -b next/2 && git branch -q -D main");
+	assert_int_equal(default_branch(p), ERR_NONE);
+	assert_string_equal(p->commit, "refs/heads/next/2");
+	test_repo_run(&p->repo, "cd source && git checkout -q --detach");
+	assert_int_equal(default_branch(p), ERR_NOT_FOUND);
+	test_repo_run(&p->repo, "cd source && git checkout -q --orphan empty");
+	assert_int_equal(default_branch(p), ERR_NOT_FOUND);
+	test_repo_run(&p->repo, "mv source elsewhere");
+	assert_int_equal(default_branch(p), ERR_NOT_FOUND);
+}
+
 static void
 test_no_server(void **state)
 {
@@ -364,6 +392,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_commit_of_a_ref),
+		TEST(test_the_default_branch),
 		TEST(test_no_server),
 		TEST(test_changed_paths),
 		TEST(test_too_many_paths),

@@ -79,6 +79,7 @@ teardown(void **state)
 	struct probe *p = *state;
 
 	plan_free(&p->result.plan);
+	free(p->result.ref);
 	planner_free(&p->planner);
 	git_free(&p->git);
 	children_free(&p->children);
@@ -178,6 +179,55 @@ test_the_head_of_a_branch(void **state)
 	assert_non_null(p->result.plan);
 	assert_string_equal(p->result.commit, p->source.commit);
 	assert_string_equal(p->result.built, "");
+}
+
+static void
+test_the_default_branch(void **state)
+{
+	struct probe *p = *state;
+	char ref[] = CHANGE_REF_DEFAULT;
+
+	test_repo_commit(&p->source, "printf 'image: busybox:${branch}\\nscript: [true]\\n' > daocloud.yml");
+	test_repo_run(&p->source, "git -C source branch -q -m trunk");
+	p->build.ref = ref;
+	p->build.branch = empty;
+	p->build.commit = empty;
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	assert_string_equal(p->result.ref, "refs/heads/trunk");
+	assert_string_equal(p->result.commit, p->source.commit);
+	assert_string_equal(p->result.plan->jobs[0].image, "busybox:trunk");
+}
+
+/* The branch is looked up, the commit stays. */
+static void
+test_a_commit_of_the_default_branch(void **state)
+{
+	struct probe *p = *state;
+	char ref[] = CHANGE_REF_DEFAULT, first[65];
+
+	test_repo_commit(&p->source, FILE_OF("echo hello"));
+	memcpy(first, p->source.commit, sizeof(first));
+	test_repo_commit(&p->source, "echo later > file");
+	p->build.ref = ref;
+	p->build.commit = first;
+	plan(p);
+	assert_string_equal(p->result.ref, "refs/heads/main");
+	assert_string_equal(p->result.commit, first);
+}
+
+static void
+test_no_default_branch(void **state)
+{
+	struct probe *p = *state;
+	char ref[] = CHANGE_REF_DEFAULT;
+
+	p->build.ref = ref;
+	p->build.commit = empty;
+	plan(p);
+	assert_ends(
+	    p, BUILD_FAILED, "default branch: the repository has no default branch, or nothing on it; name a branch");
+	assert_null(p->result.ref);
 }
 
 static void
@@ -410,6 +460,9 @@ main(void)
 		TEST(test_alias),
 		TEST(test_workspace_is_prepared),
 		TEST(test_the_head_of_a_branch),
+		TEST(test_the_default_branch),
+		TEST(test_a_commit_of_the_default_branch),
+		TEST(test_no_default_branch),
 		TEST(test_no_such_branch),
 		TEST(test_a_pull_request_is_merged),
 		TEST(test_a_pull_request_conflicts),

@@ -56,17 +56,17 @@ function askedValues(repo, values) {
 function startForm(repo) {
 	return triggerForm("Start", async (values) => {
 		const parameters = { ...askedValues(repo, values), ...readParameters(values.parameters) };
-		const body = { event: "manual", parameters, [values.kind]: values.name || "main" };
+		const body = { event: "manual", parameters, [values.kind]: values.name };
 		if (values.commit)
 			body.commit = values.commit;
 		go("/builds/" + (await api("POST", "/repos/" + encodeURIComponent(repo.id) + "/builds", body)).build);
-	}, choice("kind", "Of a", "branch", [["branch", "branch"], ["tag", "tag"]]), triggerField("name", "Name", { placeholder: "main" }),
+	}, choice("kind", "Of a", "branch", [["branch", "branch"], ["tag", "tag"]]), triggerField("name", "Name", { placeholder: "the default branch" }),
 	triggerField("commit", "Commit (the newest if empty)", { pattern: "[0-9a-f]{40}|[0-9a-f]{64}" }),
 	...repo.parameters.map(askedField), parametersField("Further parameters"));
 }
 
 function scheduleRow(path, cron, reload) {
-	return el("dl", { class: "pair" }, el("dt", {}, cron.name), el("dd", {}, el("code", {}, cron.cron), " ", cron.timezone, " · ", cron.branch,
+	return el("dl", { class: "pair" }, el("dt", {}, cron.name), el("dd", {}, el("code", {}, cron.cron), " ", cron.timezone, " · ", cron.branch || "default branch",
 		" · next ", new Date(cron.next_ms).toLocaleString(),
 		cron.last_build ? el("a", { href: "/builds/" + cron.last_build }, "last #" + cron.last_build) : null,
 		el("button", { class: "quiet danger", type: "button", onclick: async () => {
@@ -87,13 +87,13 @@ function schedules(repo) {
 	};
 	const form = triggerForm("Add schedule", async (values) => {
 		await api("PUT", path + "/" + encodeURIComponent(values.name), { cron: values.cron, timezone: values.timezone || "UTC",
-			branch: values.branch || "main", parameters: readParameters(values.parameters) });
+			branch: values.branch, parameters: readParameters(values.parameters) });
 		form.reset();
 		await reload();
 	}, triggerField("name", "Name", { required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", placeholder: "nightly" }),
 	triggerField("cron", "Minute hour day month weekday", { required: true, placeholder: "30 3 * * MON-FRI" }),
 	triggerField("timezone", "Time zone", { placeholder: Intl.DateTimeFormat().resolvedOptions().timeZone }),
-	triggerField("branch", "Branch", { placeholder: "main" }), parametersField());
+	triggerField("branch", "Branch", { placeholder: "the default branch" }), parametersField());
 	reload().catch(complain);
 	return el("div", {}, list, form);
 }
