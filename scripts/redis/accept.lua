@@ -39,6 +39,12 @@ if call('ZCARD', waits and 'davit:waiting' or 'davit:planning') >= max_planning 
 	return { 'full' }
 end
 
+-- a delivery that comes late, of a push that was found meanwhile
+known = (change.event == 'push' or change.event == 'tag') and head_pushed(repo, change.ref, change.before or '', change.commit)
+if known then
+	remember(known)
+	return { 'duplicate', known }
+end
 local now = now_ms()
 local build = build_new(repo, now, waits and 'waiting' or 'planning', 7, n_change)
 waiting_supersede(repo, change.ref, build, now)

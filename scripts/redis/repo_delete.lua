@@ -14,8 +14,9 @@ end
 for _, name in ipairs(call('SMEMBERS', key .. ':environments')) do
 	environment_remove(id, name)
 end
-call('DEL', key)
+call('DEL', key, heads_key(id))
 call('ZREM', 'davit:repos', id)
+call('ZREM', 'davit:poll', id)
 -- Whoever takes the id next must not have them.
 for _, secret in ipairs(secret_ids('repo:' .. id .. ':')) do
 	call('DEL', 'davit:secret:' .. secret)

@@ -4,7 +4,14 @@ local id = ARGV[1]
 local key = 'davit:repo:' .. id
 local now = now_ms()
 
+local url = call('HGET', key, 'url')
 call('HSET', key, 'id', id, unpack(ARGV, 2))
+if url ~= call('HGET', key, 'url') then -- what is known of the other one's branches says nothing
+	call('DEL', heads_key(id))
+	call('HDEL', key, 'looked_ms', 'poll_error', 'poll_failures')
+	call('ZADD', 'davit:poll', now, id)
+	wake('poll')
+end
 call('HSETNX', key, 'created_ms', now)
 call('HSETNX', key, 'running', 0)
 call('HSETNX', key, 'open', 0)

@@ -7,7 +7,6 @@
 #include "proto/mem.h"
 #include "server/store/op.h"
 
-#define DEDUPE_S (4 * 24 * 3600) /* GitHub redelivers what is up to three days old */
 #define APPROVAL_S (7 * 24 * 3600)
 #define WARNINGS_MAX 65536
 #define NEEDS_MAX 65536
@@ -109,7 +108,7 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	args_delivery(&args, delivery);
 	args_text(&args, body_sha256);
 	args_int(&args, store->conf.max_planning);
-	args_int(&args, DEDUPE_S);
+	args_int(&args, STORE_LATE_S);
 	args_int(&args, APPROVAL_S);
 	args_change(&args, change);
 	op_send(op, &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);

@@ -8,11 +8,13 @@
 
 #include "server/store/fields.h"
 #include "server/store/files.h"
+#include "server/store/heads.h"
 #include "server/store/scripts.h"
 #include "server/store/store.h"
 
 #define STORE_TIMEOUT_MS 5000
 #define STORE_SUBMIT_TIMEOUT_MS 1000
+#define STORE_LATE_S (4 * 24 * 3600) /* GitHub redelivers what is up to three days old */
 #define STORE_REPO_CACHE 256
 #define STORE_NONCES 16
 #define NONCE_HEX_SIZE 33
@@ -85,6 +87,9 @@ struct store_op {
 		store_environment_fn *environment;
 		store_environments_fn *environments;
 		store_deployments_fn *deployments;
+		store_poll_fn *poll;
+		store_polled_fn *polled;
+		store_comparison_fn *comparison;
 	} fn;
 	void *arg;
 };

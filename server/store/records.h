@@ -64,6 +64,7 @@ struct repo {
 	int64_t priority;    /* of its jobs: 1 (first) .. 7; 0 is taken as 3 */
 	int64_t running;     /* jobs now; kept by the store */
 	int64_t created_ms;  /* kept by the store */
+	char *poll_error;    /* likewise: why they could not be compared the last time; "" */
 	char *parameters; /* likewise: what builds by hand may choose, JSON, see parameters_to_json; "" for nothing */
 };
 

@@ -45,6 +45,7 @@ bool store_is_up(const struct store *store);
 /* What happens in the store, on this daemon or another one, as a line of words:
  *   "planning"  a build waits to be planned      "queue"   a job waits for a slot, or a slot became free
  *   "cron"      a schedule was added or changed
+ *   "poll"      a repository is new, or lies elsewhere
  *   "outbox"    a notice waits                   "delayed" something was put off: ask store_promote when it is due
  *   "repo ID"   it was changed or deleted
  *   "build 17 running", "job 17.2 running"       the new state; also "job 17.2 queued" for a further attempt

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/core/loop.h"
 #include "server/io/redis.h"
@@ -206,6 +207,34 @@ on_ids(void *arg, struct id_list ids, const struct err *err)
 }
 
 static void
+on_poll(void *arg, struct store_poll poll, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.poll = poll;
+	arrived(f, err);
+}
+
+static void
+on_polled(void *arg, int64_t failures, int64_t before, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.number = failures;
+	f->got.count = (size_t)before;
+	arrived(f, err);
+}
+
+static void
+on_comparison(void *arg, struct store_comparison comparison, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.comparison = comparison;
+	arrived(f, err);
+}
+
+static void
 on_resealed(void *arg, unsigned sealed, unsigned lost, const struct err *err)
 {
 	struct store_fixture *f = arg;
@@ -297,6 +326,8 @@ got_clear(struct store_fixture *f)
 	test_report_list_fini(&f->got.reports);
 	cache_free(&f->got.cache);
 	id_list_fini(&f->got.ids);
+	id_list_fini(&f->got.poll.repos);
+	store_comparison_fini(&f->got.comparison);
 	f->got = (struct got){ 0 };
 }
 
@@ -307,6 +338,15 @@ take_build(struct store_fixture *f)
 
 	f->got.build = NULL;
 	return build;
+}
+
+struct store_comparison
+take_comparison(struct store_fixture *f)
+{
+	struct store_comparison comparison = f->got.comparison;
+
+	f->got.comparison = (struct store_comparison){ 0 };
+	return comparison;
 }
 
 struct job *
@@ -699,6 +739,76 @@ enum err_code
 pull_close(struct store_fixture *f, const char *repo, const char *ref)
 {
 	return CALL(f, store_pull_close(f->store, repo, ref, on_number, f));
+}
+
+static struct change
+change_of(const char *ref, const char *before, const char *commit)
+{
+	return (struct change){
+		.event = strncmp(ref, "refs/tags/", 10) == 0 ? CHANGE_TAG : CHANGE_PUSH,
+		.trust = CHANGE_TRUSTED,
+		.ref = (char *)ref,
+		.before = (char *)before,
+		.commit = commit[0] == '\0' ? NULL : (char *)commit,
+	};
+}
+
+int64_t
+tell_push(struct store_fixture *f, const char *ref, const char *before, const char *commit)
+{
+	static unsigned deliveries;
+	char delivery[16];
+	struct change change = change_of(ref, before, commit[0] == '!' ? commit + 1 : commit);
+
+	if (commit[0] == '!' || commit[0] == '\0') {
+		assert_int_equal(CALL(f, store_head_passed(f->store, "app", &change, on_done, f)), ERR_NONE);
+		return 0;
+	}
+	snprintf(delivery, sizeof(delivery), "%u", ++deliveries);
+	assert_int_equal(
+	    CALL(f, store_submit(f->store, "app", &change, str_of(delivery), NULL, on_submitted, f)), ERR_NONE);
+	return f->got.submitted.build;
+}
+
+enum err_code
+heads_compare(struct store_fixture *f, const char *text)
+{
+	struct heads heads;
+	struct err err;
+	enum err_code code;
+
+	assert_true(heads_parse(str_of(text), &heads, &err));
+	code = CALL(f, store_heads_compare(f->store, "app", &heads, on_comparison, f));
+	heads_fini(&heads);
+	return code;
+}
+
+enum err_code
+head_settle(struct store_fixture *f, const struct store_difference *difference)
+{
+	return CALL(f, store_head_settle(f->store, "app", difference, on_done, f));
+}
+
+int64_t
+head_recover(struct store_fixture *f, const struct store_difference *difference)
+{
+	struct change change = change_of(difference->ref, difference->before, difference->commit);
+
+	return CALL(f, store_head_recover(f->store, "app", difference, &change, on_number, f)) == ERR_NONE
+		   ? f->got.number
+		   : 0;
+}
+
+enum err_code
+poll_due(struct store_fixture *f, unsigned limit, bool all)
+{
+	return CALL(f, store_poll_due(f->store, limit, 60000, all, on_poll, f));
+}
+
+enum err_code
+poll_done(struct store_fixture *f, const char *repo, const char *error)
+{
+	return CALL(f, store_poll_done(f->store, repo, 60000, 3600000, error, on_polled, f));
 }
 
 enum err_code

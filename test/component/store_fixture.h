@@ -4,6 +4,7 @@
 #define DAVIT_TEST_STORE_FIXTURE_H
 
 #include "server/store/files.h"
+#include "server/store/heads.h"
 #include "server/store/store.h"
 #include "test/component/redis_fixture.h"
 
@@ -32,6 +33,8 @@ struct got {
 	struct environment_list environments;
 	struct deployment_list deployments;
 	int64_t now_ms; /* of schedules_due */
+	struct store_poll poll;
+	struct store_comparison comparison;
 };
 
 struct store_fixture {
@@ -57,6 +60,7 @@ void await_word(struct store_fixture *f, const char *line);
 void got_clear(struct store_fixture *f);
 /* Takes it out of got, where the next call would free it. */
 struct build *take_build(struct store_fixture *f);
+struct store_comparison take_comparison(struct store_fixture *f);
 struct job *take_job(struct store_fixture *f);
 struct notice *take_notice(struct store_fixture *f);
 
@@ -103,6 +107,17 @@ enum err_code job_approve(struct store_fixture *f, const char *job);
 enum err_code job_reject(struct store_fixture *f, const char *job);
 enum err_code build_deploy(struct store_fixture *f, int64_t build, const char *environment, int64_t redeploys);
 enum err_code rollback_find(struct store_fixture *f, const char *repo, const char *name);
+/* A push to a ref of "app", told by a delivery of its own; before may be NULL, commit "" deletes and "!ID" is one that
+ * asks for no build. Returns the build, 0: none; got.submitted. */
+int64_t tell_push(struct store_fixture *f, const char *ref, const char *before, const char *commit);
+/* Of "app": text is what git ls-remote prints. */
+enum err_code heads_compare(struct store_fixture *f, const char *text);
+enum err_code head_settle(struct store_fixture *f, const struct store_difference *difference);
+/* Returns the build, 0: got.err says why there is none. */
+int64_t head_recover(struct store_fixture *f, const struct store_difference *difference);
+enum err_code poll_due(struct store_fixture *f, unsigned limit, bool all);
+/* got.number: failures in a row, got.count: those before. */
+enum err_code poll_done(struct store_fixture *f, const char *repo, const char *error);
 enum err_code build_rerun_jobs(struct store_fixture *f, int64_t build, const char *which);
 enum err_code builds(struct store_fixture *f, const char *repo, int64_t before, unsigned limit);
 enum err_code queue(struct store_fixture *f);

@@ -53,6 +53,7 @@ placeholder(const char *name)
 		{ "<sha256>", "[0-9a-f]{64}" },
 		{ "<nonce>", "[0-9a-f]{32}" },
 		{ "<ref>", "refs/.+" },
+		{ "<sha>", "[0-9a-f]{40}" },
 		{ "<schedule>", "[a-z0-9._-]+" },
 		{ "<labels>", "[a-z0-9,=]+" },
 		{ "<group>", "[a-z:]+" },
@@ -437,6 +438,27 @@ deploy(void)
 	look();
 }
 
+/* A push is found by looking; then the forge cannot be reached. */
+static void
+look_at_branches(void)
+{
+	static const char before[] = "0123456789012345678901234567890123456789\trefs/heads/main\n";
+	static const char after[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\trefs/heads/main\n";
+	struct store_comparison found;
+
+	assert_int_equal(poll_due(&f, 1, true), ERR_NONE);
+	assert_int_equal(heads_compare(&f, before), ERR_NONE);
+	look();
+	assert_int_equal(heads_compare(&f, after), ERR_NONE);
+	found = take_comparison(&f);
+	assert_int_equal(found.count, 1);
+	assert_true(head_recover(&f, &found.items[0]) > 0);
+	store_comparison_fini(&found);
+	look();
+	assert_int_equal(poll_done(&f, "app", "no route to host"), ERR_NONE);
+	look();
+}
+
 static void
 delete_repository(void)
 {
@@ -459,6 +481,7 @@ test_page_and_redis_agree(void **state)
 	run_graph();
 	trigger_builds();
 	deploy();
+	look_at_branches();
 	delete_repository();
 	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
 	look();
