@@ -59,7 +59,7 @@ environment_check(const struct environment_rules *rules, struct err *err)
 }
 
 static bool
-allows_event(const char *events, const char *event)
+has_event(const char *events, const char *event)
 {
 	struct str rest = str_of(events);
 
@@ -69,6 +69,16 @@ allows_event(const char *events, const char *event)
 		if (str_is(str_cut(&rest, ','), event))
 			return true;
 	return false;
+}
+
+/* What is on neither a branch nor a tag yet is a pull request's, whoever asks for it. */
+static bool
+allows_event(const char *events, const struct environment_request *request)
+{
+	bool is_pull =
+	    git_ref_short(request->ref, "refs/heads/") == NULL && git_ref_short(request->ref, "refs/tags/") == NULL;
+
+	return has_event(events, request->event) && (!is_pull || has_event(events, "pull_request"));
 }
 
 /* What is no tag is on its branch, or for it. */
@@ -101,9 +111,9 @@ environment_allows(
 		return err_set(why, ERR_REFUSED, 0, "the environment %.60s: %s", name, wrong.text);
 	if (request->is_fork)
 		return err_set(why, ERR_REFUSED, 0, "the environment %.60s takes no code of forks", name);
-	if (!allows_event(rules->events, request->event))
-		return err_set(
-		    why, ERR_REFUSED, 0, "the environment %.60s does not take the event %.20s", name, request->event);
+	if (!allows_event(rules->events, request))
+		return err_set(why, ERR_REFUSED, 0, "the environment %.60s does not take the event %.20s of %.80s",
+		    name, request->event, request->ref);
 	if (!allows_ref(rules, request))
 		return err_set(why, ERR_REFUSED, 0, "the environment %.60s does not take %.80s", name, request->ref);
 	if (is_given(rules->deployers) && is_pushed(request->event) && !patterns_hold(rules->deployers, sender))

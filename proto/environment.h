@@ -7,8 +7,9 @@
  *   tags       likewise. Without both everything may be; with one of them nothing but what it names
  *   deployers  patterns of the logins at the forge whose pushes may deploy; default everybody who can push
  *
- * A fork's code is never deployed. Who asks for a deployment at the server itself (the event deploy, and manual, api
- * and cron) is no deployer of the forge's: that setting does not hold him up. */
+ * What is a pull request's needs the event pull_request, also when somebody asks for it. A fork's code is never
+ * deployed. Who asks for a deployment at the server itself (the event deploy, and manual, api and cron) is no deployer
+ * of the forge's: that setting does not hold him up. */
 #ifndef DAVIT_PROTO_ENVIRONMENT_H
 #define DAVIT_PROTO_ENVIRONMENT_H
 

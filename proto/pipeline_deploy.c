@@ -1,4 +1,4 @@
-/* A job that brings an image to an environment: deploy:, and app_name of the form with stages. */
+/* A job that brings something to an environment: deploy:, and app_name of the form with stages. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +17,18 @@ read_environment(struct pipeline *p, const char *name, const struct yml_node *va
 	       pipeline_wants(p, value, name, "the name of an environment of at most 100 bytes");
 }
 
+/* The job is the last of the plan so far; at is that of no member. */
+static bool
+read_command(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	(void)at;
+	return pipeline_job_segment(p, name, value, &p->plan->jobs[p->plan->job_count - 1]);
+}
+
 static const struct pipeline_field deploy_fields[] = {
 	{ "environment", read_environment, offsetof(struct deploy_spec, environment) },
 	{ "image", pipeline_read_image_name, offsetof(struct deploy_spec, image) },
+	{ "command", read_command, 0 },
 	{ "approve", pipeline_read_bool, offsetof(struct deploy_spec, approve) },
 };
 
@@ -31,7 +40,7 @@ pipeline_job_deploy(struct pipeline *p, const char *name, const struct yml_node 
 		return read_environment(p, name, value, &job->deploy->environment);
 	if (yml_type(value) != YML_MAPPING)
 		return pipeline_wants(
-		    p, value, name, "an environment's name, or a mapping with environment: and image:");
+		    p, value, name, "an environment's name, or a mapping with environment:, image: and command:");
 	if (!PIPELINE_READ_FIELDS(p, value, name, deploy_fields, job->deploy))
 		return false;
 	return job->deploy->environment != NULL ||

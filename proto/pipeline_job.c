@@ -11,6 +11,7 @@ enum {
 	SCRIPT = 1 << JOB_KIND_SCRIPT,
 	BUILD = 1 << JOB_KIND_BUILD,
 	DEPLOY = 1 << JOB_KIND_DEPLOY,
+	RUNS = SCRIPT | DEPLOY, /* something in a container of its image */
 	ANY_KIND = SCRIPT | BUILD | DEPLOY,
 };
 
@@ -55,14 +56,14 @@ static const struct job_key job_keys[] = {
 	{ "dependencies",    FORM_STAGES,            ANY_KIND,       NULL },
 	{ "needs",           FORM_JOBS,              ANY_KIND,       NULL },
 	{ "matrix",          FORM_JOBS | FORM_STAGES | FORM_FLAT, ANY_KIND, NULL },
-	{ "image",           FORM_ANY | FORM_TOP,    SCRIPT,         read_image },
+	{ "image",           FORM_ANY | FORM_TOP,    RUNS,           read_image },
 	{ "services",        FORM_ANY | FORM_TOP,    SCRIPT,         read_services },
-	{ "env",             FORM_ANY | FORM_TOP,    SCRIPT,         read_env },
-	{ "envs",            FORM_STAGES | FORM_TOP, SCRIPT,         read_env },
+	{ "env",             FORM_ANY | FORM_TOP,    RUNS,           read_env },
+	{ "envs",            FORM_STAGES | FORM_TOP, RUNS,           read_env },
 	{ "timeout",         FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_timeout },
 	{ "retry",           FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_retry },
 	{ "allow_failure",   FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_allow_failure },
-	{ "resources",       FORM_ANY | FORM_TOP,    SCRIPT | BUILD, pipeline_job_resources },
+	{ "resources",       FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_resources },
 	{ "labels",          FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_labels },
 	{ "label",           FORM_STAGES,            ANY_KIND,       pipeline_job_old_label },
 	{ "concurrency",     FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_concurrency },
@@ -415,7 +416,7 @@ read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
 	p->job_bytes = 0;
 	p->skipped = false;
 	p->missing = p->lacks = NULL;
-	if (draft->kind == JOB_KIND_SCRIPT)
+	if (draft->kind != JOB_KIND_BUILD)
 		add_parameters(p, job);
 	if (draft->form == FORM_HALF ? !pipeline_read_old_build(p, draft->node, job) : !read_keys(p, draft, job))
 		return false;

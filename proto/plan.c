@@ -124,6 +124,7 @@ deploy_spec_free(struct deploy_spec *deploy)
 	free(deploy->environment);
 	free(deploy->image);
 	free(deploy->lacks);
+	free(deploy->refused);
 	free(deploy);
 }
 

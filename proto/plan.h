@@ -118,11 +118,13 @@ struct build_spec {
 	struct build_spec *compile; /* of a lite_image: built first; NULL: none */
 };
 
+/* What does it are the job's segments, or a command of the environment. */
 struct deploy_spec {
 	char *environment;
-	char *image; /* NULL: none */
+	char *image; /* that is deployed; NULL: none */
 	bool approve;
-	char *lacks; /* name of a variable of the plan that it wants and the event does not have; NULL: none */
+	char *lacks;   /* name of a variable of the plan that it wants and the event does not have; NULL: none */
+	char *refused; /* why its environment does not take the build, found out behind the plan; NULL: it does */
 };
 
 enum job_kind { JOB_KIND_SCRIPT, JOB_KIND_BUILD, JOB_KIND_DEPLOY };
@@ -130,7 +132,8 @@ enum job_kind { JOB_KIND_SCRIPT, JOB_KIND_BUILD, JOB_KIND_DEPLOY };
 struct job_spec {
 	char *name; /* unique in its plan: "test", "test (go=1.22)" */
 	enum job_kind kind;
-	char *image;    /* as written, with aliases not yet resolved; NULL where the kind needs none */
+	char *
+	    image; /* as written, with aliases not yet resolved; NULL where the kind needs none, or the environment's */
 	struct env env; /* values as proto/script.h reads them: $NAME and ${NAME} refer, $$ is a dollar sign */
 	struct service_spec *services;
 	size_t service_count;

@@ -45,6 +45,7 @@ enum fact {
 	FACT_SENDER,
 	FACT_PULL,
 	FACT_ENVIRONMENT,
+	FACT_DEPLOY_IMAGE,
 	FACT_COUNT
 };
 
@@ -78,6 +79,7 @@ static const struct {
 	{ "DAVIT_SENDER", FACT_SENDER },
 	{ "DAVIT_PULL_REQUEST", FACT_PULL },
 	{ "DAVIT_ENVIRONMENT", FACT_ENVIRONMENT },
+	{ "DAVIT_DEPLOY_IMAGE", FACT_DEPLOY_IMAGE },
 	{ "CI_NAME", FACT_SYSTEM },
 	{ "CI_SERVER", FACT_TRUE },
 	{ "CI_SERVER_NAME", FACT_SYSTEM },
@@ -270,6 +272,7 @@ set_build(struct facts *f, const struct variables *v)
 	set(f, FACT_SOURCE, source_of(v->event));
 	set_number(f, FACT_PULL, v->pull_number);
 	set(f, FACT_ENVIRONMENT, v->environment);
+	set(f, FACT_DEPLOY_IMAGE, v->deploy_image);
 	set(f, FACT_WORKSPACE, v->workspace);
 }
 

@@ -31,6 +31,7 @@ struct variables {
 	const char *author_email;
 	const char *sender;
 	const char *environment;
+	const char *deploy_image; /* that is brought there */
 	int64_t pull_number;
 };
 

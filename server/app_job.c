@@ -8,6 +8,7 @@
 #include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/variables.h"
+#include "server/app_deploy.h"
 #include "server/app_files.h"
 #include "server/app_secrets.h"
 #include "server/builder/builder.h"
@@ -23,6 +24,7 @@
 
 enum app_job_state {
 	APP_JOB_REPO,
+	APP_JOB_ENVIRONMENT,
 	APP_JOB_SECRETS,
 	APP_JOB_FETCH,
 	APP_JOB_FETCH_BASE,
@@ -68,6 +70,7 @@ struct app_job {
 };
 
 static void enter_repo(struct app_job *a);
+static void enter_environment(struct app_job *a);
 static void enter_secrets(struct app_job *a);
 static void enter_fetch(struct app_job *a);
 static void enter_fetch_base(struct app_job *a);
@@ -84,17 +87,18 @@ static const struct {
 	const char *name;
 	void (*enter)(struct app_job *a);
 } states[] = {
-	[APP_JOB_REPO]       = { "repository", enter_repo },
-	[APP_JOB_SECRETS]    = { "secrets",    enter_secrets },
-	[APP_JOB_FETCH]      = { "fetch",      enter_fetch },
-	[APP_JOB_FETCH_BASE] = { "fetch base", enter_fetch_base },
-	[APP_JOB_MERGE]      = { "merge",      enter_merge },
-	[APP_JOB_WORKSPACE]  = { "workspace",  enter_workspace },
-	[APP_JOB_FILES]      = { "files",      enter_files },
-	[APP_JOB_RUN]        = { "run",        enter_run },
-	[APP_JOB_FLUSH]      = { "flush",      enter_flush },
-	[APP_JOB_RECORD]     = { "record",     enter_record },
-	[APP_JOB_END]        = { "end",        enter_end },
+	[APP_JOB_REPO]        = { "repository",  enter_repo },
+	[APP_JOB_ENVIRONMENT] = { "environment", enter_environment },
+	[APP_JOB_SECRETS]     = { "secrets",     enter_secrets },
+	[APP_JOB_FETCH]       = { "fetch",       enter_fetch },
+	[APP_JOB_FETCH_BASE]  = { "fetch base",  enter_fetch_base },
+	[APP_JOB_MERGE]       = { "merge",       enter_merge },
+	[APP_JOB_WORKSPACE]   = { "workspace",   enter_workspace },
+	[APP_JOB_FILES]       = { "files",       enter_files },
+	[APP_JOB_RUN]         = { "run",         enter_run },
+	[APP_JOB_FLUSH]       = { "flush",       enter_flush },
+	[APP_JOB_RECORD]      = { "record",      enter_record },
+	[APP_JOB_END]         = { "end",         enter_end },
 };
 /* clang-format on */
 
@@ -172,7 +176,7 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	a->op = NULL;
 	if (err == NULL) {
 		a->repo = repo;
-		job_step(a, APP_JOB_SECRETS);
+		job_step(a, a->spec.deploy != NULL ? APP_JOB_ENVIRONMENT : APP_JOB_SECRETS);
 	} else if (err->code == ERR_NOT_FOUND) {
 		job_fail(a, JOB_ERROR, "the repository was removed");
 	} else {
@@ -184,6 +188,30 @@ static void
 enter_repo(struct app_job *a)
 {
 	a->op = store_repo_get(a->deps->store, a->job->repo, on_repo, a);
+}
+
+static void
+on_environment(void *arg, struct environment *environment, const struct err *err)
+{
+	struct app_job *a = arg;
+	struct err why;
+
+	a->op = NULL;
+	if (err != NULL && err->code == ERR_NOT_FOUND)
+		job_fail(a, JOB_FAILED, err->text);
+	else if (err != NULL)
+		job_retry(a, err);
+	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &why))
+		job_step(a, APP_JOB_SECRETS);
+	else
+		job_fail(a, JOB_FAILED, why.text);
+	environment_free(&environment);
+}
+
+static void
+enter_environment(struct app_job *a)
+{
+	a->op = store_environment_get(a->deps->store, a->repo->id, a->spec.deploy->environment, on_environment, a);
 }
 
 static void
@@ -532,6 +560,7 @@ add_env(struct app_job *a)
 		.author_email = c != NULL ? c->author_email : NULL,
 		.sender = c != NULL ? c->sender : NULL,
 		.environment = a->spec.deploy != NULL ? a->spec.deploy->environment : NULL,
+		.deploy_image = a->spec.deploy != NULL ? a->spec.deploy->image : NULL,
 		.pull_number = c != NULL ? c->pull_number : 0,
 	};
 
@@ -669,16 +698,6 @@ open_log(struct app_job *a, struct err *err)
 	return a->log != NULL;
 }
 
-/* There are no environments yet, so none has that name. */
-static void
-fail_deploy(struct app_job *a)
-{
-	char *text = xasprintf("there is no environment \"%.100s\" on this server", a->spec.deploy->environment);
-
-	job_fail(a, JOB_FAILED, text);
-	free(text);
-}
-
 static void
 on_begin(void *arg)
 {
@@ -691,10 +710,6 @@ on_begin(void *arg)
 		return;
 	}
 	CRASH_POINT(job_begun);
-	if (a->spec.kind == JOB_KIND_DEPLOY) {
-		fail_deploy(a);
-		return;
-	}
 	if (a->spec.timeout_s == 0)
 		a->spec.timeout_s = a->deps->timeout_s;
 	if (a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED)

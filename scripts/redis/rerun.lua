@@ -41,7 +41,7 @@ local function is_chosen(k)
 
 	if environment then
 		lacking = lacking or (deploys_to == environment and lacks)
-		return deploys_to == environment and not lacks, not deploys_to
+		return deploys_to == environment, not deploys_to
 	end
 	return which == tostring(k) or (which == 'failed' and failed), true
 end
@@ -134,8 +134,10 @@ end
 local runs, count = {}, 0
 if which ~= '' then
 	runs, count = chosen()
-	if count == 0 then
-		return { lacking and 'lacks' or (environment and 'no_deploy' or 'nothing') }
+	if lacking then
+		return { 'lacks' }
+	elseif count == 0 then
+		return { environment and 'no_deploy' or 'nothing' }
 	end
 end
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "proto/git_name.h"
 #include "proto/mem.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
@@ -16,7 +17,14 @@
 
 #define RETRY_MS 500
 
-enum planning_state { PLANNING_REPO, PLANNING_PLAN, PLANNING_COMMIT, PLANNING_RECORD, PLANNING_END };
+enum planning_state {
+	PLANNING_REPO,
+	PLANNING_PLAN,
+	PLANNING_COMMIT,
+	PLANNING_ENVIRONMENTS,
+	PLANNING_RECORD,
+	PLANNING_END,
+};
 
 /* One build on its way from accepted to queued. */
 struct item {
@@ -49,6 +57,7 @@ struct planning {
 static void enter_repo(struct item *item);
 static void enter_plan(struct item *item);
 static void enter_commit(struct item *item);
+static void enter_environments(struct item *item);
 static void enter_record(struct item *item);
 static void enter_end(struct item *item);
 static void claim(struct planning *p);
@@ -58,11 +67,12 @@ static const struct {
 	const char *name;
 	void (*enter)(struct item *item);
 } states[] = {
-	[PLANNING_REPO]   = { "repository", enter_repo },
-	[PLANNING_PLAN]   = { "plan",       enter_plan },
-	[PLANNING_COMMIT] = { "commit",     enter_commit },
-	[PLANNING_RECORD] = { "record",     enter_record },
-	[PLANNING_END]    = { "end",        enter_end },
+	[PLANNING_REPO]         = { "repository",   enter_repo },
+	[PLANNING_PLAN]         = { "plan",         enter_plan },
+	[PLANNING_COMMIT]       = { "commit",       enter_commit },
+	[PLANNING_ENVIRONMENTS] = { "environments", enter_environments },
+	[PLANNING_RECORD]       = { "record",       enter_record },
+	[PLANNING_END]          = { "end",          enter_end },
 };
 /* clang-format on */
 
@@ -141,7 +151,7 @@ on_planned(void *arg, struct planner_result *result)
 	item->planner_op = NULL;
 	item->result = *result;
 	CRASH_POINT(plan_made);
-	item_step(item, has_news(item) ? PLANNING_COMMIT : PLANNING_RECORD);
+	item_step(item, has_news(item) ? PLANNING_COMMIT : PLANNING_ENVIRONMENTS);
 }
 
 static void
@@ -158,7 +168,7 @@ on_commit(void *arg, const struct err *err)
 	item->op = NULL;
 	if (err == NULL) {
 		CRASH_POINT(commit_recorded);
-		item_step(item, PLANNING_RECORD);
+		item_step(item, PLANNING_ENVIRONMENTS);
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		item_step(item, PLANNING_END);
 	} else {
@@ -176,6 +186,71 @@ enter_commit(struct item *item)
 	CRASH_POINT(commit_recording);
 	item->op =
 	    store_plan_commit(item->planning->store, item->build->build, item->build->token, &commit, on_commit, item);
+}
+
+static void
+judge(const struct environment *environment, const struct build *build, struct plan *plan)
+{
+	struct err why;
+
+	for (size_t i = 0; i < plan->job_count; i++) {
+		struct deploy_spec *deploy = plan->jobs[i].deploy;
+
+		if (deploy != NULL && deploy->refused == NULL && strcmp(deploy->environment, environment->name) == 0 &&
+		    !environment_takes(environment, build, &why))
+			deploy->refused = xstrdup(why.text);
+	}
+}
+
+/* What is planned, with the branch that was found out. */
+static struct build
+found_build(const struct item *item)
+{
+	struct build build = *item->build;
+
+	if (item->result.ref != NULL) {
+		build.ref = item->result.ref;
+		build.branch = (char *)git_ref_short(build.ref, "refs/heads/");
+	}
+	return build;
+}
+
+static void
+on_environments(
+    void *arg, struct environment_list environments, struct deployment_list deployments, const struct err *err)
+{
+	struct item *item = arg;
+	const struct build build = found_build(item);
+
+	item->op = NULL;
+	for (size_t i = 0; i < environments.count; i++)
+		judge(&environments.items[i], &build, item->result.plan);
+	environment_list_fini(&environments);
+	deployment_list_fini(&deployments);
+	if (err == NULL)
+		item_step(item, PLANNING_RECORD);
+	else
+		item_retry(item, err);
+}
+
+static bool
+deploys(const struct plan *plan)
+{
+	for (size_t i = 0; plan != NULL && i < plan->job_count; i++)
+		if (plan->jobs[i].deploy != NULL)
+			return true;
+	return false;
+}
+
+/* Nobody is asked to approve what its environment does not take. It is asked once more when the job begins: a rerun is
+ * not planned, and rules change. */
+static void
+enter_environments(struct item *item)
+{
+	if (deploys(item->result.plan))
+		item->op = store_environments(item->planning->store, item->repo->id, on_environments, item);
+	else
+		item_step(item, PLANNING_RECORD);
 }
 
 static void

@@ -220,6 +220,7 @@ args_deploy(struct args *args, const struct deploy_spec *deploy)
 	args_named(args, "approve", xstrdup(deploy->approve ? "1" : ""));
 	args_named(args, "deploy_image", xstrdup_null(deploy->image));
 	args_named(args, "lacks", xstrdup_null(deploy->lacks));
+	args_named(args, "refused", xstrdup_null(deploy->refused));
 }
 
 /* What planned.lua writes into the job's hash. */

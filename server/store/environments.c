@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/change.h"
 #include "proto/environment.h"
 #include "proto/mem.h"
 #include "server/store/op.h"
@@ -109,6 +110,28 @@ store_environments(struct store *store, const char *repo, store_environments_fn 
 	args_text(&args, repo);
 	op_send(op, &script_environments, &args, STORE_TIMEOUT_MS);
 	return op;
+}
+
+bool
+environment_takes(const struct environment *environment, const struct build *build, struct err *why)
+{
+	const struct change *change = build->change;
+	const struct environment_rules rules = {
+		.kind = environment->kind,
+		.events = environment->events,
+		.branches = environment->branches,
+		.tags = environment->tags,
+		.deployers = environment->deployers,
+	};
+	const struct environment_request request = {
+		.event = build->event,
+		.ref = build->ref,
+		.branch = build->branch,
+		.sender = change != NULL ? change->sender : NULL,
+		.is_fork = change == NULL || change->trust != CHANGE_TRUSTED,
+	};
+
+	return environment_allows(&rules, environment->name, &request, why);
 }
 
 struct store_op *

@@ -270,6 +270,8 @@ struct store_op *store_environments(struct store *store, const char *repo, store
 /* With its history. ERR_NOT_FOUND; ERR_CONFLICT while a deployment has not ended. */
 struct store_op *store_environment_delete(
     struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg);
+/* Whether the environment's rules let the build be deployed there; else *why says why not, for people. */
+bool environment_takes(const struct environment *environment, const struct build *build, struct err *why);
 /* Locked, nothing is deployed to it but what has its turn already; who "": it is unlocked, and the first that waits has
  * its turn. ERR_NOT_FOUND. */
 struct store_op *store_environment_lock(struct store *store, const char *repo, const char *name, const char *who,

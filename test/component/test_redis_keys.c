@@ -398,15 +398,17 @@ static void
 deploy(void)
 {
 	static char repo[] = "app", name[] = "live", kind[] = "command", image[] = "app:1", script[] = "alpine:3",
-		    tag[] = "tag";
+		    tag[] = "tag", why[] = "takes tags";
 	const struct environment environment = { .repo = repo, .name = name, .kind = kind, .approve = true };
 	struct deploy_spec to = { .environment = name, .image = image, .approve = true, .lacks = tag };
-	struct job_spec job = { .name = name,
-		.kind = JOB_KIND_DEPLOY,
-		.image = script,
-		.deploy = &to,
-		.retry = { 1, RETRY_INFRASTRUCTURE } };
-	const struct plan plan = { .jobs = &job, .job_count = 1 };
+	struct deploy_spec elsewhere = { .environment = name, .refused = why };
+	struct job_spec jobs[2] = { { .name = name,
+					.kind = JOB_KIND_DEPLOY,
+					.image = script,
+					.deploy = &to,
+					.retry = { 1, RETRY_INFRASTRUCTURE } },
+		{ .name = why, .kind = JOB_KIND_DEPLOY, .deploy = &elsewhere } };
+	const struct plan plan = { .jobs = jobs, .job_count = 2 };
 	const struct store_commit head = { NULL, "0123456789012345678901234567890123456789", "", "" };
 	char id[JOB_ID_MAX];
 	struct build *build;

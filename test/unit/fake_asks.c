@@ -88,6 +88,28 @@ repo_free(struct repo **repo)
 	*repo = NULL;
 }
 
+void
+environment_list_fini(struct environment_list *list)
+{
+	free(list->items);
+	*list = (struct environment_list){ 0 };
+}
+
+void
+deployment_list_fini(struct deployment_list *list)
+{
+	free(list->items);
+	*list = (struct deployment_list){ 0 };
+}
+
+/* Of answer_environments: approve is whether it takes it. */
+bool
+environment_takes(const struct environment *environment, const struct build *build, struct err *why)
+{
+	assert(build->build != 0);
+	return environment->approve || err_set(why, ERR_REFUSED, 0, "%s takes tags", environment->name);
+}
+
 /* --- asking --- */
 
 static void
@@ -205,6 +227,15 @@ store_plan_commit(struct store *store, int64_t build, const char *token, const s
 }
 
 struct store_op *
+store_environments(struct store *store, const char *repo, store_environments_fn *fn, void *arg)
+{
+	struct store_op *op = ask(store, ASK_ENVIRONMENTS, fn, arg);
+
+	snprintf(op->id, sizeof(op->id), "%s", repo);
+	return op;
+}
+
+struct store_op *
 store_planned(
     struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg)
 {
@@ -212,6 +243,8 @@ store_planned(
 
 	assert(plan != NULL);
 	name_build(op, build, token);
+	if (plan->job_count > 0 && plan->jobs[0].deploy->refused != NULL)
+		snprintf(op->reason, sizeof(op->reason), "%s", plan->jobs[0].deploy->refused);
 	return op;
 }
 
@@ -319,6 +352,10 @@ answer_error(struct store *store, enum ask_kind kind, enum err_code code)
 	case ASK_REPO:
 		((store_repo_fn *)op.fn)(op.arg, NULL, &err);
 		break;
+	case ASK_ENVIRONMENTS:
+		((store_environments_fn *)op.fn)(
+		    op.arg, (struct environment_list){ 0 }, (struct deployment_list){ 0 }, &err);
+		break;
 	case ASK_REQUEUE:
 	case ASK_PLAN_COMMIT:
 	case ASK_PLANNED:
@@ -412,6 +449,33 @@ void
 answer_plan(struct store *store, enum build_state state, const char *reason)
 {
 	give_plan(store, (struct planner_result){ .state = state }, reason);
+}
+
+void
+answer_plan_deploys(struct store *store)
+{
+	struct store_op op = take(store, ASK_PLAN);
+	struct planner_result result = { .state = BUILD_PLANNING, .plan = xcalloc(1, sizeof(struct plan)) };
+	struct job_spec *job = xcalloc(1, sizeof(*job));
+
+	job->kind = JOB_KIND_DEPLOY;
+	job->deploy = xcalloc(1, sizeof(*job->deploy));
+	job->deploy->environment = xstrdup("live");
+	result.plan->jobs = job;
+	result.plan->job_count = 1;
+	((planner_fn *)op.fn)(op.arg, &result);
+}
+
+void
+answer_environments(struct store *store, bool takes)
+{
+	static char name[] = "live", other[] = "staging";
+	struct store_op op = take(store, ASK_ENVIRONMENTS);
+	struct environment_list list = { .items = xcalloc(2, sizeof(*list.items)), .count = 2 };
+
+	list.items[0] = (struct environment){ .name = name, .approve = takes };
+	list.items[1] = (struct environment){ .name = other };
+	((store_environments_fn *)op.fn)(op.arg, list, (struct deployment_list){ 0 }, NULL);
 }
 
 void

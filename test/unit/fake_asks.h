@@ -19,6 +19,7 @@ enum ask_kind {
 	ASK_REPO,
 	ASK_PLAN, /* of the planner */
 	ASK_PLAN_COMMIT,
+	ASK_ENVIRONMENTS,
 	ASK_PLANNED,
 	ASK_PLAN_FAILED,
 };
@@ -31,7 +32,7 @@ struct store_op {
 	void *fn, *arg;
 	char id[JOB_ID_MAX]; /* of the build, job or repository */
 	char token[40];
-	char reason[256];
+	char reason[256];  /* of a plan: why its first job's environment does not take it */
 	int64_t number;    /* the delay, the state, or how many leases */
 	char leases[4096]; /* "17 17.2 " */
 };
@@ -60,7 +61,11 @@ void answer_plan_claim(struct store *store, int64_t build, const char *token);
 void answer_repo(struct store *store);
 /* reason "": a plan. */
 void answer_plan(struct store *store, enum build_state state, const char *reason);
-/* The same, and what the build is of was found out. */
+/* A plan of one job, which deploys to "live". */
+void answer_plan_deploys(struct store *store);
+/* The repository has the environment "live", which takes it or not. */
+void answer_environments(struct store *store, bool takes);
+/* As answer_plan, and what the build is of was found out. */
 void answer_plan_of(struct store *store, const char *commit, const char *built, const char *reason);
 /* The same for all leases but for those of id (NULL: none), which get state. */
 void answer_renew(struct store *store, const char *id, enum store_lease_state state);

@@ -47,7 +47,8 @@ teardown(void **state)
 
 /* --- the states of one build, each with the question that it waits for --- */
 
-static const enum ask_kind waits_for[] = { ASK_REPO, ASK_PLAN, ASK_PLAN_COMMIT, ASK_PLANNED, ASK_PLAN_FAILED };
+static const enum ask_kind waits_for[] = { ASK_REPO, ASK_PLAN, ASK_PLAN_COMMIT, ASK_ENVIRONMENTS, ASK_PLANNED,
+	ASK_PLAN_FAILED };
 
 #define STATES (sizeof(waits_for) / sizeof(*waits_for))
 
@@ -62,6 +63,8 @@ bring_to(enum ask_kind question)
 	answer_repo(&b.store);
 	if (question == ASK_PLAN_COMMIT)
 		answer_plan_of(&b.store, "found", "", "");
+	else if (question == ASK_ENVIRONMENTS)
+		answer_plan_deploys(&b.store);
 	else if (question == ASK_PLANNED)
 		answer_plan(&b.store, BUILD_PLANNING, "");
 	else if (question == ASK_PLAN_FAILED)
@@ -102,6 +105,20 @@ test_a_commit_is_found_out(void **state)
 	assert_non_null(asked(&b.store, ASK_PLANNED));
 	answer_done(&b.store, ASK_PLANNED);
 	assert_ended();
+}
+
+/* So nobody is asked to approve it. */
+static void
+test_what_its_environment_does_not_take(void **state)
+{
+	for (int takes = 0; takes < 2; takes++) {
+		bring_to(ASK_ENVIRONMENTS);
+		assert_string_equal(asked(&b.store, ASK_ENVIRONMENTS)->id, "app");
+		answer_environments(&b.store, takes);
+		assert_string_equal(asked(&b.store, ASK_PLANNED)->reason, takes ? "" : "live takes tags");
+		teardown(state);
+		setup(state);
+	}
 }
 
 /* A bad file in a merge: its record says what was merged. */
@@ -304,6 +321,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_build_is_planned),
 		TEST(test_a_commit_is_found_out),
+		TEST(test_what_its_environment_does_not_take),
 		TEST(test_a_merge_is_recorded),
 		TEST(test_a_file_that_is_wrong),
 		TEST(test_the_repository_is_gone),

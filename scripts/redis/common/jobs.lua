@@ -139,10 +139,13 @@ end
 
 -- All that it needs has ended. A job that deploys has its deployment from here on.
 local function job_begin(job, now)
-	local repo, build, environment = job_fields(job, 'repo', 'build', 'environment')
+	local repo, build, environment, refused = job_fields(job, 'repo', 'build', 'environment', 'refused')
 
 	if environment and call('EXISTS', environment_key(repo, environment)) == 0 then
-		job_end(job, 'failed', -1, 'the repository has no environment ' .. environment, now)
+		refused = 'the repository has no environment ' .. environment
+	end
+	if refused then
+		job_end(job, 'failed', -1, refused, now)
 		return
 	end
 	if environment then

@@ -1,0 +1,65 @@
+#include "server/app_deploy.h"
+
+#include <stdlib.h>
+
+#include "proto/mem.h"
+#include "proto/params.h"
+#include "server/store/store.h"
+
+static void
+set_image(struct job_spec *spec, const char *image)
+{
+	if (image[0] == '\0')
+		return;
+	free(spec->image);
+	spec->image = xstrdup(image);
+}
+
+static void
+add_command(struct job_spec *spec, const char *command)
+{
+	struct segment_spec *segment = xcalloc(1, sizeof(*segment));
+
+	segment->name = xstrdup("command");
+	segment->commands = xcalloc(1, sizeof(*segment->commands));
+	segment->commands[segment->command_count++] = xstrdup(command);
+	spec->segments = segment;
+	spec->segment_count = 1;
+}
+
+/* An own command wants its own image: which tools are there is known to who wrote it. */
+static bool
+complete(const struct environment *environment, struct job_spec *spec, struct err *err)
+{
+	bool is_own = spec->segment_count > 0;
+
+	if (!is_own && environment->command[0] == '\0')
+		return err_set(err, ERR_REFUSED, 0,
+		    "neither the pipeline nor the environment %.60s has a command that deploys; write deploy: "
+		    "{command: ...}, or \"davit environment set\" one",
+		    environment->name);
+	if (!is_own)
+		add_command(spec, environment->command);
+	if (!is_own || spec->image == NULL)
+		set_image(spec, environment->image);
+	return spec->image != NULL ||
+	       err_set(err, ERR_REFUSED, 0,
+		   "neither the pipeline nor the environment %.60s names an image in which the command runs",
+		   environment->name);
+}
+
+bool
+app_deploy_begin(const struct environment *environment, const struct build *build, struct job_spec *spec,
+    struct env *env, struct err *err)
+{
+	struct env variables;
+
+	if (!environment_takes(environment, build, err) || !complete(environment, spec, err))
+		return false;
+	spec->kind = JOB_KIND_SCRIPT;
+	params_env(environment->variables, &variables);
+	for (size_t i = 0; i < variables.count; i++)
+		env_add(env, variables.vars[i].name, variables.vars[i].value);
+	env_fini(&variables);
+	return true;
+}

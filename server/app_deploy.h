@@ -1,0 +1,19 @@
+/* A job that deploys, as it begins: what its environment says of it. */
+#ifndef DAVIT_SERVER_APP_DEPLOY_H
+#define DAVIT_SERVER_APP_DEPLOY_H
+
+#include <stdbool.h>
+
+#include "proto/err.h"
+#include "proto/plan.h"
+
+struct build;
+struct environment;
+
+/* Asks the environment's rules, and completes the job by it: where the pipeline says no command, the environment's runs
+ * in the environment's image; its variables are added to env. From here on the job is as one with a script. ERR_REFUSED
+ * when the build may not be deployed there, or nothing says how. */
+bool app_deploy_begin(const struct environment *environment, const struct build *build, struct job_spec *spec,
+    struct env *env, struct err *err);
+
+#endif

@@ -1,0 +1,148 @@
+/* What a job that deploys has of its environment when it begins. */
+#include "test/unit/unit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "server/app_deploy.h"
+#include "server/store/store.h"
+
+static char none[] = "", live[] = "live", app[] = "app", event[] = "push", ref[] = "refs/heads/main", branch[] = "main";
+
+static struct environment
+environment_of(char *image, char *command)
+{
+	return (struct environment){ .repo = app,
+		.name = live,
+		.kind = none,
+		.image = image,
+		.command = command,
+		.variables = none,
+		.events = none,
+		.branches = none,
+		.tags = none,
+		.deployers = none };
+}
+
+static struct change trusted = { .trust = CHANGE_TRUSTED };
+static const struct build build = { .event = event, .ref = ref, .branch = branch, .change = &trusted };
+
+static void
+assert_command(const struct job_spec *spec, const char *image, const char *command)
+{
+	assert_int_equal(spec->kind, JOB_KIND_SCRIPT);
+	assert_string_equal(spec->image, image);
+	assert_int_equal(spec->segment_count, 1);
+	assert_string_equal(spec->segments[0].name, "command");
+	assert_string_equal(spec->segments[0].commands[0], command);
+}
+
+/* {"name": "a", "kind": "deploy", MORE} */
+static struct job_spec
+job_of(const char *more)
+{
+	char *text = xasprintf("{\"name\":\"a\",\"kind\":\"deploy\",\"env\":[],\"timeout\":0,%s"
+			       "\"deploy\":{\"environment\":\"live\"}}",
+	    more);
+	struct job_spec spec = { 0 };
+	struct err err;
+
+	if (!job_spec_from_json(str_of(text), &spec, &err))
+		fail_msg("%s", err.text);
+	free(text);
+	return spec;
+}
+
+#define OWN_IMAGE "\"image\":\"alpine:3\","
+#define OWN_COMMAND "\"segments\":[{\"name\":\"command\",\"commands\":[\"own\"]}],"
+
+static void
+test_an_own_command_runs_in_its_own_image(void **state)
+{
+	static char image[] = "kubectl:1", command[] = "theirs";
+	struct environment environment = environment_of(image, command);
+	struct job_spec spec = job_of(OWN_IMAGE OWN_COMMAND);
+	struct env env = { 0 };
+	struct err err;
+
+	(void)state;
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_command(&spec, "alpine:3", "own");
+	job_spec_fini(&spec);
+	spec = job_of(OWN_COMMAND);
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_command(&spec, "kubectl:1", "own");
+	job_spec_fini(&spec);
+	assert_int_equal(env.count, 0);
+}
+
+static void
+test_the_environments_command_runs_in_the_environments_image(void **state)
+{
+	static char image[] = "kubectl:1", command[] = "theirs", variables[] = "{\"CLUSTER\":\"eu\"}";
+	struct environment environment = environment_of(image, command);
+	struct job_spec spec = job_of(OWN_IMAGE);
+	struct env env = { 0 };
+	struct err err;
+
+	(void)state;
+	environment.variables = variables;
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_command(&spec, "kubectl:1", "theirs");
+	assert_int_equal(env.count, 1);
+	assert_string_equal(env.vars[0].name, "CLUSTER");
+	assert_string_equal(env.vars[0].value, "eu");
+	env_fini(&env);
+	job_spec_fini(&spec);
+	environment.image = none;
+	spec = job_of(OWN_IMAGE);
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_command(&spec, "alpine:3", "theirs");
+	env_fini(&env);
+	job_spec_fini(&spec);
+}
+
+static void
+assert_refused(const struct environment *environment, const struct build *of, const char *more, const char *why)
+{
+	struct job_spec spec = job_of(more);
+	struct env env = { 0 };
+	struct err err;
+
+	assert_false(app_deploy_begin(environment, of, &spec, &env, &err));
+	assert_int_equal(err.code, ERR_REFUSED);
+	if (strstr(err.text, why) == NULL)
+		fail_msg("%s, and not %s", err.text, why);
+	job_spec_fini(&spec);
+}
+
+static void
+test_what_is_not_allowed_or_says_nothing(void **state)
+{
+	static char tags[] = "v*", command[] = "theirs";
+	struct environment environment = environment_of(none, none);
+	struct change theirs = { .trust = CHANGE_FORK };
+	struct build fork = build;
+
+	(void)state;
+	fork.change = &theirs;
+	assert_refused(&environment, &fork, OWN_IMAGE OWN_COMMAND, "takes no code of forks");
+	assert_refused(&environment, &build, OWN_IMAGE, "has a command that deploys");
+	environment.command = command;
+	assert_refused(&environment, &build, "", "names an image");
+	environment.tags = tags;
+	assert_refused(&environment, &build, OWN_IMAGE, "does not take refs/heads/main");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_own_command_runs_in_its_own_image),
+		cmocka_unit_test(test_the_environments_command_runs_in_the_environments_image),
+		cmocka_unit_test(test_what_is_not_allowed_or_says_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
