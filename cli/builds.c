@@ -181,16 +181,36 @@ read_which(int argc, char **argv, char *ret, size_t size)
 	return str_to_u64(str_of(number), INT64_MAX, &k);
 }
 
+/* Of a build, or of one of its jobs ("17.2"). */
+static int
+judge(const char *what, const char *verb)
+{
+	struct client *client;
+	struct err err;
+	char *path;
+	bool ok;
+
+	if (strchr(what, '.') == NULL)
+		return ask("POST", what, verb, NULL);
+	if ((client = client_new()) == NULL)
+		return EXIT_PROBLEM;
+	path = xasprintf("/api/v1/jobs/%s/%s", what, verb);
+	ok = client_call(client, "POST", path, STR(""), NULL, &err);
+	free(path);
+	client_free(&client);
+	return ok ? EXIT_OK : client_fail(&err);
+}
+
 int
 approve_run(int argc, char **argv)
 {
-	return argc == 2 ? ask("POST", argv[1], "approve", NULL) : EXIT_USAGE;
+	return argc == 2 ? judge(argv[1], "approve") : EXIT_USAGE;
 }
 
 int
 reject_run(int argc, char **argv)
 {
-	return argc == 2 ? ask("POST", argv[1], "reject", NULL) : EXIT_USAGE;
+	return argc == 2 ? judge(argv[1], "reject") : EXIT_USAGE;
 }
 
 int

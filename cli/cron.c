@@ -94,7 +94,7 @@ add_body(int argc, char **argv, size_t *len)
 	json_write_object_open(w);
 	for (int i = 0; i + 1 < argc && ok; i += 2)
 		ok = write_option(w, argv[i], argv[i + 1]);
-	if (!ok || !params_write(w, argc, argv)) {
+	if (!ok || !params_write(w, "--param", "parameters", argc, argv)) {
 		json_writer_free(&w);
 		return NULL;
 	}

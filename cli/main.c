@@ -28,9 +28,17 @@ static const struct command commands[] = {
 	{ "log", "[-f] BUILD|JOB", "print a log; -f waits for the build, follows it live and exits with its result", log_run },
 	{ "debug", "JOB | --release JOB", "open a terminal in a job that runs or is held; --release ends the holding", debug_run },
 	{ "cancel", "BUILD", "end a build", cancel_run },
-	{ "approve", "BUILD", "let a build of a fork's pull request begin", approve_run },
-	{ "reject", "BUILD", "end one that waits for approval", reject_run },
+	{ "approve", "BUILD|JOB", "let a build of a fork's pull request begin, or a job deploy", approve_run },
+	{ "reject", "BUILD|JOB", "end one that waits for approval", reject_run },
 	{ "rerun", "BUILD [--failed | --job JOB]", "build the same change again, or only what failed, or one job", rerun_run },
+	{ "environment",
+	  "ls REPO | show REPO NAME | rm REPO NAME | lock REPO NAME [REASON] | unlock REPO NAME |\n"
+	  "         set REPO NAME [--approve on|off] [--image I] [--command C | --command-file F] [--variable NAME=VALUE ...]\n"
+	  "           [--events LIST] [--branches LIST] [--tags LIST] [--deployers LIST]",
+	  "where a repository is deployed to, and by whom", environment_run },
+	{ "deployments", "REPO ENVIRONMENT", "what was deployed there", deployments_run },
+	{ "deploy", "BUILD ENVIRONMENT", "bring what a build made to an environment of its pipeline", deploy_run },
+	{ "rollback", "REPO ENVIRONMENT", "bring back what was deployed there before", rollback_run },
 	{ "lint", PLAN_OPTIONS, "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
 	{ "plan", PLAN_OPTIONS, "print the jobs that a pipeline file comes to, as JSON", plan_run },
 	{ "run", "[--job NAME] [--engine URL] " PLAN_OPTIONS,
@@ -57,7 +65,7 @@ print_commands(FILE *out)
 {
 	fputs("usage: davit COMMAND [ARGUMENT ...]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
 	fputs("\nDAVIT_URL names the server, DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds its admin token.\n", out);
 }
 

@@ -1,4 +1,4 @@
-/* --param NAME=VALUE, as often as wanted, among options that come in pairs. */
+/* NAME=VALUE of an option such as --param, as often as wanted, among options that come in pairs. */
 #ifndef DAVIT_CLI_PARAMS_H
 #define DAVIT_CLI_PARAMS_H
 
@@ -6,7 +6,8 @@
 
 #include "proto/json.h"
 
-/* The member "parameters" of those among argv; nothing when there are none. false after saying what is wrong. */
-bool params_write(struct json_writer *w, int argc, char **argv);
+/* The member of that name with those of the option among argv; nothing when there are none. false after saying what is
+ * wrong. */
+bool params_write(struct json_writer *w, const char *option, const char *member, int argc, char **argv);
 
 #endif

@@ -38,7 +38,7 @@ start_body(int argc, char **argv, size_t *len)
 	json_member_string(w, "event", "manual");
 	for (int i = 0; i + 1 < argc && ok; i += 2)
 		ok = write_option(w, argv[i], argv[i + 1]);
-	ok = ok && params_write(w, argc, argv);
+	ok = ok && params_write(w, "--param", "parameters", argc, argv);
 	if (!ok) {
 		json_writer_free(&w);
 		return NULL;

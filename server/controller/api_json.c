@@ -85,6 +85,64 @@ api_write_schedule(struct json_writer *w, const struct schedule *schedule)
 }
 
 void
+api_write_deployment(struct json_writer *w, const struct deployment *d)
+{
+	json_write_object_open(w);
+	json_member_int(w, "deployment", d->number);
+	json_member_string(w, "repo", d->repo);
+	json_member_string(w, "environment", d->environment);
+	json_member_int(w, "build", d->build);
+	json_member_string(w, "job", d->job);
+	json_member_string(w, "event", d->event);
+	json_member_string(w, "ref", d->ref);
+	json_member_string(w, "commit", d->commit);
+	json_member_string(w, "image", d->image);
+	json_member_string(w, "person", d->person);
+	json_member_string(w, "approved_by", d->approved_by);
+	json_member_string(w, "state", job_state_name(d->state));
+	json_member_string(w, "reason", d->reason);
+	json_member_int(w, "attempt", d->attempt);
+	json_member_string(w, "history", d->history);
+	json_member_int(w, "redeploys", d->redeploys);
+	member_ms(w, "created_ms", d->created_ms);
+	member_ms(w, "started_ms", d->started_ms);
+	member_ms(w, "finished_ms", d->finished_ms);
+	json_write_object_close(w);
+}
+
+void
+api_write_environment(struct json_writer *w, const struct environment *environment, const struct deployment *deployment)
+{
+	const char *variables = environment->variables;
+
+	json_write_object_open(w);
+	json_member_string(w, "repo", environment->repo);
+	json_member_string(w, "name", environment->name);
+	json_member_string(w, "kind", environment->kind);
+	json_member_string(w, "image", environment->image);
+	json_member_string(w, "command", environment->command);
+	json_write_key(w, "variables");
+	json_write_raw(w, variables[0] != '\0' ? str_of(variables) : STR("{}"));
+	json_member_string(w, "events", environment->events);
+	json_member_string(w, "branches", environment->branches);
+	json_member_string(w, "tags", environment->tags);
+	json_member_string(w, "deployers", environment->deployers);
+	json_member_bool(w, "approve", environment->approve);
+	json_member_string(w, "locked_by", environment->locked_by);
+	json_member_string(w, "lock_reason", environment->lock_reason);
+	member_ms(w, "locked_ms", environment->locked_ms);
+	json_member_int(w, "deployed", environment->deployed);
+	member_ms(w, "deployed_ms", environment->deployed_ms);
+	json_member_int(w, "open", environment->open);
+	member_ms(w, "created_ms", environment->created_ms);
+	if (deployment != NULL && deployment->number != 0) {
+		json_write_key(w, "deployment");
+		api_write_deployment(w, deployment);
+	}
+	json_write_object_close(w);
+}
+
+void
 api_write_job(struct json_writer *w, const struct job *job)
 {
 	json_write_object_open(w);

@@ -92,6 +92,9 @@ route_fn api_secret_list, api_secret_put, api_secret_delete, api_seal_key_rotate
 route_fn api_build_list, api_build_get, api_build_cancel, api_build_rerun, api_build_submit, api_events;
 route_fn api_build_approve, api_build_reject;
 route_fn api_cron_list, api_cron_put, api_cron_delete;
+route_fn api_environment_list, api_environment_get, api_environment_put, api_environment_delete;
+route_fn api_environment_lock, api_environment_unlock, api_environment_rollback, api_deployment_list;
+route_fn api_build_deploy, api_job_approve, api_job_reject;
 route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
