@@ -90,11 +90,13 @@ children_count(const struct children *children)
 
 /* --- starting a process --- */
 
-/* The descriptors that the program gets as its streams; -1: /dev/null. */
+/* The descriptors that the program gets as its streams (-1: /dev/null), and behind them. */
 struct spawn_fds {
 	int in;
 	int out;
 	int err;
+	const int *more;
+	size_t more_count;
 };
 
 static void
@@ -134,11 +136,13 @@ spawn(const struct child_spec *spec, struct spawn_fds fds, short session, pid_t 
 	add_stream(&actions, STDIN_FILENO, fds.in);
 	add_stream(&actions, STDOUT_FILENO, fds.out);
 	add_stream(&actions, STDERR_FILENO, fds.err);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	for (size_t i = 0; i < fds.more_count; i++)
+		posix_spawn_file_actions_adddup2(&actions, fds.more[i], STDERR_FILENO + 1 + (int)i);
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1 + (int)fds.more_count);
 	if (spec->dir != NULL)
 		posix_spawn_file_actions_addchdir_np(&actions, spec->dir);
-	error = posix_spawnp(pid, spec->argv[0], &actions, &attr, (char *const *)spec->argv,
-	    spec->env == NULL ? no_env : (char *const *)spec->env);
+	error = posix_spawnp(pid, spec->program != NULL ? spec->program : spec->argv[0], &actions, &attr,
+	    (char *const *)spec->argv, spec->env == NULL ? no_env : (char *const *)spec->env);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attr);
 	if (error == 0)
@@ -455,7 +459,7 @@ open_input(struct pipe_end *end, const struct child_spec *spec, int *theirs)
 static bool
 open_streams(struct child *child, const struct child_spec *spec, struct spawn_fds *fds, struct err *err)
 {
-	*fds = (struct spawn_fds){ -1, -1, -1 };
+	*fds = (struct spawn_fds){ .in = -1, .out = -1, .err = -1 };
 	if (open_input(&child->in, spec, &fds->in) && open_output(&child->out, STDOUT_FILENO, &fds->out) &&
 	    open_output(&child->err, STDERR_FILENO, &fds->err))
 		return true;
@@ -495,7 +499,7 @@ watch_all(struct child *child)
 static bool
 launch(struct child *child, const struct child_spec *spec, struct err *err)
 {
-	struct spawn_fds fds;
+	struct spawn_fds fds = { 0 };
 	bool ok = open_streams(child, spec, &fds, err) && spawn(spec, fds, POSIX_SPAWN_SETPGROUP, &child->pid, err);
 
 	close_fd(&fds.in);
@@ -616,25 +620,42 @@ child_pid(const struct child *child)
 	return child->pid;
 }
 
+/* Copies that stand above where the program is to have them, so that placing one cannot overwrite the next. */
+static bool
+copy_fds(const struct child_spec *spec, int *copies)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < spec->fd_count; i++) {
+		copies[i] = fcntl(spec->fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1 + (int)spec->fd_count);
+		ok = ok && copies[i] >= 0;
+	}
+	return ok;
+}
+
 bool
 child_detach(const struct child_spec *spec, pid_t *pid, struct err *err)
 {
 	struct child_output out = spec->out;
 	struct child_output errors = spec->err;
 	struct pipe_end ends[3] = { { .fd = -1 }, { .fd = -1, .output = out }, { .fd = -1, .output = errors } };
-	struct spawn_fds fds = { -1, -1, -1 };
+	int *copies = xcalloc(spec->fd_count + 1, sizeof(*copies));
+	struct spawn_fds fds = { -1, -1, -1, copies, spec->fd_count };
 	bool ok;
 
 	assert(spec->in == CHILD_IN_NULL || spec->in == CHILD_IN_FD);
 	assert(!is_read_by_us(&out) && !is_read_by_us(&errors));
-	ok = open_input(&ends[0], spec, &fds.in) && open_output(&ends[1], STDOUT_FILENO, &fds.out) &&
-	     open_output(&ends[2], STDERR_FILENO, &fds.err);
+	ok = copy_fds(spec, copies) && open_input(&ends[0], spec, &fds.in) &&
+	     open_output(&ends[1], STDOUT_FILENO, &fds.out) && open_output(&ends[2], STDERR_FILENO, &fds.err);
 	if (!ok)
-		*err = err_errno("%s cannot be started: its streams", spec->argv[0]);
+		*err = err_errno("%s cannot be started: its descriptors", spec->argv[0]);
 	else
 		ok = spawn(spec, fds, POSIX_SPAWN_SETSID, pid, err);
 	close_fd(&fds.in);
 	close_fd(&fds.out);
 	close_fd(&fds.err);
+	for (size_t i = 0; i < spec->fd_count; i++)
+		close_fd(&copies[i]);
+	free(copies);
 	return ok;
 }

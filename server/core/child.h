@@ -46,6 +46,7 @@ struct child_output {
 
 struct child_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] with a '/' or looked up in our PATH */
+	const char *program;     /* a path, when argv[0] is not it; NULL: argv[0] */
 	const char *const *env;  /* NULL-terminated "NAME=value", all that the program gets; NULL: empty */
 	const char *dir;         /* where it starts; NULL: where we are */
 	enum child_in in;
@@ -53,6 +54,8 @@ struct child_spec {
 	int in_fd;
 	struct child_output out;
 	struct child_output err;
+	const int *fds; /* child_detach alone: what else it gets, as 3, 4 ...; lent until it returns */
+	size_t fd_count;
 	int64_t timeout_ms; /* then TERM to the group, and KILL 2 s later; 0: as long as it takes (a daemon's helper) */
 };
 
