@@ -23,8 +23,10 @@
 #include "server/core/loop.h"
 #include "server/core/systemd.h"
 #include "server/core/zones.h"
+#include "server/handover.h"
 #include "server/hook/hook.h"
 #include "server/io/git.h"
+#include "server/io/listening.h"
 #include "server/io/redis.h"
 #include "server/io/redis_server.h"
 #include "server/notify/notify.h"
@@ -35,17 +37,26 @@
 #include "server/store/file_store.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
+#include "server/takeover.h"
 
 #define LEASE_MS 30000
 #define PLANNING_MAX 4
 #define BACKLOG_MAX 100000 /* accepted and not planned: about 100 MB in Redis; then forges get 503 */
 #define STOP_MS 45000      /* below what systemd grants: TimeoutStopSec in conf/davit.service */
 
+#define FDS_MAX 60 /* listening sockets and the lock, which a newer davitd inherits */
+
+/* What STOP_JOBS waits for. */
+enum { WAIT_JOBS = 1, WAIT_REQUESTS = 2, WAIT_OLDER = 4 };
+
 /* How far a stop has come; what each state waits for stands beside its enter function. */
 enum stop_state { STOP_NOT, STOP_JOBS, STOP_POOLS, STOP_REDIS, STOP_END };
 
 struct app {
 	const struct conf *conf;
+	const struct app_start *start;
+	struct takeover *takeover; /* of the place of an older davitd, until that has ended; NULL: the place is ours */
+	struct handover *handover; /* to a newer one, from SIGUSR2 on */
 	struct state_dir state_dir;
 	struct loop *loop;
 	struct children *children;
@@ -75,13 +86,16 @@ struct app {
 	struct app_rotate *rotate;
 	struct loop_signal *term;
 	struct loop_signal *interrupt;
+	struct loop_signal *upgrade;
 	enum stop_state stop;
+	unsigned stop_waits;
 	bool stop_redis; /* SIGINT: our Redis ends too */
 	bool ready;
 	struct timer *stop_timer;
 };
 
 static void stop_step(struct app *app, enum stop_state next);
+static void stop_arrived(struct app *app, unsigned what);
 
 /* --- what one component hands to the next --- */
 
@@ -97,14 +111,16 @@ static void
 on_claimed(void *arg, struct job *job, struct build *build)
 {
 	struct app *app = arg;
-	struct engine *slot = builder_take(app->builder, job->labels);
+	bool stopping = app->stop != STOP_NOT; /* the claim was on its way then */
+	struct engine *slot = stopping ? NULL : builder_take(app->builder, job->labels);
 
 	if (slot != NULL) {
 		app_jobs_start(app->jobs, job, build, slot);
 		return;
 	}
 	scheduler_release(app->scheduler, job->id);
-	scheduler_requeue(app->scheduler, &job, "its engine went away before it began");
+	scheduler_requeue(
+	    app->scheduler, &job, stopping ? "davitd was stopped" : "its engine went away before it began");
 	build_free(&build);
 }
 
@@ -137,7 +153,7 @@ on_job_end(void *arg, const char *job)
 
 	scheduler_release(app->scheduler, job);
 	if (app->stop == STOP_JOBS && app_jobs_count(app->jobs) == 0)
-		stop_step(app, STOP_POOLS);
+		stop_arrived(app, WAIT_JOBS);
 }
 
 static void
@@ -154,6 +170,9 @@ on_rotate_key(void *arg, struct err *err)
 {
 	struct app *app = arg;
 
+	if (app->handover != NULL || app->takeover != NULL)
+		return err_set(
+		    err, ERR_CONFLICT, 0, "a newer davitd is about to take this one's place: try again then");
 	return app_rotate_begin(app->rotate, err);
 }
 
@@ -169,39 +188,81 @@ end_fenced(const struct app *app)
 }
 
 static void
+come_up(struct app *app)
+{
+	if (app->takeover != NULL) {
+		takeover_ready(app->takeover);
+	} else if (!app->ready) {
+		app->ready = true;
+		log_info("ready");
+		app_rotate_resume(app->rotate);
+	}
+}
+
+/* While an older davitd still has the node, its scheduler and its notifier are those that hear. */
+static void
 on_wake(void *arg, const char *line)
 {
 	struct app *app = arg;
 
 	if (strcmp(line, "fenced") == 0)
 		end_fenced(app);
-	if (!app->ready && strcmp(line, "up") == 0) {
-		app->ready = true;
-		log_info("ready");
-		app_rotate_resume(app->rotate);
-	}
+	if (strcmp(line, "up") == 0)
+		come_up(app);
 	if (app->stop > STOP_JOBS)
 		return; /* they are going, in their turn */
-	scheduler_wake(app->scheduler, line);
-	schedules_wake(app->schedules, line);
-	notify_wake(app->notify, line);
+	if (app->takeover == NULL) {
+		scheduler_wake(app->scheduler, line);
+		schedules_wake(app->schedules, line);
+		notify_wake(app->notify, line);
+	}
 	controller_wake(app->controller, line);
 }
 
 /* --- stop --- */
 
 static void
+on_requests_answered(void *arg)
+{
+	stop_arrived(arg, WAIT_REQUESTS);
+}
+
+/* First ours stops to accept, then the newer one begins to: whoever comes in between waits in the kernel. */
+static void
+leave_place(struct app *app)
+{
+	app->stop_waits |= WAIT_REQUESTS;
+	controller_leave(app->controller, on_requests_answered, app);
+	handover_go(app->handover);
+}
+
+static void
 enter_jobs(struct app *app)
 {
 	CRASH_POINT(stop_beginning);
-	systemd_notify("STOPPING=1");
 	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
 	timer_start(app->stop_timer, STOP_MS);
+	app->stop_waits = WAIT_JOBS | (app->takeover != NULL ? WAIT_OLDER : 0);
 	scheduler_drain(app->scheduler);
 	schedules_drain(app->schedules);
-	controller_drain(app->controller);
+	if (app->handover != NULL) {
+		leave_place(app);
+	} else {
+		systemd_notify("STOPPING=1");
+		controller_drain(app->controller);
+	}
 	app_jobs_suspend(app->jobs);
 	if (app_jobs_count(app->jobs) == 0)
+		stop_arrived(app, WAIT_JOBS);
+}
+
+static void
+stop_arrived(struct app *app, unsigned what)
+{
+	bool waited = (app->stop_waits & what) != 0;
+
+	app->stop_waits &= ~what;
+	if (waited && app->stop_waits == 0)
 		stop_step(app, STOP_POOLS);
 }
 
@@ -292,8 +353,10 @@ on_term(void *arg)
 {
 	struct app *app = arg;
 
-	if (app->stop == STOP_NOT)
-		stop_step(app, STOP_JOBS);
+	if (app->stop != STOP_NOT)
+		return;
+	handover_free(&app->handover); /* whom we have started and not let in */
+	stop_step(app, STOP_JOBS);
 }
 
 static void
@@ -304,6 +367,120 @@ on_interrupt(void *arg)
 	app->stop_redis = true;
 	on_term(arg);
 }
+
+/* --- to a newer davitd --- */
+
+static void
+on_newer_ready(void *arg, const struct err *err)
+{
+	struct app *app = arg;
+
+	if (err != NULL) {
+		app->handover = NULL;
+		log_error("handover: %s; this one goes on", err->text);
+		systemd_notify("READY=1");
+		return;
+	}
+	log_info("handover: davitd with pid %ld takes the place", (long)handover_pid(app->handover));
+	systemd_notify("MAINPID=%ld", (long)handover_pid(app->handover));
+	stop_step(app, STOP_JOBS);
+}
+
+static bool
+may_hand_over(const struct app *app, struct err *err)
+{
+	if (app->stop != STOP_NOT || app->handover != NULL || app->takeover != NULL)
+		return err_set(err, ERR_CONFLICT, 0, "one is under way, or a stop");
+	if (app_rotate_is_active(app->rotate))
+		return err_set(err, ERR_CONFLICT, 0, "the seal key is being changed; try again in a while");
+	if (getpid() == 1)
+		return err_set(
+		    err, ERR_CONFLICT, 0, "the end of process 1 is that of its container; start another container");
+	if (app->start->program == NULL)
+		return err_set(err, ERR_NOT_FOUND, 0, "the path of the program is not known; restart it");
+	return app->conf->listen.count < FDS_MAX ||
+	       err_set(err, ERR_LIMIT, 0, "listen: has more than %d addresses; restart it", FDS_MAX - 1);
+}
+
+static size_t
+list_fds(const struct app *app, struct handover_fd ret[FDS_MAX])
+{
+	const struct listening *socket;
+	size_t count = 0;
+
+	ret[count++] = (struct handover_fd){ STATE_DIR_LOCK, app->state_dir.lock };
+	while ((socket = controller_socket(app->controller, count - 1)) != NULL)
+		ret[count++] = (struct handover_fd){ listening_name(socket), socket->fd };
+	return count;
+}
+
+static void
+on_upgrade(void *arg)
+{
+	struct app *app = arg;
+	const struct handover_conf conf = { .program = app->start->program, .argv = app->start->argv };
+	struct handover_fd fds[FDS_MAX];
+	struct err err;
+
+	if (!may_hand_over(app, &err)) {
+		log_error("no handover: %s", err.text);
+		return;
+	}
+	log_info("handover: starting %s", conf.program);
+	systemd_notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)loop_mono_ms() * 1000);
+	app->handover = handover_start(app->loop, &conf, fds, list_fds(app, fds), on_newer_ready, app);
+}
+
+/* --- from an older davitd --- */
+
+/* No other process has this node's name and state folder: what is left of older ones may go. */
+static void
+take_place(struct app *app)
+{
+	git_sweep(app->git);
+	file_store_sweep(app->files);
+	builder_begin(app->builder);
+}
+
+static void
+on_go(void *arg)
+{
+	struct app *app = arg;
+
+	log_info("serving in the place of the older davitd");
+	controller_accept(app->controller);
+	systemd_notify("READY=1");
+}
+
+static void
+on_older_ended(void *arg)
+{
+	struct app *app = arg;
+
+	takeover_free(&app->takeover);
+	if (app->stop != STOP_NOT) {
+		stop_arrived(app, WAIT_OLDER);
+		return;
+	}
+	take_place(app);
+	if (store_is_up(app->store))
+		on_wake(app, "up");
+}
+
+static void
+on_older_lost(void *arg)
+{
+	struct app *app = arg;
+
+	log_error("the older davitd has ended before it handed over: start davitd again");
+	takeover_free(&app->takeover);
+	if (app->stop != STOP_NOT)
+		stop_arrived(app, WAIT_OLDER);
+	else
+		stop_step(app, STOP_JOBS);
+}
+
+static const struct takeover_events takeover_events = { on_go, on_older_ended, on_older_lost };
 
 /* --- start --- */
 
@@ -466,7 +643,7 @@ start_notify(struct app *app, struct err *err)
 }
 
 static bool
-start_controller(struct app *app, struct inherited *inherited, struct err *err)
+start_controller(struct app *app, struct err *err)
 {
 	struct controller_deps deps = {
 		.loop = app->loop,
@@ -478,7 +655,8 @@ start_controller(struct app *app, struct inherited *inherited, struct err *err)
 		.zones = app->zones,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
-		.inherited = inherited,
+		.inherited = app->start->inherited,
+		.waits = app->takeover != NULL,
 		.trusted_proxies = (const char *const *)app->conf->trusted_proxies.items,
 		.url = app->conf->url,
 		.admin_token = app->state_dir.admin_token,
@@ -496,22 +674,14 @@ start_controller(struct app *app, struct inherited *inherited, struct err *err)
 	return true;
 }
 
-/* No other process has this node's name and state folder: what is left of older ones may go. */
-static void
-take_place(struct app *app)
-{
-	git_sweep(app->git);
-	file_store_sweep(app->files);
-	builder_begin(app->builder);
-}
-
 /* In the order of the arrows, from right to left. */
 static bool
-start(struct app *app, struct inherited *inherited, struct err *err)
+start(struct app *app, struct err *err)
 {
-	if (!state_dir_open(app->conf->state_dir, &app->state_dir, err))
+	if (!state_dir_open(app->conf->state_dir, app->start->inherited, &app->state_dir, err))
 		return false;
 	app->loop = loop_new();
+	app->takeover = takeover_new(app->loop, app->start->inherited, &takeover_events, app);
 	app->children = children_new(app->loop);
 	app->disk = disk_new(app->loop);
 	app->zones = zones_new(app->loop, app->disk);
@@ -523,24 +693,28 @@ start(struct app *app, struct inherited *inherited, struct err *err)
 	start_builder(app);
 	start_scheduler(app);
 	app->hook = hook_new(app->loop, app->disk, app->store);
-	if (!start_notify(app, err) || !start_controller(app, inherited, err))
+	if (!start_notify(app, err) || !start_controller(app, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
-	take_place(app);
 	app->term = loop_signal_new(app->loop, SIGTERM, on_term, app);
 	app->interrupt = loop_signal_new(app->loop, SIGINT, on_interrupt, app);
-	systemd_notify("READY=1"); /* forges have an answer from now on, if only that Redis is away */
+	app->upgrade = loop_signal_new(app->loop, SIGUSR2, on_upgrade, app);
+	if (app->takeover == NULL) {
+		take_place(app);
+		systemd_notify("READY=1"); /* forges have an answer from now on, if only that Redis is away */
+	}
 	return true;
 }
 
 struct app *
-app_new(const struct conf *conf, struct inherited *inherited, struct err *err)
+app_new(const struct conf *conf, const struct app_start *how, struct err *err)
 {
 	struct app *app = xcalloc(1, sizeof(*app));
 
 	app->conf = conf;
+	app->start = how;
 	app->state_dir.lock = -1;
-	if (start(app, inherited, err))
+	if (start(app, err))
 		return app;
 	if (app->builder != NULL) { /* may have made something on an engine already */
 		stop_step(app, STOP_POOLS);
@@ -567,6 +741,8 @@ app_free(struct app **app)
 	*app = NULL;
 	loop_signal_free(&a->term);
 	loop_signal_free(&a->interrupt);
+	loop_signal_free(&a->upgrade);
+	takeover_free(&a->takeover);
 	controller_free(&a->controller);
 	hook_free(&a->hook);
 	notify_free(&a->notify);
@@ -590,6 +766,7 @@ app_free(struct app **app)
 	zones_free(&a->zones);
 	disk_free(&a->disk);
 	children_free(&a->children);
+	handover_free(&a->handover); /* behind all that uses the state folder: the newer davitd takes it for our end */
 	loop_free(&a->loop);
 	state_dir_close(&a->state_dir);
 	free(a);

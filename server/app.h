@@ -11,9 +11,17 @@ struct app;
 struct conf;
 struct inherited;
 
-/* conf is lent for the app's life, inherited for the call. NULL and *err when the start is refused. */
-struct app *app_new(const struct conf *conf, struct inherited *inherited, struct err *err);
-/* Until SIGTERM or SIGINT has ended everything. */
+/* How this process was started. */
+struct app_start {
+	struct inherited *inherited;
+	char *program;           /* the path of the file that is run; NULL: not known, so no newer one can be started */
+	const char *const *argv; /* NULL-terminated */
+};
+
+/* conf and start are lent for the app's life, start->inherited for the call. NULL and *err when the start is refused.
+ */
+struct app *app_new(const struct conf *conf, const struct app_start *start, struct err *err);
+/* Until SIGTERM or SIGINT has ended everything, or SIGUSR2 has given the place to a newer davitd. */
 void app_run(struct app *app);
 void app_free(struct app **app);
 

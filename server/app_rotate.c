@@ -283,9 +283,15 @@ app_rotate_free(struct app_rotate **rotate)
 }
 
 bool
+app_rotate_is_active(const struct app_rotate *rotate)
+{
+	return rotate->state != ROTATE_IDLE;
+}
+
+bool
 app_rotate_begin(struct app_rotate *rotate, struct err *err)
 {
-	if (rotate->state != ROTATE_IDLE)
+	if (app_rotate_is_active(rotate))
 		return err_set(err, ERR_CONFLICT, 0, "a change of the seal key is under way already");
 	rotate->sealed = 0;
 	rotate_step(rotate, ROTATE_WRITE);

@@ -26,6 +26,8 @@ struct app_rotate *app_rotate_new(struct loop *loop, struct disk *disk, struct s
 void app_rotate_free(struct app_rotate **rotate);
 /* Redis is there: goes on with what an earlier process has begun. */
 void app_rotate_resume(struct app_rotate *rotate);
+/* Whether the folder's keys may change at any moment. */
+bool app_rotate_is_active(const struct app_rotate *rotate);
 /* false, and ERR_CONFLICT, while one is under way. */
 bool app_rotate_begin(struct app_rotate *rotate, struct err *err);
 

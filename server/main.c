@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proto/mem.h"
 #include "server/app.h"
 #include "server/conf.h"
 #include "server/core/crash.h"
@@ -37,10 +38,23 @@ level_of(enum conf_log_level level)
 	return LOG_LEVEL_INFO;
 }
 
+/* The path by which a newer davitd is found later, when a package may have put another file there. */
+static char *
+find_program(void)
+{
+	char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path));
+
+	return len > 0 && (size_t)len < sizeof(path) ? xstrndup(path, (size_t)len) : NULL;
+}
+
 static int
-run(const char *path)
+run(const char *path, char **argv)
 {
 	struct inherited *inherited = inherited_new();
+	struct app_start start = {
+		.inherited = inherited, .program = find_program(), .argv = (const char *const *)argv
+	};
 	struct conf *conf;
 	struct app *app;
 	struct err err = ERR_OK;
@@ -48,10 +62,11 @@ run(const char *path)
 	if (!crash_init(&err) || !conf_load(path, &conf, &err)) {
 		log_error("%s", err.text);
 		inherited_free(&inherited);
+		free(start.program);
 		return 1;
 	}
 	log_set_level(level_of(conf->log_level));
-	app = app_new(conf, inherited, &err);
+	app = app_new(conf, &start, &err);
 	inherited_free(&inherited);
 	if (app == NULL)
 		log_error("%s", err.text);
@@ -59,6 +74,7 @@ run(const char *path)
 		app_run(app);
 	app_free(&app);
 	conf_free(&conf);
+	free(start.program);
 	return err.code != ERR_NONE;
 }
 
@@ -84,5 +100,5 @@ main(int argc, char **argv)
 		default:
 			return usage();
 		}
-	return optind == argc ? run(path) : usage();
+	return optind == argc ? run(path, argv) : usage();
 }

@@ -6,26 +6,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/hex.h"
 #include "proto/mem.h"
 #include "server/core/crash.h"
 #include "server/core/disk.h"
+#include "server/core/inherited.h"
 
 #define TOKEN_BYTES 24
 #define KEY_FILE_MAX 256
 
+/* Whether it is this folder's lock. */
 static bool
-take_lock(struct state_dir *dir, struct err *err)
+is_lock(int fd, const void *arg)
 {
-	char *path = xasprintf("%s/lock", dir->path);
+	struct stat ours, theirs;
+
+	return stat(arg, &ours) == 0 && fstat(fd, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+static bool
+take_lock(struct state_dir *dir, struct inherited *inherited, struct err *err)
+{
+	char *path = xasprintf("%s/" STATE_DIR_LOCK, dir->path);
 	bool ok = false;
 
-	dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	dir->lock = inherited_take(inherited, STATE_DIR_LOCK, is_lock, path);
+	if (dir->lock < 0 && inherited_has(inherited, STATE_DIR_LOCK)) {
+		free(path);
+		return err_set(err, ERR_CONFLICT, 0,
+		    "state_dir: %s is not that of the davitd that runs: restart it instead", dir->path);
+	}
+	if (dir->lock < 0)
+		dir->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (dir->lock < 0)
 		*err = err_errno("state_dir: open %s", path);
-	else if (flock(dir->lock, LOCK_EX | LOCK_NB) == 0)
+	else if (flock(dir->lock, LOCK_EX | LOCK_NB) == 0) /* the descriptor has it already, if it was handed over */
 		ok = true;
 	else
 		err_set(err, ERR_CONFLICT, errno, "state_dir: another davitd uses %s", dir->path);
@@ -151,10 +170,10 @@ load_keys(struct state_dir *dir, struct err *err)
 }
 
 bool
-state_dir_open(const char *path, struct state_dir *ret, struct err *err)
+state_dir_open(const char *path, struct inherited *inherited, struct state_dir *ret, struct err *err)
 {
 	*ret = (struct state_dir){ .path = xstrdup(path), .lock = -1 };
-	if (disk_make_folder(path, 0750, err) && take_lock(ret, err)) {
+	if (disk_make_folder(path, 0750, err) && take_lock(ret, inherited, err)) {
 		CRASH_POINT(state_locked);
 		if (load_keys(ret, err))
 			return true;

@@ -12,6 +12,8 @@
 #define STATE_DIR_SEAL_KEY "seal-key"
 #define STATE_DIR_OLD_SEAL_KEY "seal-key.old"
 
+struct inherited;
+
 struct state_dir {
 	char *path;
 	int lock; /* the descriptor that keeps a second davitd out */
@@ -21,8 +23,11 @@ struct state_dir {
 	unsigned char old_seal_key[SEAL_KEY_SIZE];
 };
 
-/* ERR_CONFLICT when another davitd uses the folder. */
-bool state_dir_open(const char *path, struct state_dir *ret, struct err *err) __attribute__((warn_unused_result));
+#define STATE_DIR_LOCK "lock" /* the file, and its descriptor's name among the inherited ones */
+
+/* ERR_CONFLICT when another davitd uses the folder, unless that has handed us its lock. */
+bool state_dir_open(const char *path, struct inherited *inherited, struct state_dir *ret, struct err *err)
+    __attribute__((warn_unused_result));
 void state_dir_close(struct state_dir *dir);
 
 #endif

@@ -11,6 +11,8 @@
 #include "server/controller/sse.h"
 #include "server/core/loop.h"
 
+#define LEAVE_MS 10000 /* for what is under way, when another process has taken the place */
+
 /* clang-format off */
 static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/repos",               ROUTE_ADMIN,  api_repo_list,    0 },
@@ -179,6 +181,7 @@ listen_at(struct controller *c, const char *address, struct err *err)
 		.connections_max = c->deps.connections_max,
 		.listeners = (unsigned)c->deps.listen_count,
 		.inherited = c->deps.inherited,
+		.waits = c->deps.waits,
 		.gate = { .trusted_proxies = c->deps.trusted_proxies != NULL ? c->deps.trusted_proxies : loopback,
 		    .body_limit = body_limit,
 		    .on_request = on_request,
@@ -217,12 +220,69 @@ controller_new(const struct controller_deps *deps, struct err *err)
 }
 
 void
+controller_accept(struct controller *controller)
+{
+	for (size_t i = 0; i < controller->listener_count; i++)
+		listener_accept(controller->listeners[i]);
+}
+
+static void
+end_streams(struct controller *controller)
+{
+	sse_hub_end_all(controller->followers);
+	api_debug_end_all(controller);
+}
+
+void
 controller_drain(struct controller *controller)
 {
 	for (size_t i = 0; i < controller->listener_count; i++)
 		listener_drain(controller->listeners[i]);
-	sse_hub_end_all(controller->followers);
-	api_debug_end_all(controller);
+	end_streams(controller);
+}
+
+/* --- leaving to another process --- */
+
+static void
+on_left(void *arg)
+{
+	struct controller *c = arg;
+
+	timer_free(&c->leaving);
+	c->on_left(c->left_arg); /* last: c may be gone */
+}
+
+static bool
+is_empty(const struct controller *c)
+{
+	unsigned connections = 0;
+
+	for (size_t i = 0; i < c->listener_count; i++)
+		connections += listener_figures(c->listeners[i]).connections;
+	return connections == 0;
+}
+
+static void
+on_empty(void *arg)
+{
+	struct controller *c = arg;
+
+	if (c->leaving != NULL && is_empty(c))
+		timer_start(c->leaving, 0); /* not from within the end of a connection */
+}
+
+void
+controller_leave(struct controller *c, void (*done)(void *arg), void *arg)
+{
+	assert(c->on_left == NULL);
+	c->on_left = done;
+	c->left_arg = arg;
+	c->leaving = timer_new(c->deps.loop, on_left, c);
+	timer_start(c->leaving, LEAVE_MS);
+	for (size_t i = 0; i < c->listener_count; i++)
+		listener_leave(c->listeners[i], on_empty, c);
+	end_streams(c);
+	on_empty(c);
 }
 
 /* The listeners first: with their connections go all calls and streams. */
@@ -234,6 +294,7 @@ controller_free(struct controller **controller)
 	if (c == NULL)
 		return;
 	*controller = NULL;
+	timer_free(&c->leaving);
 	api_debug_end_all(c);
 	for (size_t i = 0; i < c->listener_count; i++)
 		listener_free(&c->listeners[i]);
@@ -250,4 +311,10 @@ const char *
 controller_address(const struct controller *controller, size_t index)
 {
 	return index < controller->listener_count ? listener_address(controller->listeners[index]) : NULL;
+}
+
+const struct listening *
+controller_socket(const struct controller *controller, size_t index)
+{
+	return index < controller->listener_count ? listener_socket(controller->listeners[index]) : NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef DAVIT_CONTROLLER_CONTROLLER_H
 #define DAVIT_CONTROLLER_CONTROLLER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "proto/err.h"
@@ -15,6 +16,7 @@ struct controller;
 struct file_store;
 struct hook;
 struct inherited;
+struct listening;
 struct log_store;
 struct loop;
 struct store;
@@ -32,6 +34,7 @@ struct controller_deps {
 	const char *const *listen; /* addresses, see server/io/listening.h; at least one */
 	size_t listen_count;
 	struct inherited *inherited; /* for the start: where sockets may be already; NULL: nowhere */
+	bool waits;                  /* clients wait in the kernel until controller_accept */
 	/* Addresses whose X-Forwarded-* are believed; NULL-terminated. NULL: 127.0.0.1 and ::1. Who comes by a unix
 	 * socket always is. */
 	const char *const *trusted_proxies;
@@ -50,11 +53,17 @@ struct controller_deps {
 struct controller *controller_new(const struct controller_deps *deps, struct err *err);
 /* Ends every connection. Before the hook, the store, the logs and the builder are freed. Accepts NULL inside. */
 void controller_free(struct controller **controller);
+void controller_accept(struct controller *controller);
 /* For a stop: accepts no more, answers what has come, ends the live streams. */
 void controller_drain(struct controller *controller);
+/* The same, but another process has our sockets: done is called when every request is answered, after 10 s at the
+ * latest. Once only. */
+void controller_leave(struct controller *controller, void (*done)(void *arg), void *arg);
 /* A line of store_on_wake. */
 void controller_wake(struct controller *controller, const char *line);
 /* As listened on, with the real port; NULL behind the last. */
 const char *controller_address(const struct controller *controller, size_t index);
+/* For who takes our place; NULL behind the last. */
+const struct listening *controller_socket(const struct controller *controller, size_t index);
 
 #endif

@@ -24,6 +24,9 @@ struct controller {
 	struct build_feed *feed;
 	struct listener **listeners;
 	size_t listener_count;
+	struct timer *leaving; /* runs out, or is let run out when all requests are answered */
+	void (*on_left)(void *arg);
+	void *left_arg;
 	struct figures figures;
 	LIST_HEAD(, debug_session) debug_sessions;
 	unsigned debug_count;

@@ -506,7 +506,7 @@ go_on_writing(struct gate *g)
 		reply_stream_on_ready(g->stream);
 	else if (output_len(g) > 0)
 		return;
-	else if (g->state == GATE_SEND && g->keeps && !g->shared->stopping)
+	else if (g->state == GATE_SEND && g->keeps && !g->shared->hurries)
 		gate_next(g);
 	else if (g->state == GATE_SEND)
 		gate_linger(g);
@@ -651,15 +651,20 @@ gate_end_all(struct gate_shared *shared)
 }
 
 void
-gate_drain_all(struct gate_shared *shared)
+gate_drain_all(struct gate_shared *shared, int64_t idle_ms)
 {
 	struct gate *g = LIST_FIRST(&shared->gates), *next;
 
 	shared->stopping = true;
+	shared->hurries = idle_ms == 0;
+	if (idle_ms > 0)
+		shared->conf.idle_ms = idle_ms;
 	for (; g != NULL; g = next) {
 		next = LIST_NEXT(g, link);
-		if (g->state == GATE_IDLE)
+		if (g->state == GATE_IDLE && shared->hurries)
 			gate_end(&g);
+		else if (g->state == GATE_IDLE)
+			gate_step(g, GATE_IDLE);
 	}
 }
 

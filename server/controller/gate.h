@@ -59,7 +59,8 @@ struct gate_shared {
 	struct evbuffer *scratch; /* empty between two uses */
 	LIST_HEAD(, gate) gates;
 	unsigned count;
-	bool stopping;       /* no connection is kept behind its answer */
+	bool stopping;       /* answers say that the connection is not kept */
+	bool hurries;        /* nor is one of which it was said */
 	size_t bodies;       /* bytes of the bodies that are being received */
 	uint64_t answers[6]; /* by the status' first digit */
 };
@@ -68,8 +69,9 @@ struct gate_shared {
 void gate_new(struct gate_shared *shared, struct evhtp_connection *connection);
 /* Ends every connection, whatever it is doing. */
 void gate_end_all(struct gate_shared *shared);
-/* Ends the idle ones now and the others when they are answered; live streams stay. */
-void gate_drain_all(struct gate_shared *shared);
+/* Ends the idle ones when they have been so for idle_ms (0: now), and the others when they are answered; live streams
+ * stay. */
+void gate_drain_all(struct gate_shared *shared, int64_t idle_ms);
 
 /* For libevhtp's generic callback: the message that was handed over is complete. */
 void gate_on_message(struct evhtp_connection *connection);

@@ -18,7 +18,8 @@
 #include "server/core/loop.h"
 #include "server/io/listening.h"
 
-#define PAUSE_MS 100         /* after EMFILE */
+#define PAUSE_MS 100 /* after EMFILE */
+#define LEAVE_IDLE_MS 1000
 #define DESCRIPTORS_KEPT 128 /* for Redis, engines, files, children */
 #define COMPLAIN_MS 10000    /* clients decide how often there is no room, not how long the log is */
 
@@ -34,6 +35,9 @@ struct listener {
 	int spare;               /* a descriptor to give up, so that one client can be told that there are none */
 	struct timer *pause;     /* runs while accepting rests after EMFILE */
 	struct listening socket; /* its descriptor is libevhtp's, which closes it */
+	bool waits;              /* for listener_accept */
+	void (*on_empty)(void *arg);
+	void *arg;
 	uint64_t accepted;
 	uint64_t pauses;
 	int64_t complained_ms; /* 0: not yet */
@@ -48,7 +52,7 @@ update_accepting(struct listener *l)
 
 	if (server == NULL)
 		return;
-	if (l->gates.count < l->connections_max && !timer_is_running(l->pause))
+	if (!l->waits && l->gates.count < l->connections_max && !timer_is_running(l->pause))
 		evconnlistener_enable(server);
 	else
 		evconnlistener_disable(server);
@@ -87,6 +91,8 @@ on_gate_end(void *arg)
 
 	if (l->gates.count + 1 == l->connections_max)
 		update_accepting(l);
+	if (l->gates.count == 0 && l->on_empty != NULL)
+		l->on_empty(l->arg);
 }
 
 static void
@@ -202,9 +208,18 @@ listener_new(struct loop *loop, const struct listener_conf *conf, struct err *er
 	l->spare = open_spare();
 	l->pause = timer_new(loop, on_pause_over, l);
 	l->socket = socket;
+	l->waits = conf->waits;
 	init_gates(l, &conf->gate);
 	start_evhtp(l);
+	update_accepting(l);
 	return l;
+}
+
+void
+listener_accept(struct listener *l)
+{
+	l->waits = false;
+	update_accepting(l);
 }
 
 static void
@@ -220,7 +235,19 @@ listener_drain(struct listener *l)
 {
 	stop_accepting(l);
 	listening_remove_path(&l->socket);
-	gate_drain_all(&l->gates);
+	gate_drain_all(&l->gates, 0);
+}
+
+/* A client that keeps its connection may be about to send a request: it is answered, and the connection closed behind
+ * that. One that sends none for a while is not about to. */
+void
+listener_leave(struct listener *l, void (*on_empty)(void *arg), void *arg)
+{
+	stop_accepting(l);
+	listening_leave(&l->socket);
+	l->on_empty = on_empty;
+	l->arg = arg;
+	gate_drain_all(&l->gates, LEAVE_IDLE_MS);
 }
 
 void
@@ -231,6 +258,7 @@ listener_free(struct listener **listener)
 	if (l == NULL)
 		return;
 	*listener = NULL;
+	l->on_empty = NULL;
 	stop_accepting(l);
 	gate_end_all(&l->gates);
 	evhtp_free(l->evhtp);
@@ -240,6 +268,12 @@ listener_free(struct listener **listener)
 		close(l->spare);
 	listening_close(&l->socket);
 	free(l);
+}
+
+const struct listening *
+listener_socket(const struct listener *listener)
+{
+	return &listener->socket;
 }
 
 const char *

@@ -12,7 +12,7 @@
 #define FIRST_FD (STDERR_FILENO + 1)
 
 struct item {
-	const char *name;
+	char *name;
 	int fd; /* -1: taken */
 };
 
@@ -23,10 +23,19 @@ struct inherited {
 
 /* Words that name nothing open are passed over: the environment is not always what it seems. */
 static void
-add(struct inherited *in, const char *name, int fd)
+add(struct inherited *in, struct str name, int fd)
 {
 	if (in->count < INHERITED_MAX && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
-		in->items[in->count++] = (struct item){ name, fd };
+		in->items[in->count++] = (struct item){ str_dup(name), fd };
+}
+
+static void
+add_handed_over(struct inherited *in, const char *names)
+{
+	struct str rest = str_of(names);
+
+	for (int fd = FIRST_FD; rest.len > 0; fd++)
+		add(in, str_cut(&rest, ':'), fd);
 }
 
 /* systemd's words count only when they are meant for this process. */
@@ -40,15 +49,20 @@ add_activated(struct inherited *in)
 	    !str_to_u64(str_of(fds), INHERITED_MAX, &count))
 		return;
 	for (uint64_t i = 0; i < count; i++)
-		add(in, INHERITED_ACTIVATED, FIRST_FD + (int)i);
+		add(in, STR(INHERITED_ACTIVATED), FIRST_FD + (int)i);
 }
 
 struct inherited *
 inherited_new(void)
 {
 	struct inherited *in = xcalloc(1, sizeof(*in));
+	const char *names = getenv(INHERITED_VARIABLE);
 
-	add_activated(in);
+	if (names != NULL)
+		add_handed_over(in, names);
+	else
+		add_activated(in);
+	unsetenv(INHERITED_VARIABLE);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
@@ -64,11 +78,14 @@ inherited_free(struct inherited **inherited)
 		return;
 	*inherited = NULL;
 	for (size_t i = 0; i < in->count; i++) {
-		if (in->items[i].fd < 0)
-			continue;
-		log_warn("descriptor %d (%s) was handed to us, and no option asks for it: closed", in->items[i].fd,
-		    in->items[i].name);
-		close(in->items[i].fd);
+		struct item *item = &in->items[i];
+
+		if (item->fd >= 0) {
+			log_warn("descriptor %d (%s) was handed to us, and no option asks for it: closed", item->fd,
+			    item->name);
+			close(item->fd);
+		}
+		free(item->name);
 	}
 	free(in);
 }
@@ -86,4 +103,13 @@ inherited_take(struct inherited *in, const char *name, inherited_fits_fn *fits, 
 		}
 	}
 	return -1;
+}
+
+bool
+inherited_has(const struct inherited *in, const char *name)
+{
+	for (size_t i = 0; i < in->count; i++)
+		if (in->items[i].fd >= 0 && strcmp(in->items[i].name, name) == 0)
+			return true;
+	return false;
 }

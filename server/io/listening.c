@@ -15,7 +15,8 @@
 #include "proto/str.h"
 #include "server/core/inherited.h"
 
-#define BACKLOG 1024
+#define BACKLOG 1024 /* who comes while one davitd hands over to the next waits here */
+#define NAME "listen"
 
 union address {
 	struct sockaddr sa;
@@ -167,8 +168,14 @@ address_fits(int fd, const void *arg)
 static int
 take_socket(struct listening *l, const union address *address, struct inherited *inherited)
 {
-	int fd = inherited != NULL ? inherited_take(inherited, INHERITED_ACTIVATED, address_fits, address) : -1;
+	int fd;
 
+	if (inherited == NULL)
+		return -1;
+	fd = inherited_take(inherited, NAME, address_fits, address);
+	if (fd >= 0)
+		return fd;
+	fd = inherited_take(inherited, INHERITED_ACTIVATED, address_fits, address);
 	l->is_activated = fd >= 0;
 	if (fd >= 0) /* systemd's may block */
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -228,13 +235,25 @@ listening_open(struct listening *ret, const char *text, struct inherited *inheri
 	return ret->fd >= 0;
 }
 
+const char *
+listening_name(const struct listening *l)
+{
+	return l->is_activated ? INHERITED_ACTIVATED : NAME;
+}
+
+void
+listening_leave(struct listening *l)
+{
+	free(l->path);
+	l->path = NULL;
+}
+
 void
 listening_remove_path(struct listening *l)
 {
 	if (l->path != NULL)
 		unlink(l->path);
-	free(l->path);
-	l->path = NULL;
+	listening_leave(l);
 }
 
 void

@@ -893,6 +893,90 @@ test_drain(void **state)
 	server_stop(&s);
 }
 
+static void
+on_empty(void *arg)
+{
+	bool *is_empty = arg;
+
+	*is_empty = true;
+}
+
+/* The place is another process's: who has been told that the connection is kept may ask once more. */
+static void
+test_leave(void **state)
+{
+	struct server s;
+	struct wire *idle, *reading, *busy;
+	bool is_empty = false;
+
+	(void)state;
+	server_start(&s);
+	idle = dial(&s);
+	reading = dial(&s);
+	wire_stop_reading(reading);
+	wire_puts(reading, "GET /big HTTP/1.1\r\n" H "\r\n");
+	busy = dial(&s);
+	wire_puts(busy, "GET /late HTTP/1.1\r\n" H "\r\n");
+	assert_true(wire_turn_until(s.loop, &s.is_late));
+	assert_non_null(s.stream);
+	listener_leave(s.listener, on_empty, &is_empty);
+	wire_puts(idle, "GET /idle HTTP/1.1\r\n" H "\r\n");
+	assert_true(wire_expect_end(idle));
+	assert_int_equal(count(idle, "GET /idle"), 1);
+	assert_int_equal(count(idle, "Connection: close\r\n"), 1);
+	reply_send(&s.late, 200, "text/plain", "last\n", 5);
+	assert_true(wire_expect_end(busy));
+	assert_int_equal(count(busy, "Connection: close\r\n"), 1);
+	assert_false(is_empty);
+	wire_puts(reading, "GET /more HTTP/1.1\r\n" H "\r\n");
+	wire_read_again(reading);
+	assert_true(wire_expect_end(reading));
+	assert_int_equal(s.requests, 4);
+	assert_true(wire_got(reading)->len > 8000000);
+	assert_true(wire_turn_until(s.loop, &is_empty));
+	wire_free(&idle);
+	wire_free(&reading);
+	wire_free(&busy);
+	server_stop(&s);
+}
+
+static void
+test_leave_ends_who_does_not_ask(void **state)
+{
+	struct server s;
+	struct wire *idle;
+	bool is_empty = false;
+
+	(void)state;
+	server_start(&s);
+	idle = dial(&s);
+	wire_puts(idle, "GET /first HTTP/1.1\r\n" H "\r\n");
+	assert_true(wire_expect(idle, "GET /first"));
+	listener_leave(s.listener, on_empty, &is_empty);
+	assert_true(wire_expect_end(idle));
+	assert_true(wire_turn_until(s.loop, &is_empty));
+	wire_free(&idle);
+	server_stop(&s);
+}
+
+static void
+test_clients_wait_for_the_word(void **state)
+{
+	struct server s;
+	struct wire *w;
+
+	(void)state;
+	server_init(&s, &(struct listener_conf){ .address = "127.0.0.1:0", .waits = true });
+	w = dial(&s);
+	wire_puts(w, "GET /early HTTP/1.1\r\n" H "\r\n");
+	wire_settle(s.loop);
+	assert_int_equal(listener_figures(s.listener).accepted, 0);
+	listener_accept(s.listener);
+	assert_true(wire_expect(w, "GET /early"));
+	wire_free(&w);
+	server_stop(&s);
+}
+
 /* Descriptors that a child would inherit; those that this program inherited itself are among them. */
 static unsigned
 inheritable(void)
@@ -952,6 +1036,9 @@ main(void)
 		cmocka_unit_test(test_connection_cap),
 		cmocka_unit_test(test_out_of_descriptors),
 		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_leave_ends_who_does_not_ask),
+		cmocka_unit_test(test_clients_wait_for_the_word),
 		cmocka_unit_test(test_accepted_sockets_are_closed_on_exec),
 	};
 

@@ -79,3 +79,32 @@ def test_activated_unix_socket_stays(made, tmp_path):
             assert client.recv(9) == b"HTTP/1.1 "
         davit.stop()
     assert os.path.exists(path), "it is systemd's, who listens on"
+
+
+def test_words_of_a_reload(made, supervisor):
+    davit = made()
+    davit.environment = {"NOTIFY_SOCKET": supervisor.getsockname()}
+    davit.start()
+    assert supervisor.recv(100) == b"READY=1"
+    davit.reload()
+    assert supervisor.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+    assert supervisor.recv(100) == f"MAINPID={davit.process.pid}".encode()
+    assert supervisor.recv(100) == b"READY=1"
+    davit.stop()
+    assert supervisor.recv(100) == b"STOPPING=1"
+
+
+def test_activated_sockets_are_handed_on(made, tmp_path):
+    path = str(tmp_path / "davit.sock")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        davit = made(listen=[f"unix:{path}", "127.0.0.1:0"])
+        activate(davit, listener)
+        davit.start()
+    inode = os.stat(path).st_ino
+    for _ in range(2):
+        davit.reload()
+    assert os.stat(path).st_ino == inode
+    davit.stop()
+    assert os.path.exists(path)
