@@ -32,9 +32,10 @@ enum box_state {
 	BOX_READY,
 	BOX_LIMIT, /* the job's limits take the place of those it was started with */
 	BOX_UPLOAD,
-	BOX_RUN,     /* until exit and end of output */
-	BOX_COLLECT, /* was the memory limit hit? */
-	BOX_KEPT,    /* ended, until its owner has what it wants */
+	BOX_UPLOADED, /* until it may run */
+	BOX_RUN,      /* until exit and end of output */
+	BOX_COLLECT,  /* was the memory limit hit? */
+	BOX_KEPT,     /* ended, until its owner has what it wants */
 	BOX_REMOVE,
 	BOX_DONE,
 };
@@ -73,6 +74,8 @@ struct box {
 	const struct docker_piece *pieces;
 	size_t piece, piece_count;
 	int64_t piece_offset;
+	bool may_run;      /* what it is fed: the end is sent */
+	bool has_sent_all; /* but the tar's end */
 	bool has_sent_end; /* of the tar */
 	bool is_fed;       /* the input's end was sent */
 
@@ -94,6 +97,7 @@ static void enter_boot(struct box *b);
 static void enter_ready(struct box *b);
 static void enter_limit(struct box *b);
 static void enter_upload(struct box *b);
+static void enter_uploaded(struct box *b);
 static void enter_run(struct box *b);
 static void enter_collect(struct box *b);
 static void enter_kept(struct box *b);
@@ -115,7 +119,8 @@ static const struct {
 	[BOX_BOOT]     = { "boot",     enter_boot,     60,   { BOX_READY,    BOX_READY } },
 	[BOX_READY]    = { "ready",    enter_ready,    0,    { BOX_LIMIT,    BOX_LIMIT } },
 	[BOX_LIMIT]    = { "limit",    enter_limit,    30,   { BOX_RUN,      BOX_UPLOAD } },
-	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_START,    BOX_START } },
+	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_UPLOADED, BOX_UPLOADED } },
+	[BOX_UPLOADED] = { "uploaded", enter_uploaded, 0,    { BOX_START,    BOX_START } },
 	[BOX_RUN]      = { "run",      enter_run,      0,    { BOX_COLLECT,  BOX_COLLECT } },
 	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_KEPT,     BOX_KEPT } },
 	[BOX_KEPT]     = { "kept",     enter_kept,     0,    { BOX_REMOVE,   BOX_REMOVE } },
@@ -446,6 +451,8 @@ on_drain(void *arg)
 		b->piece++;
 	if (b->piece < b->piece_count) {
 		send_piece(b);
+	} else if (!b->may_run) {
+		b->has_sent_all = true;
 	} else if (!b->has_sent_end) {
 		send_end(b);
 	} else {
@@ -460,6 +467,13 @@ enter_upload(struct box *b)
 	struct str head = { b->head, b->head_len };
 
 	b->op = docker_upload(b->host->docker, b->id, head, b->pieces, b->piece_count, on_reply, b);
+}
+
+static void
+enter_uploaded(struct box *b)
+{
+	if (b->may_run)
+		box_advance(b);
 }
 
 static void
@@ -621,6 +635,16 @@ box_feed(struct box *box, struct str head, const struct docker_piece *pieces, si
 	box->pieces = pieces;
 	box->piece_count = count;
 	box_advance(box);
+}
+
+void
+box_go(struct box *box)
+{
+	box->may_run = true;
+	if (box->state == BOX_UPLOADED)
+		box_advance(box);
+	else if (box->has_sent_all && box->attach != NULL)
+		on_drain(box);
 }
 
 void

@@ -71,8 +71,10 @@ void box_name(struct box *box, const struct builder_job *job);
 /* What it may take when it reads what it is fed, if it was made with other limits. */
 void box_limit(struct box *box, const struct builder_limits *limits);
 /* Once it is ready: the beginning of the tar, copied, then the pieces of it, all without an end. The pieces are lent
- * until on_exit or on_end. */
+ * until on_exit or on_end. It is unpacked, but nothing of it runs before box_go. */
 void box_feed(struct box *box, struct str head, const struct docker_piece *pieces, size_t count);
+/* After box_feed, once: the script may begin. */
+void box_go(struct box *box);
 /* Kills what the script runs, which goes on with what runs always; word: for DAVIT_JOB_STATUS (see script_stop). Once
  * only, of a script that has begun. */
 void box_stop_script(struct box *box, const char *word);

@@ -71,6 +71,8 @@ struct run {
 	struct builder_limits limits;
 	enum box_input input;
 	struct feed feed;
+	struct box_result early; /* of a box that ended in RUN_STARTED */
+	bool has_ended_early;
 
 	struct output output;
 	struct verdict verdict;
@@ -102,7 +104,7 @@ static const struct {
 	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
 	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
 	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED,  false },
-	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT,   false },
+	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT,   true },
 	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_COLLECT,  true },
 	[RUN_AFTER]    = { "after",    enter_after,    RUN_COLLECT,  true },
 	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX,    false },
@@ -346,7 +348,7 @@ enter_box(struct run *r)
 		on_box_ready(r);
 }
 
-/* --- services, and the word to begin --- */
+/* --- services --- */
 
 static void
 on_services_ready(void *arg)
@@ -390,25 +392,7 @@ enter_services(struct run *r)
 	on_notice(r, text);
 }
 
-static void
-enter_started(struct run *r)
-{
-	if (r->part == 0)
-		r->events->started(r->arg, box_container(r->box), r->place.engine);
-	else
-		run_step(r, states[r->state].next);
-}
-
-static void
-run_go(struct builder_run *run)
-{
-	struct run *r = (struct run *)run;
-
-	if (r->state == RUN_STARTED)
-		run_step(r, states[r->state].next);
-}
-
-/* --- script --- */
+/* --- the script --- */
 
 /* Only the last part that runs is held: its workspace is that of all, and what runs always comes before. */
 static unsigned
@@ -419,8 +403,9 @@ hold_s(const struct run *r)
 	return r->job->spec->hold_s;
 }
 
-static void
-enter_script(struct run *r)
+/* False: the run has failed. */
+static bool
+feed(struct run *r)
 {
 	const struct part *part = &r->parts.list[r->part];
 	const struct feed_part what = { .job = r->job,
@@ -436,18 +421,58 @@ enter_script(struct run *r)
 
 	if (!feed_open(&r->feed, &what, &err)) {
 		run_fail(r, BUILDER_ERROR, err);
-	} else if (!feed_head(&what, &head, &err)) {
-		run_fail(r, verdict_blame(&err), err);
-	} else {
-		CRASH_POINT(job_feeding);
-		box_feed(r->box, buf_str(&head), r->feed.pieces, r->feed.count);
-		CRASH_POINT(job_fed);
-		box_name(r->box, r->job);
-		explicit_bzero(head.data, head.len);
-		buf_fini(&head);
-		if (is_over(r) || part->first >= script_after(r->job->spec))
-			run_step(r, RUN_AFTER);
+		return false;
 	}
+	if (!feed_head(&what, &head, &err)) {
+		run_fail(r, verdict_blame(&err), err);
+		return false;
+	}
+	CRASH_POINT(job_feeding);
+	box_feed(r->box, buf_str(&head), r->feed.pieces, r->feed.count);
+	CRASH_POINT(job_fed);
+	explicit_bzero(head.data, head.len);
+	buf_fini(&head);
+	return true;
+}
+
+/* The box unpacks what it is fed while the owner writes down that it has one. */
+static void
+enter_started(struct run *r)
+{
+	if (!feed(r))
+		return;
+	if (r->part == 0)
+		r->events->started(r->arg, box_container(r->box), r->place.engine);
+	else
+		run_step(r, states[r->state].next);
+}
+
+static void
+run_go(struct builder_run *run)
+{
+	struct run *r = (struct run *)run;
+
+	if (r->state == RUN_STARTED)
+		run_step(r, states[r->state].next);
+}
+
+static void part_ended(struct run *r, const struct box_result *result);
+
+/* What could not be unpacked has ended by now. */
+static void
+enter_script(struct run *r)
+{
+	struct box_result early = r->early;
+
+	if (r->has_ended_early) {
+		r->has_ended_early = false;
+		part_ended(r, &early);
+		return;
+	}
+	box_go(r->box);
+	box_name(r->box, r->job);
+	if (is_over(r) || r->parts.list[r->part].first >= script_after(r->job->spec))
+		run_step(r, RUN_AFTER);
 }
 
 /* A job that ended by itself has what is left of its time, too. */
@@ -575,7 +600,10 @@ on_box_exit(void *arg, const struct box_result *result)
 	output_end(&r->output);
 	r->verdict.result.oom = r->verdict.result.oom || result->oom;
 	r->verdict.result.truncated = r->verdict.result.truncated || result->truncated;
-	if (states[r->state].is_heard)
+	if (r->state == RUN_STARTED) {
+		r->early = *result;
+		r->has_ended_early = true;
+	} else if (states[r->state].is_heard)
 		part_ended(r, result);
 	else if (r->state == RUN_HOLD)
 		run_step(r, states[r->state].next);

@@ -387,6 +387,16 @@ take_request(struct fake_conn *c, char *text, size_t size, struct str *body)
 	return true;
 }
 
+/* Of a job; the name of each member is in one piece of what comes. */
+static void
+look_at_input(struct fake_conn *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+
+	c->fake->got_script = c->fake->got_script || evbuffer_search(in, "davit/script", 12, NULL).pos >= 0;
+	c->fake->got_whole = c->fake->got_whole || evbuffer_search(in, "davit/whole", 11, NULL).pos >= 0;
+}
+
 static void
 on_read(struct bufferevent *bev, void *arg)
 {
@@ -396,7 +406,8 @@ on_read(struct bufferevent *bev, void *arg)
 	char method[16], path[4096];
 	struct str body;
 
-	if (c->is_attached) { /* a job's input */
+	if (c->is_attached) {
+		look_at_input(c);
 		evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
 		return;
 	}

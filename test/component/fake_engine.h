@@ -48,6 +48,8 @@ struct fake_engine {
 	struct str archive;  /* what every path of a container holds; empty: there is none */
 	bool archive_is_cut; /* the connection ends with it, before its body does */
 	bool has_image;      /* else it must be pulled */
+	bool got_script;     /* a job was fed that far, */
+	bool got_whole;      /* or to its end */
 	unsigned pulls;
 	unsigned networks;
 	unsigned volumes;

@@ -245,7 +245,7 @@ test_cancel_at_every_turn(void **state)
 }
 
 static void
-test_nothing_is_sent_before_the_word(void **state)
+test_nothing_runs_before_the_word(void **state)
 {
 	struct bench_job j;
 
@@ -366,7 +366,7 @@ main(void)
 		cmocka_unit_test(test_cancel_while_it_runs),
 		cmocka_unit_test(test_cancel_at_once),
 		cmocka_unit_test(test_cancel_at_every_turn),
-		cmocka_unit_test(test_nothing_is_sent_before_the_word),
+		cmocka_unit_test(test_nothing_runs_before_the_word),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_leftovers_of_setsid_end_with_the_job),
 		cmocka_unit_test(test_memory_limit),

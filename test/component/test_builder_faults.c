@@ -674,6 +674,37 @@ test_a_warm_container_that_cannot_be_limited(void **state)
 	scene_fini(&s);
 }
 
+/* What may begin only when its start is on record is fed before that, but not to its end. */
+static void
+test_the_word_is_the_last_thing_sent(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	for (unsigned is_good = 0; is_good < 2; is_good++) {
+		scene_init(&s, NULL);
+		bench_begin(&s.bench);
+		bench_wait_up(&s.bench);
+		bench_job_init(&s.job, &s.bench, "fake:1", COMMANDS);
+		s.job.holds = true;
+		bench_job_start(&s.job);
+		while (!s.fake.got_script)
+			bench_turns(&s.bench, 1);
+		bench_turns(&s.bench, 20);
+		assert_true(s.job.is_started);
+		assert_false(s.fake.got_whole);
+		if (is_good)
+			builder_go(s.job.run);
+		else
+			builder_cancel(s.job.run, "it is not ours any more");
+		bench_job_wait(&s.job);
+		bench_assert_result(
+		    &s.job, is_good ? BUILDER_PASSED : BUILDER_CANCELLED, is_good ? "" : "not ours any more");
+		assert_int_equal(s.fake.got_whole, is_good);
+		scene_fini(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -706,6 +737,7 @@ main(void)
 		cmocka_unit_test(test_steps_and_an_engine_that_fails),
 		cmocka_unit_test(test_cancel_while_the_volume_is_made),
 		cmocka_unit_test(test_a_warm_container_that_cannot_be_limited),
+		cmocka_unit_test(test_the_word_is_the_last_thing_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
