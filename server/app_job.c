@@ -190,6 +190,27 @@ enter_repo(struct app_job *a)
 	a->op = store_repo_get(a->deps->store, a->job->repo, on_repo, a);
 }
 
+static struct git_checkout
+checkout_of(const struct app_job *a)
+{
+	return (struct git_checkout){
+		.repo = a->repo->id,
+		.commit = a->build->built[0] != '\0' ? a->build->built : a->build->commit,
+		.ref = a->build->ref,
+		.origin = a->repo->url,
+		.full = a->deps->full_clone,
+	};
+}
+
+/* Planning has the workspace made; the names of caches may depend on files of the commit. */
+static bool
+needs_mirror(const struct app_job *a)
+{
+	struct git_checkout checkout = checkout_of(a);
+
+	return a->spec.cache_count > 0 || !git_has_workspace(a->deps->git, &checkout);
+}
+
 static void
 on_environment(void *arg, struct environment *environment, const struct err *err)
 {
@@ -223,7 +244,7 @@ on_secrets(void *arg, const struct err *err)
 		CRASH_POINT(secrets_found);
 		if (app_secrets_words(a->secrets) != NULL)
 			note(a, app_secrets_words(a->secrets));
-		job_step(a, APP_JOB_FETCH);
+		job_step(a, needs_mirror(a) ? APP_JOB_FETCH : APP_JOB_WORKSPACE);
 	} else if (err->code == ERR_REFUSED) {
 		job_fail(a, JOB_FAILED, err->text);
 	} else {
@@ -325,13 +346,7 @@ on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
 static void
 enter_workspace(struct app_job *a)
 {
-	struct git_checkout checkout = {
-		.repo = a->repo->id,
-		.commit = a->build->built[0] != '\0' ? a->build->built : a->build->commit,
-		.ref = a->build->ref,
-		.origin = a->repo->url,
-		.full = a->deps->full_clone,
-	};
+	struct git_checkout checkout = checkout_of(a);
 
 	a->git_op = git_workspace(a->deps->git, &checkout, on_workspace, a);
 }

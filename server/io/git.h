@@ -119,6 +119,8 @@ struct git_checkout {
  * git_workspace_release. */
 typedef void git_workspace_fn(void *arg, struct git_workspace *workspace, const struct err *err);
 struct git_op *git_workspace(struct git *git, const struct git_checkout *checkout, git_workspace_fn *fn, void *arg);
+/* Whether equal checkouts have one, or one in the making: then the commit need not be in the mirror any more. */
+bool git_has_workspace(struct git *git, const struct git_checkout *checkout);
 const char *git_workspace_path(const struct git_workspace *workspace);
 uint64_t git_workspace_size(const struct git_workspace *workspace);
 /* Accepts NULL inside. Not after git_free. */

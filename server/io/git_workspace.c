@@ -530,6 +530,29 @@ git_workspace_release(struct git_workspace **workspace)
 	trim_workspaces(w->git);
 }
 
+static struct git_workspace *
+find_workspace(struct git *git, const struct git_mirror *mirror, const struct git_checkout *checkout)
+{
+	char *origin = checkout->origin == NULL ? xstrdup("") : git_url_clean(checkout->origin);
+	const char *ref = checkout->ref == NULL ? "" : checkout->ref;
+	struct git_workspace *w;
+
+	TAILQ_FOREACH(w, &git->workspaces, link)
+	if (w->mirror == mirror && w->state != WORKSPACE_ENDING && w->full == checkout->full &&
+	    strcmp(w->commit, checkout->commit) == 0 && strcmp(w->ref, ref) == 0 && strcmp(w->origin, origin) == 0)
+		break;
+	free(origin);
+	return w;
+}
+
+bool
+git_has_workspace(struct git *git, const struct git_checkout *checkout)
+{
+	struct git_mirror *mirror = git_mirror_get(git, checkout->repo);
+
+	return mirror != NULL && find_workspace(git, mirror, checkout) != NULL;
+}
+
 const char *
 git_workspace_path(const struct git_workspace *workspace)
 {
@@ -620,21 +643,6 @@ workspace_new(struct git_mirror *mirror, const struct git_checkout *checkout)
 	TAILQ_INIT(&w->waiters);
 	git->workspace_count++;
 	TAILQ_INSERT_TAIL(&git->workspaces, w, link);
-	return w;
-}
-
-static struct git_workspace *
-find_workspace(struct git *git, const struct git_mirror *mirror, const struct git_checkout *checkout)
-{
-	char *origin = checkout->origin == NULL ? xstrdup("") : git_url_clean(checkout->origin);
-	const char *ref = checkout->ref == NULL ? "" : checkout->ref;
-	struct git_workspace *w;
-
-	TAILQ_FOREACH(w, &git->workspaces, link)
-	if (w->mirror == mirror && w->state != WORKSPACE_ENDING && w->full == checkout->full &&
-	    strcmp(w->commit, checkout->commit) == 0 && strcmp(w->ref, ref) == 0 && strcmp(w->origin, origin) == 0)
-		break;
-	free(origin);
 	return w;
 }
 
