@@ -258,11 +258,12 @@ docker_is_podman(const struct docker *docker)
 	return docker->is_podman;
 }
 
+/* Podman has the package manager look for each of its programs first, which takes long on a busy machine. */
 struct docker_op *
 docker_version(struct docker *docker, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
-		.what = "ask for the engine's version", .method = "GET", .total_ms = 5000, .decode = decode_version
+		.what = "ask for the engine's version", .method = "GET", .total_ms = 60000, .decode = decode_version
 	};
 	static const struct httpc_handler handler = { .on_done = on_version };
 	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
