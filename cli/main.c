@@ -17,7 +17,7 @@ static const struct command commands[] = {
 	{ "start", "REPOSITORY [--branch B | --tag T] [--commit C] [--param NAME=VALUE ...]",
 	  "build a branch, a tag or a commit now", start_run },
 	{ "secret",
-	  "set NAME (--repo ID|--org NAME|--environment NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
+	  "set NAME (--repo ID|--org NAME|--environment REPO/NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
 	  "         rotate-key",
 	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },

@@ -64,14 +64,23 @@ read_order(struct order *order, int argc, char **argv)
 	return true;
 }
 
+static bool
+has_owner(const struct order *order)
+{
+	enum secret_scope scope;
+
+	return order->owner != NULL && secret_scope_from_name(order->scope, &scope) &&
+	       secret_owner_is_valid(scope, order->owner);
+}
+
 /* A secret is named, and where it belongs. */
 static bool
 is_complete(const struct order *order)
 {
 	if (order->name == NULL)
 		return false;
-	if (order->owner == NULL || !secret_owner_is_valid(order->owner))
-		fprintf(stderr, "davit: say whose secret it is: --repo ID, --org NAME or --environment NAME\n");
+	if (!has_owner(order))
+		fprintf(stderr, "davit: say whose secret it is: --repo ID, --org NAME or --environment REPO/NAME\n");
 	else if (!secret_name_is_valid(order->name))
 		fprintf(stderr, "davit: a secret's name has letters, digits, _ . -, and a letter or _ in front\n");
 	else
@@ -231,7 +240,7 @@ list(struct client *client, const struct order *order)
 	char *path;
 	bool ok;
 
-	if (order->name != NULL || (order->owner != NULL && !secret_owner_is_valid(order->owner)))
+	if (order->name != NULL || (order->owner != NULL && !has_owner(order)))
 		return EXIT_USAGE;
 	path = order->owner != NULL ? xasprintf("/api/v1/secrets?%s=%s", order->scope, order->owner)
 				    : xstrdup("/api/v1/secrets");

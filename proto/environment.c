@@ -18,7 +18,7 @@ is_given(const char *text)
 bool
 environment_name_is_valid(const char *name)
 {
-	return secret_owner_is_valid(name);
+	return secret_word_is_valid(str_of(name));
 }
 
 bool

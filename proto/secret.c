@@ -68,16 +68,24 @@ secret_name_is_valid(const char *name)
 }
 
 bool
-secret_owner_is_valid(const char *owner)
+secret_word_is_valid(struct str word)
 {
-	size_t len = strlen(owner);
-
-	if (len == 0 || len > SECRET_OWNER_MAX || !(is_letter(owner[0]) || is_digit(owner[0])))
+	if (word.len == 0 || word.len > SECRET_WORD_MAX || !(is_letter(word.p[0]) || is_digit(word.p[0])))
 		return false;
-	for (size_t i = 0; i < len; i++)
-		if (!is_letter(owner[i]) && !is_digit(owner[i]) && strchr("._-", owner[i]) == NULL)
+	for (size_t i = 0; i < word.len; i++)
+		if (!is_letter(word.p[i]) && !is_digit(word.p[i]) && strchr("._-", word.p[i]) == NULL)
 			return false;
 	return true;
+}
+
+bool
+secret_owner_is_valid(enum secret_scope scope, const char *owner)
+{
+	struct str rest = str_of(owner);
+
+	if (scope == SECRET_ENVIRONMENT && !secret_word_is_valid(str_cut(&rest, '/')))
+		return false;
+	return secret_word_is_valid(rest);
 }
 
 void

@@ -1,8 +1,9 @@
 /* Secrets without their values: how they are named, and which builds may have them. Pure; server/store/ keeps them.
  *
  * A secret belongs to a repository, to an organisation (the first part of a repository's name at its forge) or to an
- * environment (of a job that deploys). Of several with the same name the job gets that of its environment, else that of
- * its repository, else that of the organisation: what stands nearer takes the place of the other, with its own rules.
+ * environment of a repository (for the jobs that deploy there). Of several with the same name the job gets that of its
+ * environment, else that of its repository, else that of the organisation: what stands nearer takes the place of the
+ * other, with its own rules.
  */
 #ifndef DAVIT_PROTO_SECRET_H
 #define DAVIT_PROTO_SECRET_H
@@ -15,7 +16,8 @@
 
 enum {
 	SECRET_NAME_MAX = 100,
-	SECRET_OWNER_MAX = 100,
+	SECRET_WORD_MAX = 100,
+	SECRET_OWNER_MAX = 2 * SECRET_WORD_MAX + 1,
 	SECRET_ID_MAX = SECRET_NAME_MAX + SECRET_OWNER_MAX + 16, /* "repo:app:NPM_TOKEN", with its NUL */
 	SECRET_VALUE_MAX = 48 * 1024,
 };
@@ -29,7 +31,9 @@ bool secret_scope_from_name(const char *name, enum secret_scope *ret);
 /* Letters, digits and "_.-", the first a letter or "_". */
 bool secret_name_is_valid(const char *name);
 /* Letters, digits and "._-", the first a letter or digit. */
-bool secret_owner_is_valid(const char *owner);
+bool secret_word_is_valid(struct str word);
+/* Such a word; of an environment two of them: "app/live". */
+bool secret_owner_is_valid(enum secret_scope scope, const char *owner);
 /* "repo:app:NPM_TOKEN": what follows davit:secret: in Redis. Both are valid. */
 void secret_id(char ret[SECRET_ID_MAX], enum secret_scope scope, const char *owner, const char *name);
 /* "acme" of acme/app, in lower case; NULL when the name has no such part. free() it. */

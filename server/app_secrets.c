@@ -197,8 +197,10 @@ find(struct app_secrets *s)
 {
 	const struct job_spec *spec = s->job.spec;
 	char *org = secret_org(s->job.repo->name);
+	char *environment =
+	    spec->deploy != NULL ? xasprintf("%s/%s", s->job.repo->id, spec->deploy->environment) : NULL;
 	const struct store_secret_owners owners = { {
-	    [SECRET_ENVIRONMENT] = spec->deploy != NULL ? spec->deploy->environment : NULL,
+	    [SECRET_ENVIRONMENT] = environment,
 	    [SECRET_REPO] = s->job.repo->id,
 	    [SECRET_ORG] = org,
 	} };
@@ -209,6 +211,7 @@ find(struct app_secrets *s)
 		names[i] = spec->secrets[i].name;
 	op = store_secret_find(s->store, &owners, names, spec->secret_count, on_found, s);
 	free(org);
+	free(environment);
 	return op;
 }
 

@@ -1,4 +1,4 @@
--- With its history.
+-- With its history and its secrets.
 -- ARGV: repo, name. {ok} {none} {deploying}
 local repo, name = ARGV[1], ARGV[2]
 local open = call('HGET', environment_key(repo, name), 'open')
@@ -9,5 +9,6 @@ elseif open ~= '0' then
 	return { 'deploying' }
 end
 environment_remove(repo, name)
+secrets_forget('environment:' .. repo .. '/' .. name .. ':')
 wake('repo ' .. repo)
 return { 'ok' }

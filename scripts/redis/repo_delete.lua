@@ -17,11 +17,8 @@ end
 call('DEL', key, heads_key(id))
 call('ZREM', 'davit:repos', id)
 call('ZREM', 'davit:poll', id)
--- Whoever takes the id next must not have them.
-for _, secret in ipairs(secret_ids('repo:' .. id .. ':')) do
-	call('DEL', 'davit:secret:' .. secret)
-	call('ZREM', 'davit:secrets', secret)
-end
+secrets_forget('repo:' .. id .. ':')
+secrets_forget('environment:' .. id .. '/')
 repo_caches_forget(id)
 if call('EXISTS', key .. ':builds') == 1 then
 	call('SADD', 'davit:repos:gone', id)

@@ -10,14 +10,25 @@
 
 #define RULES_MAX 1024
 
+/* Whose it is: /api/v1/secrets/repo/app/NAME, /api/v1/secrets/environment/app/live/NAME. What is too long for ret is
+ * no owner's name either. */
+static void
+route_owner(const struct http_request *request, char ret[SECRET_OWNER_MAX + 2])
+{
+	bool is_environment = request->param_count > 3; /* its route has one more */
+
+	snprintf(ret, SECRET_OWNER_MAX + 2, "%s%s%s", request_param(request, "owner"), is_environment ? "/" : "",
+	    is_environment ? request_param(request, "environment") : "");
+}
+
 /* The secret that the route names; answers and returns false when the scope is none. */
 static bool
-route_place(struct http_reply **reply, enum secret_scope *scope, const char **owner, const char **name)
+route_place(struct http_reply **reply, enum secret_scope *scope, char owner[SECRET_OWNER_MAX + 2], const char **name)
 {
 	const struct http_request *request = reply_request(*reply);
 	const char *word = request_param(request, "scope");
 
-	*owner = request_param(request, "owner");
+	route_owner(request, owner);
 	*name = request_param(request, "name");
 	if (secret_scope_from_name(word, scope))
 		return true;
@@ -109,9 +120,11 @@ static void
 audit(const struct api_call *call, const char *what)
 {
 	const struct http_request *request = reply_request(call->reply);
+	char owner[SECRET_OWNER_MAX + 2];
 
-	log_info("secret %s of %s %s: %s by %s", request_param(request, "name"), request_param(request, "scope"),
-	    request_param(request, "owner"), what, request->peer);
+	route_owner(request, owner);
+	log_info("secret %s of %s %s: %s by %s", request_param(request, "name"), request_param(request, "scope"), owner,
+	    what, request->peer);
 }
 
 static void
@@ -153,14 +166,15 @@ api_secret_put(void *arg, struct http_reply *reply)
 	struct api_call *call;
 	struct secret secret = { 0 };
 	enum secret_scope scope;
-	const char *owner, *name;
+	char owner[SECRET_OWNER_MAX + 2];
+	const char *name;
 	struct err err;
 
-	if (!route_place(&reply, &scope, &owner, &name))
+	if (!route_place(&reply, &scope, owner, &name))
 		return;
 	call = api_call_new(arg, reply);
 	secret.scope = (char *)secret_scope_name(scope);
-	secret.owner = (char *)owner;
+	secret.owner = owner;
 	secret.name = (char *)name;
 	if (api_call_parse(&call) && !put(call, &secret, &err))
 		api_call_failed(&call, &err);
@@ -181,9 +195,10 @@ api_secret_delete(void *arg, struct http_reply *reply)
 {
 	struct api_call *call;
 	enum secret_scope scope;
-	const char *owner, *name;
+	char owner[SECRET_OWNER_MAX + 2];
+	const char *name;
 
-	if (!route_place(&reply, &scope, &owner, &name))
+	if (!route_place(&reply, &scope, owner, &name))
 		return;
 	call = api_call_new(arg, reply);
 	call->op = store_secret_delete(call->store, scope, owner, name, on_deleted, call);

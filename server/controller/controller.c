@@ -35,6 +35,8 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/secrets",             ROUTE_ADMIN,  api_secret_list,  0 },
 	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:name", ROUTE_ADMIN, api_secret_put, 0 },
 	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:name", ROUTE_ADMIN, api_secret_delete, 0 },
+	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:environment/:name", ROUTE_ADMIN, api_secret_put, 0 },
+	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:environment/:name", ROUTE_ADMIN, api_secret_delete, 0 },
 	{ HTTP1_POST,   "/api/v1/seal-key/rotate",     ROUTE_ADMIN,  api_seal_key_rotate, 0 },
 	{ HTTP1_GET,    "/api/v1/builds",              ROUTE_ADMIN,  api_build_list,   0 },
 	{ HTTP1_GET,    "/api/v1/builds/:build",       ROUTE_ADMIN,  api_build_get,    0 },

@@ -36,9 +36,11 @@ check(const struct secret *secret, struct err *err)
 
 	if (!secret_scope_from_name(secret->scope, &scope))
 		return err_set(err, ERR_INPUT, 0, "a secret is for repo, org or environment");
-	if (!secret_owner_is_valid(secret->owner))
-		return err_set(
-		    err, ERR_INPUT, 0, "a secret's owner has 1 to %d of A-Z a-z 0-9 . _ -", SECRET_OWNER_MAX);
+	if (!secret_owner_is_valid(scope, secret->owner))
+		return err_set(err, ERR_INPUT, 0,
+		    "a secret's owner has 1 to %d of A-Z a-z 0-9 . _ -, and that of an environment is "
+		    "REPOSITORY/ENVIRONMENT",
+		    SECRET_WORD_MAX);
 	if (!secret_name_is_valid(secret->name))
 		return err_set(err, ERR_INPUT, 0,
 		    "a secret's name has 1 to %d of A-Z a-z 0-9 _ . -, and a letter or _ in front", SECRET_NAME_MAX);
@@ -106,7 +108,7 @@ store_secret_list(struct store *store, enum secret_scope scope, const char *owne
 	struct args args = { 0 };
 
 	op->fn.secrets = fn;
-	if (owner != NULL && !secret_owner_is_valid(owner)) {
+	if (owner != NULL && !secret_owner_is_valid(scope, owner)) {
 		op_answer_later(op, err_make(ERR_NOT_FOUND, 0, "there is no such owner of secrets"));
 		return op;
 	}
@@ -127,7 +129,7 @@ store_secret_delete(
 	struct args args = { 0 };
 
 	op->fn.done = fn;
-	if (!secret_owner_is_valid(owner) || !secret_name_is_valid(name)) {
+	if (!secret_owner_is_valid(scope, owner) || !secret_name_is_valid(name)) {
 		op_answer_later(op, err_make(ERR_NOT_FOUND, 0, "there is no such secret"));
 		return op;
 	}
@@ -191,7 +193,7 @@ store_secret_find(struct store *store, const struct store_secret_owners *owners,
 		for (size_t scope = 0; scope < SECRET_SCOPES; scope++) {
 			const char *owner = owners->owner[scope];
 
-			if (owner == NULL || !secret_owner_is_valid(owner))
+			if (owner == NULL || !secret_owner_is_valid((enum secret_scope)scope, owner))
 				continue;
 			assert(secret_name_is_valid(names[i]));
 			secret_id(id, (enum secret_scope)scope, owner, names[i]);

@@ -267,7 +267,7 @@ struct store_op *store_environment_get(
 typedef void store_environments_fn(
     void *arg, struct environment_list environments, struct deployment_list deployments, const struct err *err);
 struct store_op *store_environments(struct store *store, const char *repo, store_environments_fn *fn, void *arg);
-/* With its history. ERR_NOT_FOUND; ERR_CONFLICT while a deployment has not ended. */
+/* With its history and secrets. ERR_NOT_FOUND; ERR_CONFLICT while a deployment has not ended. */
 struct store_op *store_environment_delete(
     struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg);
 /* Whether the environment's rules let the build be deployed there; else *why says why not, for people. */

@@ -110,10 +110,12 @@ test_a_job_gets_what_it_asks_for(void **state)
 static void
 test_an_environment_is_for_who_deploys_to_it(void **state)
 {
+	const struct environment environment = { .repo = TEXT("app"), .name = TEXT("production") };
 	struct ask ask;
 
 	(void)state;
-	put("environment", "production", "TOKEN", CANARY, "", "");
+	assert_int_equal(environment_put(&f, &environment, true), ERR_NONE);
+	put("environment", "app/production", "TOKEN", CANARY, "", "");
 	ask_init(&ask, 1);
 	run(&ask);
 	assert_int_equal(ask.err.code, ERR_REFUSED);

@@ -61,7 +61,7 @@ placeholder(const char *name)
 		{ "<notice>", "[0-9.]+" },
 		{ "<target>", ".+" },
 		{ "<scope>", "(repo|org|environment)" },
-		{ "<owner>", "[A-Za-z0-9._-]+" },
+		{ "<owner>", "[A-Za-z0-9._/-]+" },
 		{ "<name>", "[A-Za-z0-9_.-]+" },
 	};
 

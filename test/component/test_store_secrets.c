@@ -27,7 +27,7 @@ found(size_t i)
 }
 
 static const struct store_secret_owners everywhere = {
-	{ [SECRET_ENVIRONMENT] = "production", [SECRET_REPO] = "app", [SECRET_ORG] = "acme" }
+	{ [SECRET_ENVIRONMENT] = "app/production", [SECRET_REPO] = "app", [SECRET_ORG] = "acme" }
 };
 
 static void
@@ -48,6 +48,8 @@ test_values_are_sealed_in_redis_and_clear_for_jobs(void **state)
 static void
 test_the_nearest_one_counts(void **state)
 {
+	static char repo[] = "app", name[] = "production";
+	const struct environment production = { .repo = repo, .name = name };
 	const char *names[] = { "A", "B", "C", "D" };
 	const struct store_secret_owners without = { { [SECRET_REPO] = "app", [SECRET_ORG] = "acme" } };
 
@@ -57,7 +59,9 @@ test_the_nearest_one_counts(void **state)
 	assert_int_equal(put("org", "acme", "C", "org's c"), ERR_NONE);
 	assert_int_equal(put("repo", "app", "B", "repo's b"), ERR_NONE);
 	assert_int_equal(put("repo", "app", "C", "repo's c"), ERR_NONE);
-	assert_int_equal(put("environment", "production", "C", "production's c"), ERR_NONE);
+	assert_int_equal(put("environment", "app/production", "C", "production's c"), ERR_NOT_FOUND);
+	assert_int_equal(environment_put(&f, &production, true), ERR_NONE);
+	assert_int_equal(put("environment", "app/production", "C", "production's c"), ERR_NONE);
 	assert_int_equal(secret_find(&f, &everywhere, names, 4), ERR_NONE);
 	assert_int_equal(f.got.secrets.count, 4);
 	assert_string_equal(found(0), "org's a");
@@ -65,6 +69,10 @@ test_the_nearest_one_counts(void **state)
 	assert_string_equal(found(2), "production's c");
 	assert_string_equal(f.got.secrets.items[3].name, "");
 	assert_int_equal(secret_find(&f, &without, names, 4), ERR_NONE);
+	assert_string_equal(found(2), "repo's c");
+	assert_int_equal(environment_delete(&f, "app", "production"), ERR_NONE); /* its secrets go with it */
+	assert_int_equal(environment_put(&f, &production, true), ERR_NONE);
+	assert_int_equal(secret_find(&f, &everywhere, names, 4), ERR_NONE);
 	assert_string_equal(found(2), "repo's c");
 }
 

@@ -113,3 +113,25 @@ def test_settings_that_are_wrong(davit, repo):
         assert wrong.returncode == 1 and words in wrong.stderr, wrong.stderr
     assert davit.ask("PUT", "/api/v1/repos/app/environments/live", {"colour": "red"}).status == 422
     assert davit.ask("PUT", "/api/v1/repos/gone/environments/live", {}).status == 404
+
+
+def test_secrets_of_an_environment(davit, repo):
+    """They are for the jobs that deploy there, and go with it."""
+    davit.add_repo(repo)
+    missing = davit.cli("secret", "set", "KEY", "--environment", "app/live", input="the key of live")
+    assert missing.returncode == 1
+    davit.cli("environment", "set", "app", "live", "--command", 'echo "key has $(printf %s "$KEY" | wc -c) bytes: $KEY"')
+    done = davit.cli("secret", "set", "KEY", "--environment", "app/live", input="the key of live")
+    assert done.returncode == 0, done.stderr
+    assert "app/live" in davit.cli("secret", "ls", "--environment", "app/live").stdout
+    plan = {"image": IMAGE, "jobs": {"live": {"secrets": ["KEY"], "deploy": "live"},
+                                     "test": {"secrets": ["KEY"], "script": ["echo $KEY"], "allow_failure": True}}}
+    _, number = push(davit, repo, {"daocloud.yml": json.dumps(plan)})
+    build = davit.wait_build(number)
+    jobs = {job["name"]: job for job in build["jobs"]}
+    assert (build["state"], jobs["live"]["state"], jobs["test"]["state"]) == ("passed", "passed", "failed"), build
+    assert "secret KEY is not there for repository app" in jobs["test"]["reason"]
+    log = davit.job_log(jobs["live"]["id"])
+    assert b"key has 15 bytes: " in log and b"the key of live" not in log
+    assert davit.cli("environment", "rm", "app", "live").returncode == 0
+    assert davit.api("GET", "/secrets")["secrets"] == []

@@ -6,3 +6,11 @@ local function secret_ids(beginning)
 	return call('ZRANGEBYLEX', 'davit:secrets', '[' .. beginning, '(' .. beginning .. '\255')
 end
 
+-- Whoever takes the owner's name next must not have them.
+local function secrets_forget(beginning)
+	for _, secret in ipairs(secret_ids(beginning)) do
+		call('DEL', 'davit:secret:' .. secret)
+		call('ZREM', 'davit:secrets', secret)
+	end
+end
+
