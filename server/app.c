@@ -196,6 +196,7 @@ come_up(struct app *app)
 		app->ready = true;
 		log_info("ready");
 		app_rotate_resume(app->rotate);
+		app_prune_start(app->prune);
 	}
 }
 

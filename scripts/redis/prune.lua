@@ -1,17 +1,16 @@
 -- Forgets finished builds but the newest of each repository; those of deleted repositories all. A build of which a
 -- newer one has taken over results stays as long as that one.
--- ARGV: keep, limit. {build, jobs, build, jobs...}
+-- ARGV: keep, limit. {build...}
 local keep, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
 local pruned = {}
 
 local function forget(n, list_key)
 	local jobs, change = unpack(call('HMGET', 'davit:build:' .. n, 'jobs', 'change'))
 
-	jobs = tonumber(jobs or 0)
 	for source in (call('HGET', 'davit:build:' .. n, 'reuses') or ''):gmatch('%d+') do
 		call('HINCRBY', 'davit:build:' .. source, 'reused_by', -1)
 	end
-	for k = 1, jobs do
+	for k = 1, tonumber(jobs or 0) do
 		job_files_forget(n .. '.' .. k)
 		call('DEL', 'davit:job:' .. n .. '.' .. k)
 	end
@@ -22,12 +21,11 @@ local function forget(n, list_key)
 	call('ZREM', 'davit:builds', n)
 	call('ZREM', list_key, n)
 	pruned[#pruned + 1] = n
-	pruned[#pruned + 1] = jobs
 end
 
 local function prune(repo, keep_here)
 	local list_key = 'davit:repo:' .. repo .. ':builds'
-	local excess = math.min(call('ZCARD', list_key) - keep_here, limit - #pruned / 2)
+	local excess = math.min(call('ZCARD', list_key) - keep_here, limit - #pruned)
 
 	if excess <= 0 then
 		return

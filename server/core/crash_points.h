@@ -127,8 +127,8 @@
 	X(key_resealed,         "all values are; the old key is there") \
 	X(key_forgotten,        "the old key's file is gone") \
 	X(pruning,              "old builds are about to be forgotten") \
-	X(pruned,               "they are; their logs are there") \
-	X(logs_removed,         "one build's logs are gone; its artifacts are there") \
+	X(pruned,               "they are; their files are there") \
+	X(artifacts_removed,    "a forgotten build's artifacts are gone; its logs are there") \
 	X(artifacts_expired,    "expired artifacts are forgotten; their files are there") \
 	X(caches_pruned,        "caches were forgotten to make room; their files are there") \
 	/* the stop */ \

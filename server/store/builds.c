@@ -465,31 +465,42 @@ store_build_deploy(struct store *store, int64_t build, const char *environment, 
 /* --- retention --- */
 
 static void
-answer_prune(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
+answer_forgotten(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
 {
-	struct store_pruned pruned[STORE_LIST_MAX];
+	int64_t builds[STORE_LIST_MAX];
 	size_t count = 0;
 	struct err failure;
 
 	err = op_failure(op, NULL, err, &failure);
-	for (size_t i = 0; i + 1 < redis_reply_count(reply) && count < STORE_LIST_MAX; i += 2)
-		pruned[count++] = (struct store_pruned){
-			.build = redis_reply_int(redis_reply_at(reply, i), 0),
-			.jobs = redis_reply_int(redis_reply_at(reply, i + 1), 0),
-		};
-	op->fn.prune(op->arg, pruned, count, err);
+	for (; count < redis_reply_count(reply) && count < STORE_LIST_MAX; count++)
+		builds[count] = redis_reply_int(redis_reply_at(reply, count), 0);
+	op->fn.forgotten(op->arg, builds, count, err);
 }
 
 struct store_op *
-store_prune(struct store *store, int64_t keep, store_prune_fn *fn, void *arg)
+store_prune(struct store *store, int64_t keep, store_forgotten_fn *fn, void *arg)
 {
-	struct store_op *op = op_new(store, answer_prune, arg, "pruning");
+	struct store_op *op = op_new(store, answer_forgotten, arg, "pruning");
 	struct args args = { 0 };
 
 	assert(keep >= 0);
-	op->fn.prune = fn;
+	op->fn.forgotten = fn;
 	args_int(&args, keep);
 	args_int(&args, STORE_LIST_MAX);
 	op_send(op, &script_prune, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
+store_build_unknown(struct store *store, const int64_t *builds, size_t count, store_forgotten_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_forgotten, arg, "forgotten builds");
+	struct args args = { 0 };
+
+	assert(count <= STORE_LIST_MAX);
+	op->fn.forgotten = fn;
+	for (size_t i = 0; i < count; i++)
+		args_int(&args, builds[i]);
+	op_send(op, &script_build_unknown, &args, STORE_TIMEOUT_MS);
 	return op;
 }

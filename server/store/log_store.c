@@ -243,6 +243,12 @@ log_read_index(struct log_store *store, const struct log_id *id, uint64_t first,
 
 /* --- removing --- */
 
+const char *
+log_store_folder(const struct log_store *store)
+{
+	return store->dir;
+}
+
 struct disk_op *
 log_remove_build(struct log_store *store, int64_t build, disk_done_fn *fn, void *arg)
 {

@@ -125,6 +125,8 @@ void log_block_unref(struct log_block **block);
 
 /* --- removing --- */
 
+/* Where the folders of the builds are, named by number. */
+const char *log_store_folder(const struct log_store *store);
 /* All logs of a build, by a disk thread; none may be written or followed. No error when there is none. */
 struct disk_op *log_remove_build(struct log_store *store, int64_t build, disk_done_fn *fn, void *arg);
 

@@ -74,7 +74,7 @@ struct store_op {
 		store_number_fn *number;
 		store_promote_fn *promote;
 		store_renew_fn *renew;
-		store_prune_fn *prune;
+		store_forgotten_fn *forgotten;
 		store_notice_fn *notice;
 		store_stats_fn *stats;
 		store_secrets_fn *secrets;

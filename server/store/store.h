@@ -326,13 +326,11 @@ struct store_op *store_renew(
 
 /* Forgets finished builds but the newest `keep` of each repository, at most STORE_LIST_MAX a call. What it gives is
  * gone from Redis: remove the logs. When count is STORE_LIST_MAX, call again. For the callback's duration. */
-struct store_pruned {
-	int64_t build;
-	int64_t jobs; /* their ids are build.1 .. build.jobs */
-};
-
-typedef void store_prune_fn(void *arg, const struct store_pruned *pruned, size_t count, const struct err *err);
-struct store_op *store_prune(struct store *store, int64_t keep, store_prune_fn *fn, void *arg);
+typedef void store_forgotten_fn(void *arg, const int64_t *builds, size_t count, const struct err *err);
+struct store_op *store_prune(struct store *store, int64_t keep, store_forgotten_fn *fn, void *arg);
+/* Which of these (at most STORE_LIST_MAX) were forgotten, by whichever daemon. */
+struct store_op *store_build_unknown(
+    struct store *store, const int64_t *builds, size_t count, store_forgotten_fn *fn, void *arg);
 
 /* --- outbox: at least once, in order within a target --- */
 

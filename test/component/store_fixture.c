@@ -132,11 +132,11 @@ on_renewed(void *arg, const enum store_lease_state *states, size_t count, const 
 }
 
 static void
-on_pruned(void *arg, const struct store_pruned *pruned, size_t count, const struct err *err)
+on_forgotten(void *arg, const int64_t *builds, size_t count, const struct err *err)
 {
 	struct store_fixture *f = arg;
 
-	memcpy(f->got.pruned, pruned, count * sizeof(*pruned));
+	memcpy(f->got.forgotten, builds, count * sizeof(*builds));
 	f->got.count = count;
 	arrived(f, err);
 }
@@ -844,7 +844,13 @@ renew(struct store_fixture *f, const struct store_lease *leases, size_t count)
 enum err_code
 prune(struct store_fixture *f, int64_t keep)
 {
-	return CALL(f, store_prune(f->store, keep, on_pruned, f));
+	return CALL(f, store_prune(f->store, keep, on_forgotten, f));
+}
+
+enum err_code
+build_unknown(struct store_fixture *f, const int64_t *builds, size_t count)
+{
+	return CALL(f, store_build_unknown(f->store, builds, count, on_forgotten, f));
 }
 
 enum err_code

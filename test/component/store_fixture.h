@@ -25,7 +25,7 @@ struct got {
 	struct id_list ids;
 	int64_t number; /* also next_ms */
 	enum store_lease_state states[STORE_LIST_MAX];
-	struct store_pruned pruned[STORE_LIST_MAX];
+	int64_t forgotten[STORE_LIST_MAX];
 	size_t count;
 	struct store_stats stats;
 	struct schedule_list schedules;
@@ -125,6 +125,7 @@ enum err_code running(struct store_fixture *f, const char *node);
 enum err_code promote(struct store_fixture *f);
 enum err_code renew(struct store_fixture *f, const struct store_lease *leases, size_t count);
 enum err_code prune(struct store_fixture *f, int64_t keep);
+enum err_code build_unknown(struct store_fixture *f, const int64_t *builds, size_t count);
 enum err_code outbox_claim(struct store_fixture *f);
 enum err_code outbox_ack(struct store_fixture *f, const struct notice *notice);
 enum err_code outbox_retry(struct store_fixture *f, const struct notice *notice, int64_t delay_ms);

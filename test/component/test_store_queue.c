@@ -290,6 +290,23 @@ test_builds_are_listed_from_the_newest(void **state)
 	assert_int_equal(builds(&f, "*", 0, 50), ERR_NOT_FOUND);
 }
 
+/* Logs of what another daemon has forgotten, or one that was killed before it had removed them. */
+static void
+test_forgotten_builds_are_told_apart(void **state)
+{
+	const int64_t builds[] = { 1, 2, 3 };
+
+	(void)state;
+	for (int64_t n = 1; n <= 2; n++)
+		assert_int_equal(build_cancel(&f, submit(&f, "app", NULL, NULL)), ERR_NONE);
+	assert_int_equal(prune(&f, 1), ERR_NONE);
+	assert_int_equal(build_unknown(&f, builds, 3), ERR_NONE);
+	assert_int_equal(f.got.count, 1); /* there never was a build 3 here */
+	assert_int_equal(f.got.forgotten[0], 1);
+	assert_int_equal(build_unknown(&f, builds, 0), ERR_NONE);
+	assert_int_equal(f.got.count, 0);
+}
+
 static void
 test_prune_keeps_the_newest_and_the_unfinished(void **state)
 {
@@ -303,9 +320,8 @@ test_prune_keeps_the_newest_and_the_unfinished(void **state)
 		assert_int_equal(build_cancel(&f, n), ERR_NONE);
 	assert_int_equal(prune(&f, 2), ERR_NONE);
 	assert_int_equal(f.got.count, 2);
-	assert_int_equal(f.got.pruned[0].build, 2);
-	assert_int_equal(f.got.pruned[0].jobs, 2);
-	assert_int_equal(f.got.pruned[1].build, 3);
+	assert_int_equal(f.got.forgotten[0], 2);
+	assert_int_equal(f.got.forgotten[1], 3);
 	assert_int_equal(
 	    redis_fixture_int(&server, "EXISTS davit:build:2 davit:change:2 davit:job:2.1 davit:job:2.2"), 0);
 	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:builds"), 3);
@@ -439,6 +455,7 @@ main(void)
 		SUITE_TEST(test_requeue_of_a_job_to_be_cancelled_ends_it),
 		SUITE_TEST(test_rerun_builds_the_same_change),
 		SUITE_TEST(test_builds_are_listed_from_the_newest),
+		SUITE_TEST(test_forgotten_builds_are_told_apart),
 		SUITE_TEST(test_prune_keeps_the_newest_and_the_unfinished),
 		SUITE_TEST(test_stats_count),
 		SUITE_TEST(test_words_tell_the_story),
