@@ -156,7 +156,7 @@ enter_keep(struct app_rotate *r)
 	struct err err;
 
 	CRASH_POINT(key_changing);
-	/* One that is there already is left from an attempt that came to nothing: it is the present key. */
+	/* One that is there already is left from an attempt of this process that came to nothing: it is the present key. */
 	if (link(r->path, r->path_old) == 0 ||
 	    (errno == EEXIST && unlink(r->path_old) == 0 && link(r->path, r->path_old) == 0)) {
 		r->disk_op = disk_sync_dir(r->disk, r->dir->path, on_disk, r);
@@ -291,7 +291,9 @@ app_rotate_is_active(const struct app_rotate *rotate)
 bool
 app_rotate_begin(struct app_rotate *rotate, struct err *err)
 {
-	if (app_rotate_is_active(rotate))
+	/* One that a process before has begun goes on once Redis is there: until then its old key is the only one that
+	 * opens anything. */
+	if (app_rotate_is_active(rotate) || rotate->dir->has_old_seal_key)
 		return err_set(err, ERR_CONFLICT, 0, "a change of the seal key is under way already");
 	rotate->sealed = 0;
 	rotate_step(rotate, ROTATE_WRITE);

@@ -11,7 +11,7 @@ import urllib.parse
 import pytest
 
 import forge
-from server import FINAL, IMAGE, OBJ
+from server import FINAL, IMAGE, OBJ, Davit
 
 CANARY = "c4n4ry/of+the~coal?mine&Zürich'42"
 PEM = "-----BEGIN TEST KEY-----\n" + "\n".join(base64.b64encode(os.urandom(48)).decode() for _ in range(4)) + "\n-----END TEST KEY-----\n"
@@ -314,6 +314,24 @@ def test_a_key_that_cannot_be_written_changes_nothing(davit, repo):
     assert davit.cli("secret", "rotate-key").returncode == 0
     davit.log.wait("seal key: 2 values are sealed anew; the old key is removed")
     assert_all_opens(davit, repo)
+
+
+def test_a_rotation_before_an_older_one_is_finished_is_refused(tmp_path):
+    """A restart in the middle of one, and Redis is not there yet: what is sealed opens with the old key alone."""
+    folder = tmp_path / "early"
+    folder.mkdir()
+    davit = Davit(folder, redis={"url": f"unix://{tmp_path}/nobody.sock"})
+    for name, digit in ("seal-key", "1"), ("seal-key.old", "2"):
+        with open(f"{davit.state}/{name}", "w") as file:
+            file.write(digit * 64 + "\n")
+    try:
+        davit.start(wait_ready=False)
+        assert davit.ask("POST", "/api/v1/seal-key/rotate").status == 409
+        assert open(f"{davit.state}/seal-key.old").read() == "2" * 64 + "\n"
+        assert open(f"{davit.state}/seal-key").read() == "1" * 64 + "\n"
+        davit.stop()
+    finally:
+        davit.end()
 
 
 @pytest.mark.parametrize("state", ["idle -> write", "write -> keep", "keep -> switch", "switch -> switched", "switched -> reseal",
