@@ -1,9 +1,13 @@
 -- A node lives, and so do its claims.
--- ARGV: node, lease_ms, then id and token of each claim. {ok, (ok|cancel|lost)...}
+-- ARGV: node, lease_ms, then id and token of each claim. {ok, (ok|cancel|lost)...} {none}: the node's
+-- record is lost, and it has to register again
 local node, lease_ms = ARGV[1], tonumber(ARGV[2])
 local now = now_ms()
 local states = { 'ok' }
 
+if not call('HGET', 'davit:node:' .. node, 'epoch') then
+	return { 'none' }
+end
 call('ZADD', 'davit:nodes', now, node)
 for i = 3, #ARGV, 2 do
 	local id, token = ARGV[i], ARGV[i + 1]

@@ -147,6 +147,11 @@ on_renewed(void *arg, const enum store_lease_state *states, size_t count, const 
 	struct leases *l = arg;
 
 	l->op = NULL;
+	if (err != NULL && err->code == ERR_NOT_FOUND) {
+		batch_clear(l);
+		l->fn(l->arg, NULL, STORE_LEASE_LOST);
+		return;
+	}
 	if (err != NULL) {
 		log_debug("leases not renewed: %s", err->text);
 		batch_clear(l);

@@ -11,14 +11,15 @@
 struct leases;
 struct loop;
 
-/* state is STORE_LEASE_CANCEL (told again at each renewal until it is dropped) or STORE_LEASE_LOST. fn may hold and
- * drop. */
+/* id NULL: Redis has lost this node's record, and renewing rests until leases_start, which is for when it has
+ * registered again. Else state is STORE_LEASE_CANCEL (told again at each renewal until it is dropped) or
+ * STORE_LEASE_LOST. fn may hold and drop. */
 typedef void leases_fn(void *arg, const char *id, enum store_lease_state state);
 
 struct leases *leases_new(struct loop *loop, struct store *store, int64_t lease_ms, leases_fn *fn, void *arg);
 /* What is held stays in Redis until its lease runs out. Accepts NULL. */
 void leases_free(struct leases **leases);
-/* Begins to renew; the first renewal is at once. */
+/* Begins to renew, or goes on; the first renewal is at once. */
 void leases_start(struct leases *leases);
 bool leases_has(const struct leases *leases, const char *id);
 /* id must not be held (asserted); both strings are copied. */

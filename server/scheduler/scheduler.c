@@ -275,12 +275,24 @@ start(struct scheduler *s)
 	s->start_op = store_node_register(s->deps.store, &s->deps.node, on_registered, s);
 }
 
+/* What was planned and run is lost with it, as the leases say then; new work finds a node with labels. */
+static void
+start_again(struct scheduler *s)
+{
+	log_warn(
+	    "node %s: Redis does not know it any more, as if its data were lost: registering again", s->deps.node_name);
+	s->started = false;
+	timer_start(s->retry, RETRY_MS);
+}
+
 static void
 on_lease(void *arg, const char *id, enum store_lease_state state)
 {
 	struct scheduler *s = arg;
 
-	if (strchr(id, '.') == NULL)
+	if (id == NULL)
+		start_again(s);
+	else if (strchr(id, '.') == NULL)
 		planning_drop(s->planning, id);
 	else
 		s->deps.on_stop(s->deps.arg, id, state == STORE_LEASE_LOST);

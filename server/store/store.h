@@ -319,7 +319,7 @@ struct store_lease {
 };
 
 /* Prolongs this node's claims and its own heartbeat (also with count 0). states[i] belongs to leases[i], for the
- * callback's duration; at most STORE_LIST_MAX. */
+ * callback's duration; at most STORE_LIST_MAX. ERR_NOT_FOUND: the node's record is lost, register again. */
 typedef void store_renew_fn(void *arg, const enum store_lease_state *states, size_t count, const struct err *err);
 struct store_op *store_renew(
     struct store *store, const struct store_lease *leases, size_t count, store_renew_fn *fn, void *arg);

@@ -517,6 +517,15 @@ test_expired_lease_is_given_to_one_caller(void **state)
 }
 
 static void
+test_renew_of_a_node_without_a_record(void **state)
+{
+	(void)state;
+	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
+	redis_fixture_ask(&server, "DEL davit:node:n1");
+	assert_int_equal(renew(&f, NULL, 0), ERR_NOT_FOUND);
+}
+
+static void
 test_renew_tells_what_is_lost_and_what_is_to_end(void **state)
 {
 	struct build *build;
@@ -649,6 +658,7 @@ main(void)
 		SUITE_TEST(test_requeue_runs_the_job_again_as_the_next_attempt),
 		SUITE_TEST(test_delayed_job_waits_until_it_is_promoted),
 		SUITE_TEST(test_expired_lease_is_given_to_one_caller),
+		SUITE_TEST(test_renew_of_a_node_without_a_record),
 		SUITE_TEST(test_renew_tells_what_is_lost_and_what_is_to_end),
 		SUITE_TEST(test_lost_claim_is_answered_again),
 		SUITE_TEST(test_lost_claim_of_a_build_is_answered_again),

@@ -37,6 +37,23 @@ def test_external_redis(make_davit, repo, external):
     assert keys.stdout.strip() == "1", "it outlives davitd"
 
 
+def test_data_that_are_lost(make_davit, repo, external):
+    """The node makes itself known again, so that its engines' labels count, and works on."""
+    socket = external()
+    davit = make_davit(node="alone", redis={"url": f"unix://{socket}"})
+    davit.add_repo(repo)
+    subprocess.run(["redis-cli", "-s", socket, "FLUSHALL"], check=True, capture_output=True)
+    davit.log.wait("node alone: Redis does not know it any more")
+    since = len(davit.log.lines)
+    davit.log.wait(r"node alone: epoch \d+", since)
+    known = subprocess.run(["redis-cli", "-s", socket, "HEXISTS", "davit:node:alone", "labels"], capture_output=True, text=True)
+    assert known.stdout.strip() == "1"
+    davit.add_repo(repo)
+    number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": PASSING}))).json["build"]
+    assert davit.wait_build(number)["state"] == "passed"
+    davit.stop()
+
+
 def test_a_frozen_process_that_was_replaced_ends(make_davit, repo, external):
     """Two of one name on one Redis: the older one must not write what the newer one has taken over."""
     redis = {"url": f"unix://{external()}"}

@@ -21,7 +21,7 @@ static void
 on_lease(void *arg, const char *id, enum store_lease_state state)
 {
 	assert_ptr_equal(arg, &b);
-	strcat(strcat(b.told, id), state == STORE_LEASE_LOST ? " lost, " : " cancel, ");
+	strcat(strcat(b.told, id != NULL ? id : "node"), state == STORE_LEASE_LOST ? " lost, " : " cancel, ");
 	if (b.drops != NULL)
 		leases_drop(b.leases, b.drops);
 }
@@ -65,6 +65,23 @@ begin(void)
 {
 	leases_start(b.leases);
 	fake_clock_advance(0);
+}
+
+/* Registered again: the same leases go on, or are lost. */
+static void
+test_node_that_redis_does_not_know(void **state)
+{
+	(void)state;
+	hold("17.1");
+	begin();
+	answer_error(&b.store, ASK_RENEW, ERR_NOT_FOUND);
+	assert_string_equal(b.told, "node lost, ");
+	fake_clock_advance(10 * LEASE_MS);
+	assert_int_equal(fake_asks_count(&b.store), 0);
+	begin();
+	assert_renewing("17.1 ");
+	answer_renew(&b.store, "17.1", STORE_LEASE_LOST);
+	assert_string_equal(b.told, "node lost, 17.1 lost, ");
 }
 
 static void
@@ -228,6 +245,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_nothing_is_asked_before_the_start),
+		TEST(test_node_that_redis_does_not_know),
 		TEST(test_heartbeat),
 		TEST(test_all_are_renewed_at_a_third_of_the_lease),
 		TEST(test_a_cancelled_one_is_told_at_each_renewal),

@@ -188,6 +188,23 @@ test_start_that_fails(void **state)
 }
 
 static void
+test_node_that_redis_does_not_know_registers_again(void **state)
+{
+	(void)state;
+	begin_with_job();
+	fake_clock_advance(LEASE_MS / 3);
+	answer_error(&b.store, ASK_RENEW, ERR_NOT_FOUND);
+	wake("queue"); /* nothing is claimed meanwhile */
+	assert_int_equal(fake_asks_count(&b.store), 0);
+	fake_clock_advance(RETRY_MS);
+	begin();
+	assert_told("");
+	fake_clock_advance(LEASE_MS / 3);
+	answer_renew(&b.store, "1.1", STORE_LEASE_LOST);
+	assert_told("lost 1.1, ");
+}
+
+static void
 test_freed_while_starting(void **state)
 {
 	(void)state;
@@ -494,6 +511,7 @@ main(void)
 		TEST(test_nothing_before_redis_is_up),
 		TEST(test_start),
 		TEST(test_start_that_fails),
+		TEST(test_node_that_redis_does_not_know_registers_again),
 		TEST(test_freed_while_starting),
 		TEST(test_one_claim_for_each_free_slot),
 		TEST(test_an_engine_came_up),
