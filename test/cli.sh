@@ -80,7 +80,7 @@ expect 2 '' 'davit: unknown command "lnit"' lnit
 expect 0 'usage: davit COMMAND' '' help
 expect 0 'usage: davit plan [--event EVENT]' '' help plan
 expect 2 '' 'usage: davit help [COMMAND]' help nothing
-expect 2 '' 'davit: say whose secret it is: --repo ID, --org NAME or --environment NAME' secret set TOKEN
+expect 2 '' 'davit: say whose secret it is: --repo ID, --org NAME or --environment REPO/NAME' secret set TOKEN
 expect 2 '' 'davit: a secret'\''s name has letters, digits, _ . -' secret set 'A B' --repo app
 expect 2 '' 'davit: secret has no option --value' secret set TOKEN --repo app --value x
 expect 2 '' 'davit: secret has no option --org, or not twice' secret set TOKEN --repo app --org acme

@@ -475,6 +475,136 @@ store_schedules(struct store *store, const char *repo, store_schedules_fn *fn, v
 	return start(store, run_schedules, fn, arg, repo, 0);
 }
 
+/* --- environments: there is none but "live", which has nothing set --- */
+
+static void
+run_environments(struct store_op *op)
+{
+	((store_environments_fn *)op->fn)(op->arg, (struct environment_list){ 0 }, (struct deployment_list){ 0 }, NULL);
+}
+
+struct store_op *
+store_environments(struct store *store, const char *repo, store_environments_fn *fn, void *arg)
+{
+	return start(store, run_environments, fn, arg, repo, 0);
+}
+
+static void
+run_environment(struct store_op *op)
+{
+	struct environment *e = NULL;
+
+	if (strcmp(op->text, "live") == 0) {
+		e = xcalloc(1, sizeof(*e));
+		*e = (struct environment){ .repo = xstrdup("app"),
+			.name = xstrdup("live"),
+			.kind = xstrdup("command"),
+			.image = xstrdup(""),
+			.command = xstrdup(""),
+			.variables = xstrdup(""),
+			.events = xstrdup(""),
+			.branches = xstrdup("main"),
+			.tags = xstrdup(""),
+			.deployers = xstrdup(""),
+			.locked_by = xstrdup(""),
+			.lock_reason = xstrdup("") };
+	}
+	((store_environment_fn *)op->fn)(op->arg, e, e != NULL ? NULL : &missing);
+}
+
+struct store_op *
+store_environment_get(struct store *store, const char *repo, const char *name, store_environment_fn *fn, void *arg)
+{
+	(void)repo;
+	return start(store, run_environment, fn, arg, name, 0);
+}
+
+struct store_op *
+store_environment_put(
+    struct store *store, const struct environment *environment, bool is_new, store_done_fn *fn, void *arg)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s %s %s: %s|%s|%s|%s|%d", is_new ? "add" : "set", environment->repo,
+	    environment->name, environment->image, environment->command, environment->variables, environment->branches,
+	    environment->approve);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+static struct store_op *
+tell(struct store *store, const char *what, const char *repo, const char *name, void *fn, void *arg)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s %s %s", what, repo, name);
+	return start(store, run_cancel, fn, arg, text, 0);
+}
+
+struct store_op *
+store_environment_delete(struct store *store, const char *repo, const char *name, store_done_fn *fn, void *arg)
+{
+	return tell(store, "no", repo, name, fn, arg);
+}
+
+struct store_op *
+store_environment_lock(struct store *store, const char *repo, const char *name, const char *who, const char *reason,
+    store_done_fn *fn, void *arg)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "lock(%s,%s)", who, reason);
+	return tell(store, what, repo, name, fn, arg);
+}
+
+static void
+run_deployments(struct store_op *op)
+{
+	((store_deployments_fn *)op->fn)(op->arg, (struct deployment_list){ 0 }, NULL);
+}
+
+struct store_op *
+store_deployments(struct store *store, const char *repo, const char *name, int64_t before, unsigned limit,
+    store_deployments_fn *fn, void *arg)
+{
+	(void)before;
+	(void)limit;
+	(void)repo;
+	return start(store, run_deployments, fn, arg, name, 0);
+}
+
+static void
+run_rollback(struct store_op *op)
+{
+	((store_deployments_fn *)op->fn)(op->arg, (struct deployment_list){ 0 }, &missing);
+}
+
+struct store_op *
+store_rollback_find(struct store *store, const char *repo, const char *name, store_deployments_fn *fn, void *arg)
+{
+	(void)repo;
+	return start(store, run_rollback, fn, arg, name, 0);
+}
+
+struct store_op *
+store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person, int64_t redeploys,
+    store_number_fn *fn, void *arg)
+{
+	snprintf(store->rerun, sizeof(store->rerun), "%s by %s %d", environment, person, (int)redeploys);
+	return start(store, run_rerun, fn, arg, NULL, build);
+}
+
+struct store_op *
+store_job_approve(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg)
+{
+	return tell(store, "approve", job, who, fn, arg);
+}
+
+struct store_op *
+store_job_reject(struct store *store, const char *job, const char *who, store_done_fn *fn, void *arg)
+{
+	return tell(store, "reject", job, who, fn, arg);
+}
+
 struct store_op *
 store_build_approve(struct store *store, int64_t build, const char *who, store_done_fn *fn, void *arg)
 {

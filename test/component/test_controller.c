@@ -447,6 +447,61 @@ test_schedules(void **state)
 }
 
 static void
+test_environments(void **state)
+{
+	static const char path[] = "/api/v1/repos/app/environments/live",
+			  other[] = "/api/v1/repos/app/environments/next";
+	struct server s;
+
+	(void)state;
+	server_start(&s);
+	expect(&s, "GET", path, "", 200, "\"branches\":\"main\"");
+	expect(&s, "GET", other, "", 404, "not_found");
+	/* what is not said stays as it is */
+	expect(&s, "PUT", path, "{\"approve\":true,\"variables\":{\"A\":\"1\"}}", 200, "\"name\":\"live\"");
+	assert_string_equal(s.store.cancelled, "set app live: ||{\"A\":\"1\"}|main|1");
+	ask(&s, "PUT", other, "{\"image\":\"alpine:3\",\"command\":\"make\"}");
+	assert_string_equal(s.store.cancelled, "add app next: alpine:3|make|||0");
+	expect(&s, "PUT", path, "{\"colour\":\"red\"}", 422, "no field of an environment");
+	expect(&s, "PUT", path, "{\"image\":\"A B\"}", 422, "image: ");
+	expect(&s, "PUT", path, "{\"image\":1}", 422, "image must be a text");
+	expect(&s, "PUT", path, "{\"approve\":\"on\"}", 422, "approve must be true or false");
+	expect(&s, "PUT", path, "{\"command\":\"a\\u0001\"}", 422, "command: ");
+	expect(&s, "PUT", path, "{\"events\":\"pushes\"}", 422, "events: ");
+	assert_int_equal(ask(&s, "POST", "/api/v1/repos/app/environments/live/lock", "{\"reason\":\"r\"}"), 204);
+	assert_string_equal(s.store.cancelled, "lock(admin,r) app live");
+	expect(&s, "POST", "/api/v1/repos/app/environments/live/lock", "{\"reason\":\"a\\nb\"}", 422, "reason: ");
+	assert_int_equal(ask(&s, "POST", "/api/v1/repos/app/environments/live/unlock", ""), 204);
+	assert_string_equal(s.store.cancelled, "lock(,) app live");
+	expect(&s, "GET", "/api/v1/repos/app/environments/live/deployments", "", 200, "{\"deployments\":[]}");
+	expect(&s, "POST", "/api/v1/repos/app/environments/live/rollback", "", 404, "not_found");
+	assert_int_equal(ask(&s, "DELETE", path, ""), 204);
+	assert_string_equal(s.store.cancelled, "no app live");
+	server_stop(&s);
+}
+
+static void
+test_deploying_by_hand(void **state)
+{
+	struct server s;
+
+	(void)state;
+	server_start(&s);
+	fake_build(&s.store, 7, BUILD_PASSED);
+	expect(&s, "POST", "/api/v1/builds/7/deploy", "{\"environment\":\"live\"}", 201, "{\"build\":1007}");
+	assert_string_equal(s.store.rerun, "live by admin 0");
+	expect(&s, "POST", "/api/v1/builds/7/deploy", "{}", 422, "the name of an environment is wanted");
+	assert_int_equal(ask(&s, "POST", "/api/v1/jobs/7.1/approve", ""), 204);
+	assert_string_equal(s.store.cancelled, "approve 7.1 admin");
+	assert_int_equal(ask(&s, "POST", "/api/v1/jobs/7.1/reject", ""), 204);
+	assert_string_equal(s.store.cancelled, "reject 7.1 admin");
+	assert_int_equal(
+	    ask(&s, "PUT", "/api/v1/secrets/environment/app/live/KEY", "{\"value\":\"long enough\"}"), 204);
+	assert_string_equal(s.store.secret.owner, "app/live");
+	server_stop(&s);
+}
+
+static void
 test_health_and_metrics(void **state)
 {
 	struct server s;
@@ -920,6 +975,8 @@ main(void)
 		cmocka_unit_test(test_builds_and_jobs),
 		cmocka_unit_test(test_builds_by_hand),
 		cmocka_unit_test(test_schedules),
+		cmocka_unit_test(test_environments),
+		cmocka_unit_test(test_deploying_by_hand),
 		cmocka_unit_test(test_health_and_metrics),
 		cmocka_unit_test(test_hook),
 		cmocka_unit_test(test_log_ranges),
