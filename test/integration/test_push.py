@@ -197,3 +197,20 @@ def iter_until_end(events):
             return
         if event["event"] == "log":
             yield event
+
+
+def test_a_network_that_a_dead_process_asked_for(make_davit, repo, docker):
+    """The engine made it after the sweep had looked: its name is in the way, and nobody else removes it."""
+    late = [f"davit-late-net-{n}" for n in range(1, 5)]
+    davit = make_davit(node="late", builder={"warm_images": 0})
+    for name in late:
+        docker("network", "create", name)
+    try:
+        davit.add_repo(repo)
+        commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: [echo fine]\n"})
+        number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+        assert davit.wait_build(number)["state"] == "passed"
+        davit.log.wait("removing the network davit-late-net-")
+    finally:
+        for name in late:
+            docker("network", "rm", name, check=False)  # the first is davitd's now
