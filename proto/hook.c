@@ -243,6 +243,14 @@ asks_for_no_build(const struct change *change)
 	       (change->event == CHANGE_PULL_REQUEST && hook_message_skips(change->title));
 }
 
+void
+hook_skip(struct hook_result *ret)
+{
+	if (ret->outcome == HOOK_CHANGE && asks_for_no_build(&ret->change))
+		hook_ignore(ret, "the %s asks for no build",
+		    hook_message_skips(ret->change.message) ? "commit's message" : "pull request's title");
+}
+
 bool
 hook_decode(
     const struct hook_forge *forge, const struct hook_request *request, struct hook_result *ret, struct err *err)
@@ -260,10 +268,9 @@ hook_decode(
 	} else {
 		ok = decode_json(forge, request, request->body, ret, err);
 	}
-	if (ok && ret->outcome == HOOK_CHANGE && asks_for_no_build(&ret->change))
-		hook_ignore(ret, "the %s asks for no build",
-		    hook_message_skips(ret->change.message) ? "commit's message" : "pull request's title");
-	if (!ok)
+	if (ok)
+		hook_skip(ret);
+	else
 		hook_result_fini(ret);
 	return ok;
 }
@@ -272,4 +279,13 @@ void
 hook_result_fini(struct hook_result *result)
 {
 	change_fini(&result->change);
+}
+
+bool
+hook_tells_head(const struct hook_result *result)
+{
+	struct str ref = str_of(result->change.ref);
+
+	return result->change.event != CHANGE_PULL_REQUEST && result->outcome != HOOK_CLOSED &&
+	       (str_has_prefix(ref, "refs/heads/") || str_has_prefix(ref, "refs/tags/"));
 }

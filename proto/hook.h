@@ -67,7 +67,7 @@ struct hook_result {
 	char reason[128]; /* of HOOK_IGNORED and HOOK_CLOSED, for people */
 	char
 	    digest[SHA256_HEX_SIZE]; /* of the JSON text: the same for a delivery that is sent again, however wrapped */
-	struct change change;        /* of HOOK_CHANGE; of HOOK_CLOSED its ref alone */
+	struct change change;        /* of HOOK_CHANGE, and of pushes that are ignored; of HOOK_CLOSED its ref alone */
 };
 
 /* Of a verified request only. *ret is filled on success; end it with hook_result_fini.
@@ -75,7 +75,13 @@ struct hook_result {
  */
 bool hook_decode(
     const struct hook_forge *forge, const struct hook_request *request, struct hook_result *ret, struct err *err);
+/* The same of a push that no forge told, in git's own words: ref is at commit, and was at before ("": it is new).
+ * object is the commit's, as git keeps it; empty: it is not known. */
+bool hook_decode_commit(const char *ref, const char *commit, const char *before, struct str object,
+    struct hook_result *ret, struct err *err);
 void hook_result_fini(struct hook_result *result);
+/* Whether it tells where a branch or tag is now, or (without a commit) that it is gone; also of HOOK_IGNORED. */
+bool hook_tells_head(const struct hook_result *result);
 
 /* Whether a commit's message asks for no build: [skip ci] or [ci skip], in any case, with blanks. hook_decode ignores
  * the change then, but a tag; so it does for a pull request whose title says it. */

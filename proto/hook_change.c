@@ -96,7 +96,8 @@ hook_set_push(struct hook_result *ret, const char *ref, const char *commit, cons
 	else
 		return hook_ignore(ret, "%.80s is neither a branch nor a tag", ref);
 	if (commit_is_zero(str_of(commit)))
-		return hook_ignore(ret, "a %s was deleted", change->event == CHANGE_TAG ? "tag" : "branch");
+		return set_before(change, before, err) &&
+		       hook_ignore(ret, "a %s was deleted", change->event == CHANGE_TAG ? "tag" : "branch");
 	change->branch = xstrdup(ref + strlen(change->event == CHANGE_TAG ? "refs/tags/" : "refs/heads/"));
 	change->trust = CHANGE_TRUSTED;
 	ret->outcome = HOOK_CHANGE;

@@ -34,6 +34,11 @@ bool hook_verify_token(
 bool hook_verify_standard(
     const struct hook_forge *forge, const struct hook_request *request, struct str secret, struct err *err);
 
+/* --- hook.c --- */
+
+/* Ignores a change that asks for no build. */
+void hook_skip(struct hook_result *ret);
+
 /* --- hook_change.c: steps of decoders. Those that return bool set *err as hook_decode says --- */
 
 /* Sets HOOK_IGNORED with the reason; returns true, so that it can end a decoder. */

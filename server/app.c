@@ -25,6 +25,7 @@
 #include "server/core/zones.h"
 #include "server/handover.h"
 #include "server/hook/hook.h"
+#include "server/hook/polling.h"
 #include "server/io/git.h"
 #include "server/io/listening.h"
 #include "server/io/redis.h"
@@ -81,6 +82,7 @@ struct app {
 	struct schedules *schedules;
 	struct notify *notify;
 	struct hook *hook;
+	struct polling *polling; /* NULL: never */
 	struct controller *controller;
 	struct app_prune *prune;
 	struct app_rotate *rotate;
@@ -215,6 +217,7 @@ on_wake(void *arg, const char *line)
 	if (app->takeover == NULL) {
 		scheduler_wake(app->scheduler, line);
 		schedules_wake(app->schedules, line);
+		polling_wake(app->polling, line);
 		notify_wake(app->notify, line);
 	}
 	controller_wake(app->controller, line);
@@ -246,6 +249,7 @@ enter_jobs(struct app *app)
 	app->stop_waits = WAIT_JOBS | (app->takeover != NULL ? WAIT_OLDER : 0);
 	scheduler_drain(app->scheduler);
 	schedules_drain(app->schedules);
+	polling_drain(app->polling);
 	if (app->handover != NULL) {
 		leave_place(app);
 	} else {
@@ -297,6 +301,7 @@ enter_redis(struct app *app)
 	app_rotate_free(&app->rotate);
 	scheduler_free(&app->scheduler);
 	schedules_free(&app->schedules);
+	polling_free(&app->polling);
 	notify_free(&app->notify);
 	if (app->redis_server != NULL && app->stop_redis)
 		redis_server_stop(app->redis_server, on_redis_gone, app);
@@ -625,6 +630,21 @@ start_scheduler(struct app *app)
 	app->schedules = schedules_new(app->loop, app->store, app->zones);
 }
 
+static void
+start_hook(struct app *app)
+{
+	const struct look_means means = {
+		.loop = app->loop,
+		.store = app->store,
+		.git = app->git,
+		.interval_ms = (int64_t)app->conf->hook.poll_s * 1000,
+	};
+
+	app->hook = hook_new(app->loop, app->disk, app->store);
+	if (app->conf->hook.poll_s > 0)
+		app->polling = polling_new(&means);
+}
+
 static bool
 start_notify(struct app *app, struct err *err)
 {
@@ -693,7 +713,7 @@ start(struct app *app, struct err *err)
 		return false;
 	start_builder(app);
 	start_scheduler(app);
-	app->hook = hook_new(app->loop, app->disk, app->store);
+	start_hook(app);
 	if (!start_notify(app, err) || !start_controller(app, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
@@ -749,6 +769,7 @@ app_free(struct app **app)
 	notify_free(&a->notify);
 	scheduler_free(&a->scheduler);
 	schedules_free(&a->schedules);
+	polling_free(&a->polling);
 	app_jobs_free(&a->jobs);
 	planner_free(&a->planner);
 	builder_free(&a->builder);

@@ -112,6 +112,7 @@ static const struct conf_option options[] = {
 
 	OPTION("hook.max_body", SIZE, AT(hook.max_body), "26M", "largest delivery that is accepted from a forge", .min = 1024,
 	  .max = 1ull << 30),
+	OPTION("hook.poll", DURATION, AT(hook.poll_s), "5m", "how often missed pushes are looked for; 0s: never", .max = DAY),
 };
 /* clang-format on */
 

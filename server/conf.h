@@ -76,7 +76,7 @@ struct conf {
 	struct conf_strings trusted_proxies; /* whose X-Forwarded-For counts */
 	char *url; /* where people reach the server, without a slash at its end; "": no links */
 	char *state_dir;
-	char *templates;                     /* folder of pipelines' includes; "": none */
+	char *templates; /* folder of pipelines' includes; "": none */
 	char *node;
 	enum conf_log_level log_level;
 	struct conf_redis redis;
@@ -106,6 +106,7 @@ struct conf {
 	} git;
 	struct {
 		uint64_t max_body;
+		unsigned poll_s; /* 0: never */
 	} hook;
 	struct {
 		char *ca; /* PEM; "": the system's */

@@ -12,6 +12,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/store/heads.h"
 #include "server/store/store.h"
 
 #define DEADLINE_MS 900 /* of what waits for Redis, so that a 503 is out within a second */
@@ -47,6 +48,7 @@ struct hook_op {
 	struct disk_op *disk_op; /* while a thread judges */
 	struct judging *judging; /* then it is the disk's */
 	struct timer *timer;
+	char *ignored;      /* why, while the store hears of it */
 	char *delivery;     /* "github d-1", for the log; "" before it is known */
 	hook_answer_fn *fn; /* NULL: nobody waits */
 	void *arg;
@@ -82,6 +84,7 @@ op_free(struct hook_op *op)
 	repo_free(&op->settings);
 	free(op->body);
 	free(op->delivery);
+	free(op->ignored);
 	free(op->repo);
 	free(op);
 }
@@ -242,6 +245,37 @@ on_submitted(void *arg, const struct store_submitted *submitted, const struct er
 	}
 }
 
+/* --- a push that is not built --- */
+
+static void
+on_passed(void *arg, const struct err *err)
+{
+	struct hook_op *op = arg;
+	char *reason = op->ignored;
+
+	op->store_op = NULL;
+	if (err != NULL) {
+		answer_store_err(op, err);
+		return;
+	}
+	op->ignored = NULL;
+	answer_word(op, "ignored", reason);
+	free(reason);
+}
+
+/* Who looks for missed pushes must not take it for one. */
+static void
+ignore(struct hook_op *op, const struct hook_result *result, const char *reason)
+{
+	if (!hook_tells_head(result)) {
+		answer_word(op, "ignored", reason);
+		return;
+	}
+	op->ignored = xstrdup(reason);
+	op->is_submitting = true;
+	op->store_op = store_head_passed(op->hook->store, op->repo, &result->change, on_passed, op);
+}
+
 /* --- a pull request that was closed --- */
 
 static void
@@ -327,7 +361,7 @@ submit(struct hook_op *op, const struct judging *j)
 	struct err err;
 
 	if (!trigger_wants(&trigger, &j->result.change, &err)) {
-		answer_word(op, "ignored", err.text);
+		ignore(op, &j->result, err.text);
 		return;
 	}
 	CRASH_POINT(hook_verified);
@@ -350,7 +384,7 @@ act(struct hook_op *op, const struct judging *j)
 		answer_word(op, "ping", "pong");
 		break;
 	case HOOK_IGNORED:
-		answer_word(op, "ignored", j->result.reason);
+		ignore(op, &j->result, j->result.reason);
 		break;
 	}
 }

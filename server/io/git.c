@@ -348,6 +348,18 @@ on_read(void *arg, const char *type, struct str bytes, const struct err *err)
 }
 
 static void
+on_object(void *arg, const char *type, struct str bytes, const struct err *err)
+{
+	struct git_op *op = arg;
+	git_read_fn *fn = op->fn.read;
+	void *fn_arg = op->arg;
+
+	(void)type;
+	git_op_free(op);
+	fn(fn_arg, bytes, err);
+}
+
+static void
 on_refused(void *arg)
 {
 	struct git_op *op = arg;
@@ -445,6 +457,27 @@ git_read(
 	op->fn.read = fn;
 	expression = xasprintf("refs/davit/%s:%s", commit, path);
 	op->in.request = cat_ask(mirror, expression, max < CAT_MAX ? max : CAT_MAX, on_read, op);
+	free(expression);
+	return op;
+}
+
+struct git_op *
+git_commit_object(struct git *git, const char *repo, const char *commit, git_read_fn *fn, void *arg)
+{
+	struct git_mirror *mirror = git_mirror_get(git, repo);
+	struct git_op *op;
+	struct err err;
+	char *expression;
+
+	if (!names_check(mirror, commit, &err)) {
+		op = git_op_refuse_by(git, &err, on_read_refused, arg);
+		op->fn.read = fn;
+		return op;
+	}
+	op = git_op_new(git, OP_CAT, arg);
+	op->fn.read = fn;
+	expression = xasprintf("refs/davit/%s^{commit}", commit);
+	op->in.request = cat_ask(mirror, expression, CAT_MAX, on_object, op);
 	free(expression);
 	return op;
 }

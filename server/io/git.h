@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "proto/heads.h"
 #include "proto/str.h"
 
 struct children;
@@ -84,6 +85,12 @@ struct git_op *git_head(struct git *git, const struct git_source *source, git_co
  * ERR_NOT_FOUND when HEAD names none, or one without a commit. */
 typedef void git_ref_fn(void *arg, const char *ref, const struct err *err);
 struct git_op *git_default_branch(struct git *git, const struct git_source *source, git_ref_fn *fn, void *arg);
+/* All branches and tags of the server; source->ref is not looked at. heads is handed over, empty on an error;
+ * ERR_LIMIT: there are more than HEADS_MAX. */
+typedef void git_heads_fn(void *arg, struct heads heads, const struct err *err);
+struct git_op *git_heads(struct git *git, const struct git_source *source, git_heads_fn *fn, void *arg);
+/* A commit that git_fetch brought, as git keeps it: headers, an empty line, the message. */
+struct git_op *git_commit_object(struct git *git, const char *repo, const char *commit, git_read_fn *fn, void *arg);
 /* Of two commits that git_fetch brought, the newest that is in both histories; ERR_NOT_FOUND: none is. */
 struct git_op *git_merge_base(
     struct git *git, const char *repo, const char *one, const char *other, git_commit_fn *fn, void *arg);

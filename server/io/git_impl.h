@@ -92,6 +92,7 @@ struct git_op {
 		git_commit_fn *commit; /* git_ref_fn has the same type */
 		git_paths_fn *paths;
 		git_digest_fn *digest;
+		git_heads_fn *heads;
 	} fn;
 	void *arg;
 };

@@ -13,7 +13,13 @@
 #include "server/core/loop.h"
 #include "server/io/git_impl.h"
 
-enum { ANSWER_MAX = 64 * 1024, PATHS_BYTES_MAX = 4 << 20, TREE_MAX = 32 << 20, SLICE_MS = 5 };
+enum {
+	ANSWER_MAX = 64 * 1024,
+	HEADS_BYTES_MAX = 4 << 20,
+	PATHS_BYTES_MAX = 4 << 20,
+	TREE_MAX = 32 << 20,
+	SLICE_MS = 5
+};
 
 /* What the caller's operation points to. Its end is the callback, or git_cancel. */
 struct git_query {
@@ -216,6 +222,57 @@ git_default_branch(struct git *git, const struct git_source *source, git_ref_fn 
 	const char *const args[] = { "ls-remote", "--quiet", "--symref", "--", source->url, "HEAD", NULL };
 
 	return ask_server(git, source, "HEAD", args, on_symref, fn, arg);
+}
+
+/* --- all branches and tags --- */
+
+static void
+on_heads(void *arg, const struct child_result *result, const struct err *err)
+{
+	struct git_query *q = arg;
+	struct git_op op = *q->op;
+	struct err why = git_run_error(result, err, NULL);
+	struct heads heads = { 0 };
+
+	q->child = NULL;
+	if (err == NULL && result->out_cut)
+		err_set(&why, ERR_LIMIT, 0, "the list of branches and tags has more than %d bytes", HEADS_BYTES_MAX);
+	else if (err == NULL)
+		heads_parse(result->out, &heads, &why);
+	git_op_free(q->op);
+	query_free(q);
+	op.fn.heads(op.arg, heads, why.code == ERR_NONE ? NULL : &why);
+}
+
+static void
+on_heads_refused(void *arg)
+{
+	struct git_op *op = arg;
+	struct git_op refused = *op;
+
+	git_op_free(op);
+	refused.fn.heads(refused.arg, (struct heads){ 0 }, &refused.err);
+}
+
+struct git_op *
+git_heads(struct git *git, const struct git_source *source, git_heads_fn *fn, void *arg)
+{
+	const char *const args[] = { "ls-remote", "--quiet", "--heads", "--tags", "--", source->url, NULL };
+	char *origin = git_url_origin(source->url);
+	char **env = git_env_new(&git->conf, origin, source->user, source->token);
+	struct git_op *op;
+	struct err err;
+
+	if (server_check(git, source->url, "HEAD", &err)) {
+		op = query_new(git, NULL, NULL, arg);
+		op->in.query->child = git_ask(git, NULL, args, env, HEADS_BYTES_MAX, on_heads, op->in.query);
+	} else {
+		op = git_op_refuse_by(git, &err, on_heads_refused, arg);
+	}
+	op->fn.heads = fn;
+	git_env_free(&env);
+	free(origin);
+	return op;
 }
 
 /* --- where two histories meet --- */

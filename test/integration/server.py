@@ -111,6 +111,7 @@ class Davit:
             "log_level": "debug",
             "engines": [{"url": ENGINE, "slots": 2}],
             "git": {"allow_local": True},
+            "hook": {"poll": "0s"},  # tests push first and deliver later
             "builder": {"warm_images": 1, "warm_per_image": 1},
         }
         for key, value in self.options.items():

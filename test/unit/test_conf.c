@@ -75,6 +75,7 @@ assert_defaults(const struct conf *c)
 	assert_false(c->git.allow_local);
 	assert_int_equal(c->git.timeout_s, 300);
 	assert_int_equal(c->hook.max_body, 26 << 20);
+	assert_int_equal(c->hook.poll_s, 300);
 }
 
 static void
@@ -162,7 +163,7 @@ test_every_option_can_be_set(void **state)
 		  "image_aliases: {'a/*': 'b/*'}\n"
 		  "keep: {builds: 10}\n"
 		  "git: {full: true, allow_local: yes, timeout: 30s}\n"
-		  "hook: {max_body: 1M}\n");
+		  "hook: {max_body: 1M, poll: 0s}\n");
 
 	(void)state;
 	assert_int_equal(c->listen.count, 2);
@@ -209,6 +210,7 @@ test_every_option_can_be_set(void **state)
 	assert_true(c->git.allow_local);
 	assert_int_equal(c->git.timeout_s, 30);
 	assert_int_equal(c->hook.max_body, 1 << 20);
+	assert_int_equal(c->hook.poll_s, 0);
 	conf_free(&c);
 }
 

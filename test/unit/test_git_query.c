@@ -219,6 +219,61 @@ test_the_default_branch(void **state)
 }
 
 static void
+on_heads(void *arg, struct heads heads, const struct err *err)
+{
+	struct probe *p = arg;
+
+	p->text[0] = '\0';
+	p->count = heads.count;
+	for (size_t i = 0; i < heads.count && i < 4; i++) {
+		strcat(strcat(p->text, heads.items[i].ref), heads.items[i].object[0] != '\0' ? "(tag)" : "");
+		strcat(p->text, strcmp(heads.items[i].commit, p->first) == 0 ? "=first|" : "|");
+	}
+	heads_fini(&heads);
+	on_done(p, err);
+}
+
+static void
+test_all_branches_and_tags(void **state)
+{
+	struct probe *p = *state;
+	const struct git_source source = { .repo = "app", .url = p->repo.url };
+
+	test_repo_run(&p->repo, "cd source && git tag light && git -c user.name=x -c user.email=x@x tag -a -m x v1 && "
+				"git update-ref refs/notes/x HEAD");
+	p->op = git_heads(p->git, &source, on_heads, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_NONE);
+	assert_string_equal(p->text, "refs/heads/main=first|refs/tags/light=first|refs/tags/v1(tag)=first|");
+	test_repo_run(&p->repo, "mv source elsewhere");
+	p->op = git_heads(p->git, &source, on_heads, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_NOT_FOUND);
+	p->op = git_heads(p->git, &(struct git_source){ .repo = "app", .url = "ext::sh" }, on_heads, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_INPUT);
+}
+
+static void
+test_a_commits_object(void **state)
+{
+	struct probe *p = *state;
+
+	fetch(p, p->first);
+	p->op = git_commit_object(p->git, "app", p->first, on_read, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_NONE);
+	assert_memory_equal(p->text, "tree ", 5);
+	assert_non_null(strstr(p->text, "\nauthor "));
+	p->op = git_commit_object(p->git, "app", "1111111111111111111111111111111111111111", on_read, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_NOT_FOUND);
+	p->op = git_commit_object(p->git, "app", "HEAD", on_read, p);
+	loop_run(p->loop);
+	assert_int_equal(p->err.code, ERR_INPUT);
+}
+
+static void
 test_no_server(void **state)
 {
 	struct probe *p = *state;
@@ -393,6 +448,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_the_commit_of_a_ref),
 		TEST(test_the_default_branch),
+		TEST(test_all_branches_and_tags),
+		TEST(test_a_commits_object),
 		TEST(test_no_server),
 		TEST(test_changed_paths),
 		TEST(test_too_many_paths),

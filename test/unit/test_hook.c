@@ -782,6 +782,41 @@ test_skip_words(void **state)
 	assert_false(hook_message_skips(NULL));
 }
 
+/* A commit as git keeps it, of a push that no forge told. */
+static void
+test_a_commit_in_gits_own_words(void **state)
+{
+	static const char object[] = "tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nparent " COMMIT
+				     "\nauthor Ada Example <ada@example.org> 1700000000 +0100\n"
+				     "committer Bob <bob@example.org> 1700000000 +0100\n"
+				     "gpgsig -----BEGIN\n author Eve <eve@example.org>\n\nFix the pump\n\nauthor Eve\n";
+	struct hook_result result;
+	struct err err;
+
+	(void)state;
+	assert_true(hook_decode_commit("refs/heads/main", COMMIT, "", str_of(object), &result, &err));
+	assert_int_equal(result.outcome, HOOK_CHANGE);
+	assert_int_equal(result.change.event, CHANGE_PUSH);
+	assert_string_equal(result.change.title, "Fix the pump");
+	assert_string_equal(result.change.message, "Fix the pump\n\nauthor Eve\n");
+	assert_string_equal(result.change.author_name, "Ada Example");
+	assert_string_equal(result.change.author_email, "ada@example.org");
+	assert_null(result.change.before);
+	hook_result_fini(&result);
+	assert_true(hook_decode_commit("refs/heads/main", COMMIT, COMMIT, STR("\n\nNo [skip ci]"), &result, &err));
+	assert_int_equal(result.outcome, HOOK_IGNORED);
+	assert_true(hook_tells_head(&result));
+	assert_string_equal(result.change.before, COMMIT);
+	hook_result_fini(&result);
+	assert_true(hook_decode_commit("refs/tags/v1", COMMIT, "", STR("author <\n\n[skip ci]"), &result, &err));
+	assert_int_equal(result.outcome, HOOK_CHANGE);
+	hook_result_fini(&result);
+	assert_true(hook_decode_commit("refs/heads/x", COMMIT, "", STR(""), &result, &err));
+	assert_null(result.change.title);
+	hook_result_fini(&result);
+	assert_false(hook_decode_commit("refs/heads/-x", COMMIT, "", STR(""), &result, &err));
+}
+
 int
 main(void)
 {
@@ -804,6 +839,7 @@ main(void)
 		cmocka_unit_test(test_long_and_deep_values),
 		cmocka_unit_test(test_texts_stay_as_sent),
 		cmocka_unit_test(test_skip_words),
+		cmocka_unit_test(test_a_commit_in_gits_own_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

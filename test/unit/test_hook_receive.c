@@ -7,6 +7,7 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/hook/hook.h"
+#include "server/store/heads.h"
 #include "server/store/store.h"
 
 /* The store: at most one call is in flight, and the test ends it. */
@@ -19,6 +20,7 @@ struct store {
 	store_repo_fn *repo_fn;
 	store_submit_fn *submit_fn;
 	store_number_fn *close_fn;
+	store_done_fn *pass_fn;
 	void *arg;
 	int submits;
 	int cancels;
@@ -63,6 +65,17 @@ store_pull_close(struct store *store, const char *repo, const char *ref, store_n
 	return &store->op;
 }
 
+struct store_op *
+store_head_passed(struct store *store, const char *repo, const struct change *change, store_done_fn *fn, void *arg)
+{
+	assert_string_equal(repo, "crane");
+	snprintf(
+	    store->ref, sizeof(store->ref), "%s %s", change->ref, change->commit != NULL ? change->commit : "gone");
+	store->pass_fn = fn;
+	store->arg = arg;
+	return &store->op;
+}
+
 void
 store_cancel(struct store_op **op)
 {
@@ -73,6 +86,7 @@ store_cancel(struct store_op **op)
 		store->repo_fn = NULL;
 		store->submit_fn = NULL;
 		store->close_fn = NULL;
+		store->pass_fn = NULL;
 	}
 	*op = NULL;
 }
@@ -383,6 +397,41 @@ test_pings_and_the_rest_are_not_built(void **state)
 }
 
 static void
+receive_text(struct probe *p, const char *body)
+{
+	receive(p, github("push", str_of(body)), str_of(body));
+	give_repo(p, SECRET);
+}
+
+/* Whoever looks for missed pushes hears of it. */
+static void
+test_a_push_that_is_not_built_is_on_record(void **state)
+{
+#define ID "1f3c9a0b7d5e2468ace013579bdf02468ace1357"
+	static const char skipped[] =
+	    "{\"ref\":\"refs/heads/main\",\"after\":\"" ID "\",\"head_commit\":{\"message\":\"[skip ci]\"}}";
+	static const char gone[] =
+	    "{\"ref\":\"refs/heads/main\",\"after\":\"0000000000000000000000000000000000000000\",\"before\":\"" ID
+	    "\"}";
+	static const char other[] = "{\"ref\":\"refs/notes/x\",\"after\":\"" ID "\"}";
+	const struct err err = err_make(ERR_UNAVAILABLE, 0, "Redis is away");
+	struct probe *p = *state;
+
+	receive_text(p, skipped);
+	assert_int_equal(p->answers, 0);
+	assert_string_equal(p->store.ref, "refs/heads/main " ID);
+	p->store.pass_fn(p->store.arg, NULL);
+	assert_answer(p, 200, "{\"ignored\":\"the commit's message asks for no build\"}");
+	receive_text(p, gone);
+	assert_string_equal(p->store.ref, "refs/heads/main gone");
+	p->store.pass_fn(p->store.arg, &err);
+	assert_answer(p, 503, "not now");
+	receive_text(p, other);
+	assert_answer(p, 200, "{\"ignored\":\"refs/notes/x is neither");
+	assert_int_equal(p->store.submits, 0);
+}
+
+static void
 test_a_closed_pull_request_ends_what_waits_of_it(void **state)
 {
 	const struct err err = err_make(ERR_UNAVAILABLE, 0, "Redis is away");
@@ -494,6 +543,7 @@ main(void)
 		TEST(test_an_error_of_the_store_is_503_and_not_told),
 		TEST(test_nothing_is_submitted_without_the_right_signature),
 		TEST(test_pings_and_the_rest_are_not_built),
+		TEST(test_a_push_that_is_not_built_is_on_record),
 		TEST(test_a_closed_pull_request_ends_what_waits_of_it),
 		TEST(test_a_body_of_the_limit_passes_and_one_byte_more_does_not),
 		TEST(test_a_client_that_leaves_early_leaves_nothing),
