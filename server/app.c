@@ -638,6 +638,7 @@ start_hook(struct app *app)
 		.store = app->store,
 		.git = app->git,
 		.interval_ms = (int64_t)app->conf->hook.poll_s * 1000,
+		.redelivery = { .url = app->conf->url, .ca_file = app_conf_file(app->conf->forge.ca) },
 	};
 
 	app->hook = hook_new(app->loop, app->disk, app->store);

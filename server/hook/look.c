@@ -18,6 +18,7 @@
 
 enum look_state {
 	LOOK_REPO,
+	LOOK_REDELIVER,
 	LOOK_LIST,
 	LOOK_COMPARE,
 	LOOK_WAIT,
@@ -40,6 +41,7 @@ struct look {
 	struct timer *wait;
 	struct store_op *op;
 	struct git_op *git_op;
+	struct redelivery *redelivery;
 	struct repo *repo;
 	struct heads heads;
 	struct store_comparison found;
@@ -51,6 +53,7 @@ struct look {
 };
 
 static void enter_repo(struct look *l);
+static void enter_redeliver(struct look *l);
 static void enter_list(struct look *l);
 static void enter_compare(struct look *l);
 static void enter_wait(struct look *l);
@@ -68,19 +71,20 @@ static const struct {
 	void (*enter)(struct look *l);
 	enum look_state next;
 } states[] = {
-	[LOOK_REPO]          = { "repo",          enter_repo,    LOOK_LIST },
-	[LOOK_LIST]          = { "list",          enter_list,    LOOK_COMPARE },
-	[LOOK_COMPARE]       = { "compare",       enter_compare, LOOK_WAIT },
-	[LOOK_WAIT]          = { "wait",          enter_wait,    LOOK_LIST_AGAIN },
-	[LOOK_LIST_AGAIN]    = { "list again",    enter_list,    LOOK_COMPARE_AGAIN },
-	[LOOK_COMPARE_AGAIN] = { "compare again", enter_compare, LOOK_NEXT },
-	[LOOK_NEXT]          = { "next",          enter_next,    LOOK_FETCH },
-	[LOOK_FETCH]         = { "fetch",         enter_fetch,   LOOK_READ },
-	[LOOK_READ]          = { "read",          enter_read,    LOOK_RECOVER },
-	[LOOK_RECOVER]       = { "recover",       enter_recover, LOOK_NEXT },
-	[LOOK_SETTLE]        = { "settle",        enter_settle,  LOOK_NEXT },
-	[LOOK_REPORT]        = { "report",        enter_report,  LOOK_DONE },
-	[LOOK_DONE]          = { "done",          enter_done,    LOOK_DONE },
+	[LOOK_REPO]          = { "repo",          enter_repo,      LOOK_LIST },
+	[LOOK_REDELIVER]     = { "redeliver",     enter_redeliver, LOOK_LIST },
+	[LOOK_LIST]          = { "list",          enter_list,      LOOK_COMPARE },
+	[LOOK_COMPARE]       = { "compare",       enter_compare,   LOOK_WAIT },
+	[LOOK_WAIT]          = { "wait",          enter_wait,      LOOK_LIST_AGAIN },
+	[LOOK_LIST_AGAIN]    = { "list again",    enter_list,      LOOK_COMPARE_AGAIN },
+	[LOOK_COMPARE_AGAIN] = { "compare again", enter_compare,   LOOK_NEXT },
+	[LOOK_NEXT]          = { "next",          enter_next,      LOOK_FETCH },
+	[LOOK_FETCH]         = { "fetch",         enter_fetch,     LOOK_READ },
+	[LOOK_READ]          = { "read",          enter_read,      LOOK_RECOVER },
+	[LOOK_RECOVER]       = { "recover",       enter_recover,   LOOK_NEXT },
+	[LOOK_SETTLE]        = { "settle",        enter_settle,    LOOK_NEXT },
+	[LOOK_REPORT]        = { "report",        enter_report,    LOOK_DONE },
+	[LOOK_DONE]          = { "done",          enter_done,      LOOK_DONE },
 };
 /* clang-format on */
 
@@ -92,6 +96,7 @@ look_step(struct look *l, enum look_state next)
 		log_debug("look at %s: %s -> %s", l->id, states[l->state].name, states[next].name);
 	store_cancel(&l->op);
 	git_cancel(&l->git_op);
+	redelivery_cancel(&l->redelivery);
 	timer_stop(l->wait);
 	l->state = next;
 	states[next].enter(l);
@@ -129,6 +134,12 @@ on_deadline(void *arg)
 
 /* --- what there is --- */
 
+static enum look_state
+list_or_not(const struct look *l)
+{
+	return l->repo->url[0] != '\0' ? LOOK_LIST : LOOK_REPORT;
+}
+
 static void
 on_repo(void *arg, struct repo *repo, const struct err *err)
 {
@@ -138,14 +149,39 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	l->repo = repo;
 	if (err != NULL)
 		look_fail(l, err);
+	else if (redelivery_takes(repo))
+		look_step(l, LOOK_REDELIVER);
 	else
-		look_step(l, repo->url[0] != '\0' ? LOOK_LIST : LOOK_REPORT);
+		look_step(l, list_or_not(l));
 }
 
 static void
 enter_repo(struct look *l)
 {
 	l->op = store_repo_get(l->means->store, l->id, on_repo, l);
+}
+
+/* A token that may not do it is no failure: git finds pushes, too. */
+static void
+on_redelivered(void *arg, size_t sent, const struct err *err)
+{
+	struct look *l = arg;
+
+	l->redelivery = NULL;
+	if (err != NULL)
+		log_debug("look at %s: %s", l->id, err->text);
+	if (sent > 0) {
+		log_info("%s: GitHub sends %zu missed deliveries again", l->id, sent);
+		look_step(l, LOOK_REPORT);
+	} else {
+		look_step(l, list_or_not(l));
+	}
+}
+
+static void
+enter_redeliver(struct look *l)
+{
+	l->redelivery = redelivery_start(l->means->loop, &l->means->redelivery, l->repo, on_redelivered, l);
 }
 
 static void
@@ -404,6 +440,7 @@ look_free(struct look *l)
 {
 	store_cancel(&l->op);
 	git_cancel(&l->git_op);
+	redelivery_cancel(&l->redelivery);
 	timer_free(&l->deadline);
 	timer_free(&l->wait);
 	hook_result_fini(&l->push);

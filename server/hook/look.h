@@ -1,7 +1,11 @@
 /* One look at a repository: its branches and tags are listed (git ls-remote) and compared with what is known; what
  * still differs some seconds later, with no delivery in between, was missed and becomes a build.
  *
- *   repo -> list -> compare -> report                                   nearly always
+ * At GitHub, with a token, its own record is asked first (redelivery.h): then what it sends again comes by delivery,
+ * and branches and tags wait for the next look.
+ *
+ *   repo -> (redeliver) -> list -> compare -> report                    nearly always
+ *           redeliver -> report                                         something is sent again
  *                   compare -> wait -> list -> compare -> (fetch -> read -> recover | settle)* -> report
  *
  * The report says when the repository is looked at next, and why this look failed if it did. Several daemons may look
@@ -12,6 +16,7 @@
 #include <stdint.h>
 
 #include "server/core/loop.h"
+#include "server/hook/redelivery.h"
 
 struct git;
 struct look;
@@ -24,6 +29,7 @@ struct look_means {
 	struct store *store;
 	struct git *git;
 	int64_t interval_ms; /* until the next look */
+	struct redelivery_conf redelivery;
 };
 
 /* done is called from the loop when it has ended, however; the look is gone then. means outlives it. */

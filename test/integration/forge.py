@@ -115,7 +115,7 @@ class Receiver:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                request = {"path": self.path, "headers": dict(self.headers), "body": body}
+                request = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body}
                 with outer.more:
                     outer.requests.append(request)
                     outer.more.notify_all()
@@ -126,6 +126,8 @@ class Receiver:
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
+
+            do_GET = do_POST
 
             def log_message(self, *_):
                 pass
