@@ -38,7 +38,7 @@ api_write_repo(struct json_writer *w, const struct repo *repo, const char *webho
 	json_member_int(w, "priority", repo->priority);
 	json_member_int(w, "running", repo->running);
 	member_ms(w, "created_ms", repo->created_ms);
-	json_member_string(w, "poll_error", repo->poll_error);
+	json_member_string(w, "poll_error", repo->poll_error != NULL ? repo->poll_error : "");
 }
 
 /* "1 3" as [1,3]. */
