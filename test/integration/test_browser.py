@@ -133,3 +133,16 @@ def test_the_jobs_of_a_graph_stand_in_columns_and_run_again_in_part(browser, dav
     browser.wait("location.pathname === arguments[0]", f"/builds/{number + 1}")
     browser.wait("document.querySelector('.job.reused .name')")
     assert browser.run("return document.querySelector('.job.reused .name').textContent") == "compile"
+
+
+def test_a_deployment_is_approved_on_its_job(browser, davit, repo):
+    davit.add_repo(repo)
+    davit.api("PUT", "/repos/app/environments/live", {"approve": True, "command": "echo deploying"})
+    commit = repo.push({"daocloud.yml": json.dumps({"image": IMAGE, "jobs": {"live": {"deploy": "live"}}})})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    log_in(browser, davit, f"/builds/{number}")
+    browser.wait("[...document.querySelectorAll('.jobfacts button')].some((b) => b.textContent === 'Approve')")
+    browser.run("[...document.querySelectorAll('.jobfacts button')].find((b) => b.textContent === 'Approve').click()")
+    assert davit.wait_build(number)["state"] == "passed"
+    again = davit.api("POST", f"/builds/{number}/deploy", {"environment": "live"})["build"]
+    visit(browser, davit, f"/builds/{again}", "deployed again to live, of #1")

@@ -241,6 +241,11 @@ async function showBuild(number) {
 		return url ? el("a", { href: url, rel: "noreferrer noopener" }, "on the forge's page") : "at the forge";
 	}
 
+	function rerunWords(jobs) {
+		const words = { failed: "failed jobs of ", "": "again of " };
+		return words[jobs] || (jobs.startsWith("deploy ") ? "deployed again to " + jobs.slice(7) + ", of " : "job " + jobs + " of ");
+	}
+
 	function act(verb, path) {
 		return async (e) => {
 			e.target.disabled = true;
@@ -274,7 +279,7 @@ async function showBuild(number) {
 				el("span", {}, "commit ", page ? el("a", { href: page, rel: "noreferrer noopener" }, el("b", {}, commit)) : el("b", {}, commit)),
 				build.author ? el("span", {}, "by ", el("b", {}, build.author)) : null,
 				el("span", {}, ago(build.created_ms), took(build) ? el("span", {}, FINAL.has(build.state) ? " · took " : " · for ", el("b", {}, took(build))) : null),
-				build.rerun_of ? el("span", {}, build.rerun_jobs === "failed" ? "failed jobs of " : build.rerun_jobs ? "job " + build.rerun_jobs + " of " : "again of ", el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
+				build.rerun_of ? el("span", {}, rerunWords(build.rerun_jobs), el("a", { href: "/builds/" + build.rerun_of }, el("b", {}, "#" + build.rerun_of))) : null));
 		if (body)
 			head.append(el("pre", { class: "message" }, body));
 		for (const old of main.querySelectorAll(".notice.reason"))

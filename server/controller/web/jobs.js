@@ -67,6 +67,9 @@ function jobFacts(build, job, act) {
 		facts.push(jobAttempt(job, line));
 	if (job.reused_from)
 		facts.push(el("span", {}, "result of job ", el("a", { href: "/builds/" + job.reused_from.split(".")[0] }, el("b", {}, job.reused_from))));
+	if (job.waits_for === "an approval")
+		facts.push(el("button", { class: "first", onclick: act("approve", "/jobs/" + job.id) }, "Approve"),
+			el("button", { class: "danger", onclick: act("reject", "/jobs/" + job.id) }, "Reject"));
 	if (FINAL.has(build.state))
 		facts.push(el("button", { class: "quiet", onclick: act("rerun?jobs=" + job.id.split(".")[1]) }, "Run this job again"));
 	else if (!JOB_FINAL.has(job.state))
