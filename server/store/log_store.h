@@ -63,13 +63,17 @@ void log_store_free(struct log_store **store);
 /* --- writing --- */
 
 /* Creates the log, or opens it again where it was left: then a tail of the files that does not match (a crash in the
- * middle of an append) is cut off, and log_raw says what to skip. ERR_CONFLICT while it has a writer. */
+ * middle of an append) is cut off; see log_recall. ERR_CONFLICT while it has a writer. */
 struct log_writer *log_open(struct log_store *store, const struct log_id *id, struct err *err)
     __attribute__((warn_unused_result));
 /* Bytes stored. */
 uint64_t log_writer_size(const struct log_writer *writer);
 /* How many bytes of the engine's stdout (LOG_STDOUT) or stderr are taken in. */
 uint64_t log_raw(const struct log_writer *writer, enum log_kind stream);
+/* Before anything is appended to a log that was opened again: from now on the output is given from the container's
+ * start, and what is stored already is skipped, byte by byte and mark by mark; so are notices that stand at its end.
+ * False: not yet, call it again on a later turn of the loop. */
+bool log_recall(struct log_writer *writer);
 /* The segment that has begun and not ended: "" for none. */
 const char *log_segment(const struct log_writer *writer);
 /* raw: the engine's bytes of that stream up to here (builder.h's output); ignored for LOG_NOTICE. Text may be empty.

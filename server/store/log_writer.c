@@ -7,13 +7,27 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/buf.h"
 #include "proto/mem.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/store/log_store_impl.h"
 
-enum { SHARE_MS = 50, SHARE_BYTES = 65536 };
+enum {
+	SHARE_MS = 50,
+	SHARE_BYTES = 65536,
+	RECALL_RECORDS = 4096, /* in one go */
+	NOTICES_MAX = 4096
+};
+
+/* What is stored and will be given again; see log_recall. */
+struct recalled {
+	uint64_t records;   /* looked at */
+	uint64_t text[2];   /* bytes of stdout and stderr to be skipped */
+	uint64_t marks;     /* likewise */
+	struct buf notices; /* that stand behind the last output or mark */
+};
 
 struct log_writer {
 	struct log *log;
@@ -23,6 +37,7 @@ struct log_writer {
 	struct log_record last; /* of records, when that is not 0 */
 	bool in_segment;
 	struct err failed; /* the first failure */
+	struct recalled recalled;
 };
 
 /* What the end waits for: both files and their names on disk. */
@@ -100,6 +115,7 @@ writer_free(struct log_writer *writer)
 		close(writer->bytes_fd);
 	if (writer->index_fd >= 0)
 		close(writer->index_fd);
+	buf_fini(&writer->recalled.notices);
 	free(writer);
 	log->writer = NULL;
 	log_put(log);
@@ -118,6 +134,7 @@ log_open(struct log_store *store, const struct log_id *id, struct err *err)
 	}
 	writer = xcalloc(1, sizeof(*writer));
 	*writer = (struct log_writer){ .log = log, .bytes_fd = -1, .index_fd = -1 };
+	buf_init(&writer->recalled.notices, NOTICES_MAX);
 	log->writer = writer;
 	log->finished = false;
 	log_tail_drop(log);
@@ -149,6 +166,59 @@ const char *
 log_segment(const struct log_writer *writer)
 {
 	return writer->in_segment ? writer->last.name : "";
+}
+
+/* --- what is given again --- */
+
+static void
+recall_record(struct log_writer *writer, const struct log_record *record)
+{
+	struct recalled *r = &writer->recalled;
+	char *scratch = writer->log->store->scratch;
+	size_t len = record->length < LOG_READ_MAX ? record->length : LOG_READ_MAX;
+
+	if (record->kind == LOG_NOTICE) {
+		if (log_pread(writer->bytes_fd, scratch, len, record->offset) == (ssize_t)len)
+			buf_add(&r->notices, scratch, len);
+		return;
+	}
+	buf_reset(&r->notices);
+	if (record->kind == LOG_STDOUT || record->kind == LOG_STDERR)
+		r->text[record->kind == LOG_STDERR] += record->length;
+	else
+		r->marks++;
+}
+
+bool
+log_recall(struct log_writer *writer)
+{
+	struct recalled *r = &writer->recalled;
+	struct log_record record;
+
+	for (unsigned i = 0; i < RECALL_RECORDS && r->records < writer->records; i++, r->records++)
+		if (read_record(writer, r->records, &record))
+			recall_record(writer, &record);
+	return r->records == writer->records;
+}
+
+/* Cuts off what is stored of it. */
+static bool
+is_recalled(struct log_writer *writer, enum log_kind kind, struct str *text)
+{
+	struct recalled *r = &writer->recalled;
+	uint64_t *left = &r->text[kind == LOG_STDERR];
+	size_t cut = text->len < *left ? text->len : (size_t)*left;
+
+	if (kind == LOG_NOTICE)
+		return r->notices.len > 0 && memmem(r->notices.data, r->notices.len, text->p, text->len) != NULL;
+	if (text->len == 0)
+		return *left > 0 || r->marks > 0;
+	*left -= cut;
+	text->p += cut;
+	text->len -= cut;
+	if (text->len > 0)
+		buf_reset(&r->notices);
+	return text->len == 0;
 }
 
 /* --- appending --- */
@@ -252,6 +322,7 @@ may_share(const struct log_writer *writer, enum log_kind kind, size_t len)
 bool
 log_append(struct log_writer *writer, enum log_kind kind, struct str text, uint64_t raw, struct err *err)
 {
+	bool known = is_recalled(writer, kind, &text);
 	bool share = may_share(writer, kind, text.len);
 	struct log_record record = share ? writer->last : next_record(writer, kind);
 
@@ -259,6 +330,8 @@ log_append(struct log_writer *writer, enum log_kind kind, struct str text, uint6
 	assert(text.len <= UINT32_MAX);
 	if (!writer_check(writer, err))
 		return false;
+	if (known)
+		return true;
 	if (!pwrite_all(writer->bytes_fd, text.p, text.len, writer->log->size))
 		return write_failed(writer, err);
 	CRASH_POINT(log_text_written);
@@ -280,6 +353,10 @@ log_mark(struct log_writer *writer, const char *name, int exit_code, struct err 
 
 	if (!writer_check(writer, err))
 		return false;
+	if (writer->recalled.marks > 0) {
+		writer->recalled.marks--;
+		return true;
+	}
 	if (exit_code < 0)
 		record.segment = ++record.segments;
 	else

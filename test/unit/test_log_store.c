@@ -327,6 +327,111 @@ cut_files(const struct probe *p, off_t index, off_t bytes)
 	free(log);
 }
 
+/* What a job does: the same from its beginning on, as often as it is given. In steps of at most that many bytes. */
+static void
+play(struct log_writer *writer, unsigned from, unsigned to, size_t most)
+{
+	static const struct {
+		enum log_kind kind;
+		const char *text; /* of a mark its name */
+		int exit_code;
+	} steps[] = {
+		{ LOG_NOTICE, "davit: pulling\n", 0 },
+		{ LOG_BEGIN, "script", -1 },
+		{ LOG_STDOUT, "one\ntwo", 0 },
+		{ LOG_STDERR, "aside\n", 0 },
+		{ LOG_STDOUT, " and a half\n", 0 },
+		{ LOG_END, "script", 3 },
+		{ LOG_STDOUT, "", 0 }, /* a marker: raw bytes without a text */
+		{ LOG_BEGIN, "after", -1 },
+		{ LOG_STDOUT, "three\n", 0 },
+		{ LOG_END, "after", 0 },
+		{ LOG_NOTICE, "davit: cache saved\n", 0 },
+		{ LOG_NOTICE, "davit: exit code 3\n", 0 },
+	};
+
+	for (unsigned i = from; i < to; i++) {
+		size_t len = strlen(steps[i].text);
+		size_t step = steps[i].kind == LOG_NOTICE || most > len ? len : most;
+		size_t at = 0;
+		struct err err;
+
+		if (steps[i].kind == LOG_BEGIN || steps[i].kind == LOG_END) {
+			mark(writer, steps[i].text, steps[i].exit_code);
+			continue;
+		}
+		do {
+			struct str piece = { steps[i].text + at, len - at < step ? len - at : step };
+
+			assert_true(log_append(writer, steps[i].kind, piece, 0, &err));
+			at += step;
+		} while (at < len);
+	}
+}
+
+enum { FIRST_OUTPUT = 1, STEPS = 12 };
+
+static unsigned
+count_marks(const struct probe *p)
+{
+	struct log_record records[64];
+	unsigned marks = 0;
+	size_t count;
+	struct err err;
+
+	assert_true(log_read_index(p->store, &p->id, 0, records, 64, &count, &err));
+	for (size_t i = 0; i < count; i++)
+		marks += records[i].kind == LOG_BEGIN || records[i].kind == LOG_END;
+	return marks;
+}
+
+/* Left after any step, and given again from its first output on in pieces of another size: nothing twice, nothing
+ * missing. */
+static void
+test_recall_after_every_step(void **state)
+{
+	struct probe *p = *state;
+
+	for (unsigned left = FIRST_OUTPUT; left <= STEPS; left++) {
+		for (size_t most = 1; most < 8; most += 3) {
+			struct log_writer *writer = open_log(p);
+
+			play(writer, 0, left, 5);
+			log_close(&writer);
+			writer = open_log(p);
+			assert_true(log_recall(writer));
+			play(writer, FIRST_OUTPUT, STEPS, most);
+			log_close(&writer);
+			assert_int_equal(count_marks(p), 4);
+			assert_log_is(p, "davit: pulling\none\ntwoaside\n and a half\nthree\ndavit: cache saved\n"
+					 "davit: exit code 3\n");
+			cut_files(p, 0, 0);
+		}
+	}
+}
+
+/* A long index is looked at in slices, between which the loop turns. */
+static void
+test_recall_of_many_records(void **state)
+{
+	struct probe *p = *state;
+	struct log_writer *writer = open_log(p);
+	unsigned turns = 1;
+
+	for (unsigned i = 0; i < 10000; i++)
+		mark(writer, "step", i % 2 == 0 ? -1 : 0);
+	log_close(&writer);
+	writer = open_log(p);
+	while (!log_recall(writer))
+		turns++;
+	assert_int_equal(turns, 3);
+	for (unsigned i = 0; i < 10000; i++)
+		mark(writer, "step", i % 2 == 0 ? -1 : 0);
+	append(writer, LOG_STDOUT, "new\n", 4);
+	log_close(&writer);
+	assert_log_is(p, "new\n");
+}
+
 static void
 test_crash_at_every_byte_of_the_last_record(void **state)
 {
@@ -780,6 +885,8 @@ main(void)
 		TEST(test_missing_log),
 		TEST(test_one_writer),
 		TEST(test_open_again),
+		TEST(test_recall_after_every_step),
+		TEST(test_recall_of_many_records),
 		TEST(test_crash_at_every_byte_of_the_last_record),
 		TEST(test_crash_at_every_byte_of_the_log),
 		TEST(test_bytes_that_never_reached_the_disk),
