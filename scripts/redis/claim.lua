@@ -6,15 +6,6 @@ local node, nonce, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local claim_key = 'davit:claim:' .. nonce
 local LOOKS_MAX = 64
 
-local function answer(job)
-	local build = call('HGETALL', 'davit:build:' .. call('HGET', 'davit:job:' .. job, 'build'))
-	local change
-	for i = 1, #build, 2 do
-		change = build[i] == 'change' and build[i + 1] or change
-	end
-	return { 'job', call('HGETALL', 'davit:job:' .. job), build, call('HGETALL', 'davit:change:' .. change) }
-end
-
 local function take(job, repo, labels, score)
 	queue_count(labels, -1)
 	call('HINCRBY', 'davit:repo:' .. repo, 'running', 1)
@@ -24,7 +15,7 @@ local function take(job, repo, labels, score)
 	call('ZADD', 'davit:running', now_ms() + lease_ms, job)
 	call('SET', claim_key, job, 'PX', CLAIM_MEMORY_MS)
 	wake('job ' .. job .. ' running')
-	return answer(job)
+	return job_answer(job)
 end
 
 local function is_served(labels)
@@ -64,7 +55,7 @@ end
 
 local known = call('GET', claim_key)
 if known and call('HGET', 'davit:job:' .. known, 'token') == nonce then
-	return answer(known)
+	return job_answer(known)
 end
 local served = served_labels()
 for _ = 1, LOOKS_MAX do

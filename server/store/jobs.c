@@ -56,6 +56,21 @@ job_send(struct store_op *op, const struct redis_script *script, struct args *ar
 }
 
 struct store_op *
+store_job_adopt(struct store *store, const char *job, const char *token, store_claim_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_claim, arg, "job %.*s", JOB_ID_MAX, job);
+	struct args args = { 0 };
+
+	op->fn.claim = fn;
+	args_text(&args, store->conf.node);
+	args_text(&args, job);
+	args_text(&args, token);
+	args_int(&args, store->conf.lease_ms);
+	op_send(op, &script_adopt, &args, STORE_TIMEOUT_MS);
+	return op;
+}
+
+struct store_op *
 store_job_started(struct store *store, const char *job, const char *token, const char *container, const char *engine,
     store_done_fn *fn, void *arg)
 {

@@ -184,6 +184,10 @@ struct store_job_result {
  * stale token. */
 struct store_op *store_job_finished(struct store *store, const char *job, const char *token,
     const struct store_job_result *result, store_done_fn *fn, void *arg);
+/* A job that an earlier process of this node has claimed is ours now, under the same token; its lease is renewed.
+ * ERR_CONFLICT: it is not to be had any more. */
+struct store_op *store_job_adopt(
+    struct store *store, const char *job, const char *token, store_claim_fn *fn, void *arg);
 /* Back into the queue after delay_ms with attempt + 1, once it is sure that its container is gone. A job that is to be
  * cancelled ends instead. ERR_CONFLICT: the token is stale. */
 struct store_op *store_job_requeue(struct store *store, const char *job, const char *token, int64_t delay_ms,

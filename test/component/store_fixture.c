@@ -536,6 +536,12 @@ job_started(struct store_fixture *f, const char *job, const char *token, const c
 }
 
 enum err_code
+job_adopt(struct store_fixture *f, const char *job, const char *token)
+{
+	return CALL(f, store_job_adopt(f->store, job, token, on_claim, f));
+}
+
+enum err_code
 job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state)
 {
 	const struct store_job_result result = {

@@ -75,6 +75,7 @@ enum err_code plan_failed(struct store_fixture *f, int64_t build, const char *to
 enum err_code job_claim(struct store_fixture *f);
 /* For an engine with these labels. */
 enum err_code job_claim_with(struct store_fixture *f, const char *labels);
+enum err_code job_adopt(struct store_fixture *f, const char *job, const char *token);
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 enum err_code job_requeue(struct store_fixture *f, const char *job, const char *token, int64_t delay_ms);

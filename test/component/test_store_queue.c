@@ -1,5 +1,7 @@
 #include "test/unit/unit.h"
 
+#include <stdio.h>
+
 #include "server/core/loop.h"
 #include "test/component/store_suite.h"
 
@@ -140,6 +142,33 @@ test_running_lists_a_nodes_jobs(void **state)
 	assert_int_equal(running(&f, NULL), ERR_NONE);
 	assert_int_equal(f.got.jobs.count, 3);
 	store_fixture_stop(&other);
+}
+
+static void
+test_a_job_of_an_earlier_process_goes_on(void **state)
+{
+	struct store_fixture other;
+	char token[64];
+
+	(void)state;
+	queued_build(&f, "app", 2);
+	assert_int_equal(job_claim(&f), ERR_NONE);
+	snprintf(token, sizeof(token), "%s", f.got.job->token);
+	assert_int_equal(job_adopt(&f, "1.1", "another"), ERR_CONFLICT);
+	assert_int_equal(job_adopt(&f, "1.2", ""), ERR_CONFLICT); /* nobody's yet */
+	store_fixture_start(&other, &server, "n2");
+	assert_int_equal(job_adopt(&other, "1.1", token), ERR_CONFLICT);
+	store_fixture_stop(&other);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(job_adopt(&f, "1.1", token), ERR_NONE);
+		assert_string_equal(f.got.job->id, "1.1");
+		assert_string_equal(f.got.job->token, token);
+		assert_true(f.got.job->spec[0] != '\0');
+		assert_int_equal(f.got.build->build, 1);
+		assert_non_null(f.got.build->change);
+	}
+	assert_int_equal(job_finished(&f, "1.1", token, JOB_PASSED), ERR_NONE);
+	assert_int_equal(job_adopt(&f, "1.1", token), ERR_CONFLICT);
 }
 
 /* --- cancel and rerun --- */
@@ -450,6 +479,7 @@ main(void)
 		SUITE_TEST(test_many_held_jobs_do_not_block_the_others),
 		SUITE_TEST(test_queue_lists_jobs_in_the_order_of_claims),
 		SUITE_TEST(test_running_lists_a_nodes_jobs),
+		SUITE_TEST(test_a_job_of_an_earlier_process_goes_on),
 		SUITE_TEST(test_cancel_in_every_state_of_a_build),
 		SUITE_TEST(test_cancel_reaches_held_and_delayed_jobs),
 		SUITE_TEST(test_requeue_of_a_job_to_be_cancelled_ends_it),

@@ -295,6 +295,17 @@ local function job_again(job, delay_ms, state, reason, now)
 	end
 end
 
+-- To who has claimed it: all of it, its build and its change.
+local function job_answer(job)
+	local build = call('HGETALL', 'davit:build:' .. job_build(job))
+	local change
+
+	for i = 1, #build, 2 do
+		change = build[i] == 'change' and build[i + 1] or change
+	end
+	return { 'job', call('HGETALL', 'davit:job:' .. job), build, call('HGETALL', 'davit:change:' .. change) }
+end
+
 -- in words --
 
 local function group_waits_for(job, repo, group)
