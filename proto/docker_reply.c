@@ -229,6 +229,8 @@ fill_item(struct docker_item *item, const struct json_value *v)
 		name = json_string(json_at(json_get(v, "Names"), 0), "");
 	item->name = name[0] == '/' ? name + 1 : name;
 	item->labels = json_get(v, "Labels");
+	item->state = json_string(json_get(v, "State"), "");
+	item->network_mode = json_string(json_path(v, "HostConfig.NetworkMode"), "");
 	return copy_id(item->id, json_string(json_get(v, "Id"), item->name));
 }
 

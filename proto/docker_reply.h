@@ -70,6 +70,8 @@ struct docker_item {
 	char id[DOCKER_ID_SIZE]; /* a volume's name is its id */
 	const char *name;        /* without the slash; lent by the list */
 	const struct json_value *labels;
+	const char *state;        /* of a container: "created", "running", "exited", ... */
+	const char *network_mode; /* of a container: "container:ID", or a network's name */
 };
 struct docker_list {
 	struct json *doc;

@@ -125,6 +125,9 @@ void docker_download_resume(struct docker_op *op);
 /* -> exit, when it ends. on_registered (may be NULL): a start from now on is not missed. Without a deadline. */
 struct docker_op *docker_wait(
     struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);
+/* The same of one that was started, and may have ended already. */
+struct docker_op *docker_wait_started(
+    struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);
 /* Success when it runs already. */
 struct docker_op *docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* Whether it runs or not, with its anonymous volumes. Success when there is none. */
@@ -143,6 +146,11 @@ struct docker_op *docker_list_containers(struct docker *docker, const char *filt
 typedef void docker_output_fn(void *arg, enum docker_stream stream, struct str bytes);
 struct docker_op *docker_logs(struct docker *docker, const char *container, unsigned lines, docker_output_fn *on_output,
     docker_fn *fn, void *arg);
+
+/* All that it has written and will write, up to its end; nothing of an unfinished line as long as it runs. Without a
+ * deadline. */
+struct docker_op *docker_logs_follow(struct docker *docker, const char *container, docker_open_fn *on_open,
+    docker_output_fn *on_output, docker_fn *fn, void *arg);
 
 /* --- networks --- */
 

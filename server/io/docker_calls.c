@@ -277,8 +277,9 @@ on_wait_head(void *arg, const struct httpc_reply *reply)
 		w->on_registered(w->op.arg);
 }
 
-struct docker_op *
-docker_wait(struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
+static struct docker_op *
+wait_for(struct docker *docker, const char *container, const char *condition, docker_open_fn *on_registered,
+    docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "wait for container", .method = "POST", .decode = decode_exit
@@ -288,8 +289,21 @@ docker_wait(struct docker *docker, const char *container, docker_open_fn *on_reg
 
 	w->on_registered = on_registered;
 	docker_op_send(
-	    &w->op, docker_path(&w->op, "/containers/%s/wait?condition=next-exit", container), NULL, 0, &handler);
+	    &w->op, docker_path(&w->op, "/containers/%s/wait?condition=%s", container, condition), NULL, 0, &handler);
 	return &w->op;
+}
+
+struct docker_op *
+docker_wait(struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
+{
+	return wait_for(docker, container, "next-exit", on_registered, fn, arg);
+}
+
+struct docker_op *
+docker_wait_started(
+    struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg)
+{
+	return wait_for(docker, container, "not-running", on_registered, fn, arg);
 }
 
 /* --- networks --- */

@@ -236,3 +236,17 @@ docker_logs(
 	    NULL, 0, &follow_handler);
 	return &f->op;
 }
+
+struct docker_op *
+docker_logs_follow(struct docker *docker, const char *container, docker_open_fn *on_open, docker_output_fn *on_output,
+    docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "follow a container's output", .method = "GET" };
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
+
+	f->on_open = on_open;
+	f->on_output = on_output;
+	docker_op_send(&f->op, docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&follow=1", container), NULL,
+	    0, &follow_handler);
+	return &f->op;
+}
