@@ -296,6 +296,7 @@ end_job(struct local *l, enum builder_state state, const char *reason)
 		[BUILDER_CANCELLED] = "cancelled",
 		[BUILDER_TIMED_OUT] = "timed_out",
 		[BUILDER_ERROR] = "error",
+		[BUILDER_AGAIN] = "error",
 	};
 	bool is_well = state == BUILDER_PASSED || is_allowed(l, state);
 

@@ -422,10 +422,11 @@ const char script_boot[] = "command -v tar >/dev/null 2>&1 || { printf '" SCRIPT
 			   "exec </dev/null\n"
 			   ". \"$2/script\"\n";
 
-/* The word first, so that the script knows it when its segment has ended. The script stands still meanwhile, so that
- * nothing of what runs always is met. Not the container's init, this shell, and the script. Three rounds, for what was
- * started meanwhile. */
-const char script_stop[] = "echo \"$1\" >\"$0/status\" && read -r davit_pid <\"$0/pid\" || exit\n"
+/* A process that takes up a job may ask again, which must not meet what runs always. The word first, so that the script
+ * knows it when its segment has ended. The script stands still meanwhile, so that nothing of what runs always is met.
+ * Not the container's init, this shell, and the script. Three rounds, for what was started meanwhile. */
+const char script_stop[] = "[ ! -e \"$0/status\" ] || exit 0\n"
+			   "echo \"$1\" >\"$0/status\" && read -r davit_pid <\"$0/pid\" || exit\n"
 			   "kill -STOP \"$davit_pid\"\n"
 			   "for davit_round in 1 2 3; do\n"
 			   "for davit_process in /proc/[0-9]*; do\n"

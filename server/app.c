@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
+#include "proto/recovery.h"
 #include "server/app_conf.h"
 #include "server/app_files.h"
 #include "server/app_jobs.h"
@@ -93,6 +94,8 @@ struct app {
 	unsigned stop_waits;
 	bool stop_redis; /* SIGINT: our Redis ends too */
 	bool ready;
+	bool is_recovered; /* every job of an earlier process is known */
+	bool is_begun;     /* the builder is */
 	struct timer *stop_timer;
 };
 
@@ -134,18 +137,53 @@ on_stop_job(void *arg, const char *job, bool lost)
 	app_jobs_stop(app->jobs, job, lost);
 }
 
-/* The builder's sweep removes the container that the lost attempt may have left; the next one has a name of its own. */
+/* What has no container goes back into the queue; so does what comes to light when the engines are in use, whose sweep
+ * has removed the container. The next attempt's has a name of its own. */
 static void
 on_left_job(void *arg, struct job *job)
 {
 	struct app *app = arg;
+	bool is_own = strcmp(job->node, app->conf->node) == 0;
 
 	if (app_jobs_has(app->jobs, job->id)) {
 		job_free(&job); /* ours: the lease was renewed too late, not lost */
 		return;
 	}
-	scheduler_requeue(app->scheduler, &job,
-	    strcmp(job->node, app->conf->node) == 0 ? "davitd was restarted" : "its node went away");
+	if (is_own && !app->is_begun && job->container[0] != '\0') {
+		scheduler_adopt(app->scheduler, &job);
+		return;
+	}
+	scheduler_requeue(
+	    app->scheduler, &job, is_own ? recovery_find(RECOVERY_UNSTARTED)->reason : "its node went away");
+}
+
+static void
+on_adopted(void *arg, struct job *job, struct build *build)
+{
+	struct app *app = arg;
+
+	app_jobs_adopt(app->jobs, job, build);
+}
+
+/* The builder removes what it does not know, so it begins when it knows all that goes on. */
+static void
+begin_builder(void *arg)
+{
+	struct app *app = arg;
+
+	if (app->is_begun || !app->is_recovered || !app_jobs_are_placed(app->jobs))
+		return;
+	app->is_begun = true;
+	builder_begin(app->builder);
+}
+
+static void
+on_recovered(void *arg)
+{
+	struct app *app = arg;
+
+	app->is_recovered = true;
+	begin_builder(app);
 }
 
 static void
@@ -445,7 +483,6 @@ take_place(struct app *app)
 {
 	git_sweep(app->git);
 	file_store_sweep(app->files);
-	builder_begin(app->builder);
 }
 
 static void
@@ -582,7 +619,7 @@ set_files_deps(struct app *app)
 static void
 start_builder(struct app *app)
 {
-	struct app_jobs_deps deps = { .on_end = on_job_end, .arg = app };
+	struct app_jobs_deps deps = { .on_end = on_job_end, .on_placed = begin_builder, .arg = app };
 
 	set_files_deps(app);
 	app_conf_builder(app->conf, &app->builder_conf);
@@ -623,6 +660,8 @@ start_scheduler(struct app *app)
 		.on_claimed = on_claimed,
 		.on_stop = on_stop_job,
 		.on_left = on_left_job,
+		.on_adopted = on_adopted,
+		.on_recovered = on_recovered,
 		.arg = app,
 	};
 

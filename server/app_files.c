@@ -19,6 +19,8 @@ app_files_note(struct app_files *files, const char *fmt, ...)
 	char text[APP_FILES_NOTE_MAX];
 	va_list ap;
 
+	if (files->job.is_left && files->run == NULL)
+		return; /* the log has it already */
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

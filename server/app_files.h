@@ -43,6 +43,7 @@ struct app_files_job {
 	const struct job *job;
 	const struct build *build;
 	const struct job_spec *spec;
+	bool is_left; /* by an earlier process: everything has gone in; what is to be saved has to be known again */
 	/* A line for the job's log. */
 	void (*note)(void *arg, const char *text);
 	/* Takes out of a text, in place, what nobody must see. */

@@ -166,6 +166,10 @@ on_found(void *arg, struct cache *cache, const struct err *err)
 	} else if (cache == NULL) {
 		app_files_note(f, "cache %s: there is none yet", f->caches[f->item].key.data);
 		next_item(f, IN_CACHE);
+	} else if (f->job.is_left) {
+		f->caches[f->item].is_exact = strcmp(cache->key, f->caches[f->item].key.data) == 0;
+		cache_free(&cache);
+		next_item(f, IN_CACHE);
 	} else {
 		f->found = cache;
 		in_step(f, IN_OPEN);
@@ -245,7 +249,7 @@ enter_need(struct app_files *f)
 {
 	while (f->item < f->job.spec->need_count && !need_of(f)->files)
 		f->item++;
-	in_step(f, f->item < f->job.spec->need_count ? IN_LIST : IN_DONE);
+	in_step(f, f->item < f->job.spec->need_count && !f->job.is_left ? IN_LIST : IN_DONE);
 }
 
 static void

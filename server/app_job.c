@@ -7,6 +7,7 @@
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
+#include "proto/recovery.h"
 #include "proto/variables.h"
 #include "server/app_deploy.h"
 #include "server/app_files.h"
@@ -23,6 +24,7 @@
 #define NONCE_BYTES 16
 
 enum app_job_state {
+	APP_JOB_RECALL, /* what the log has already, of one that was adopted */
 	APP_JOB_REPO,
 	APP_JOB_ENVIRONMENT,
 	APP_JOB_SECRETS,
@@ -38,7 +40,7 @@ enum app_job_state {
 };
 
 /* How it is to end, when not by the job's own result. */
-enum ending { ENDING_OWN, ENDING_LOST, ENDING_SUSPENDED };
+enum ending { ENDING_OWN, ENDING_LOST, ENDING_SUSPENDED, ENDING_AGAIN };
 
 struct app_job {
 	const struct app_job_deps *deps;
@@ -52,6 +54,9 @@ struct app_job {
 	struct job_spec spec;
 	struct env env;
 	char nonce[2 * NONCE_BYTES + 1];
+	bool is_adopted;
+	bool is_placed; /* that the builder has it, was said */
+	struct deferred *recall;
 	struct store_op *op;
 	struct git_op *git_op;
 	struct git_workspace *workspace;
@@ -69,6 +74,7 @@ struct app_job {
 	int64_t log_bytes;
 };
 
+static void enter_recall(struct app_job *a);
 static void enter_repo(struct app_job *a);
 static void enter_environment(struct app_job *a);
 static void enter_secrets(struct app_job *a);
@@ -87,6 +93,7 @@ static const struct {
 	const char *name;
 	void (*enter)(struct app_job *a);
 } states[] = {
+	[APP_JOB_RECALL]      = { "recall",      enter_recall },
 	[APP_JOB_REPO]        = { "repository",  enter_repo },
 	[APP_JOB_ENVIRONMENT] = { "environment", enter_environment },
 	[APP_JOB_SECRETS]     = { "secrets",     enter_secrets },
@@ -109,6 +116,7 @@ job_step(struct app_job *a, enum app_job_state next)
 	log_debug("job %s: %s -> %s", a->job->id, states[a->state].name, states[next].name);
 	store_cancel(&a->op);
 	git_cancel(&a->git_op);
+	deferred_cancel(&a->recall);
 	if (a->secrets != NULL)
 		app_secrets_cancel(a->secrets);
 	if (a->files != NULL)
@@ -152,6 +160,25 @@ job_fail(struct app_job *a, enum job_state state, const char *reason)
 	job_step(a, APP_JOB_FLUSH);
 }
 
+/* Of an adopted job, likewise: it gets another attempt. */
+static void
+job_again(struct app_job *a, const char *reason)
+{
+	if (a->ending == ENDING_OWN)
+		a->ending = ENDING_AGAIN;
+	job_fail(a, JOB_ERROR, reason);
+}
+
+/* What belongs to the way back to the job's container cannot be the job's fault. */
+static void
+job_fail_or_again(struct app_job *a, enum job_state state, const char *reason)
+{
+	if (a->is_adopted)
+		job_again(a, reason);
+	else
+		job_fail(a, state, reason);
+}
+
 /* What Redis cannot take now is offered again; the lease bounds it. */
 static void
 on_retry(void *arg)
@@ -166,6 +193,24 @@ job_retry(struct app_job *a, const struct err *err)
 {
 	log_debug("job %s: %s: %s", a->job->id, states[a->state].name, err->text);
 	timer_start(a->retry, RETRY_MS);
+}
+
+static void
+on_recall(void *arg)
+{
+	struct app_job *a = arg;
+
+	a->recall = NULL;
+	enter_recall(a);
+}
+
+static void
+enter_recall(struct app_job *a)
+{
+	if (log_recall(a->log))
+		job_step(a, APP_JOB_REPO);
+	else
+		a->recall = deferred_call(a->deps->loop, on_recall, a);
 }
 
 static void
@@ -202,13 +247,14 @@ checkout_of(const struct app_job *a)
 	};
 }
 
-/* Planning has the workspace made; the names of caches may depend on files of the commit. */
+/* Planning has the workspace made; the names of caches may depend on files of the commit. An adopted job needs no
+ * workspace any more. */
 static bool
 needs_mirror(const struct app_job *a)
 {
 	struct git_checkout checkout = checkout_of(a);
 
-	return a->spec.cache_count > 0 || !git_has_workspace(a->deps->git, &checkout);
+	return a->spec.cache_count > 0 || (!a->is_adopted && !git_has_workspace(a->deps->git, &checkout));
 }
 
 static void
@@ -219,13 +265,13 @@ on_environment(void *arg, struct environment *environment, const struct err *err
 
 	a->op = NULL;
 	if (err != NULL && err->code == ERR_NOT_FOUND)
-		job_fail(a, JOB_FAILED, err->text);
+		job_fail_or_again(a, JOB_FAILED, err->text);
 	else if (err != NULL)
 		job_retry(a, err);
 	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &why))
 		job_step(a, APP_JOB_SECRETS);
 	else
-		job_fail(a, JOB_FAILED, why.text);
+		job_fail_or_again(a, JOB_FAILED, why.text);
 	environment_free(&environment);
 }
 
@@ -240,11 +286,14 @@ on_secrets(void *arg, const struct err *err)
 {
 	struct app_job *a = arg;
 
-	if (err == NULL) {
+	if (a->is_adopted &&
+	    (err == NULL ? app_secrets_changed_ms(a->secrets) > a->job->started_ms : err->code == ERR_REFUSED)) {
+		job_again(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason);
+	} else if (err == NULL) {
 		CRASH_POINT(secrets_found);
-		if (app_secrets_words(a->secrets) != NULL)
+		if (app_secrets_words(a->secrets) != NULL && !a->is_adopted)
 			note(a, app_secrets_words(a->secrets));
-		job_step(a, needs_mirror(a) ? APP_JOB_FETCH : APP_JOB_WORKSPACE);
+		job_step(a, needs_mirror(a) ? APP_JOB_FETCH : a->is_adopted ? APP_JOB_RUN : APP_JOB_WORKSPACE);
 	} else if (err->code == ERR_REFUSED) {
 		job_fail(a, JOB_FAILED, err->text);
 	} else {
@@ -261,6 +310,13 @@ enter_secrets(struct app_job *a)
 	a->secrets = app_secrets_start(a->deps->loop, a->deps->store, &job, on_secrets, a);
 }
 
+/* What follows when the commit is here. */
+static enum app_job_state
+with_commit(const struct app_job *a)
+{
+	return a->is_adopted ? APP_JOB_FILES : APP_JOB_WORKSPACE;
+}
+
 static void
 on_fetched(void *arg, const struct err *err)
 {
@@ -268,9 +324,9 @@ on_fetched(void *arg, const struct err *err)
 
 	a->git_op = NULL;
 	if (err != NULL)
-		job_fail(a, JOB_ERROR, err_prefix(*err, "fetch").text);
+		job_fail_or_again(a, JOB_ERROR, err_prefix(*err, "fetch").text);
 	else
-		job_step(a, a->build->built[0] != '\0' ? APP_JOB_FETCH_BASE : APP_JOB_WORKSPACE);
+		job_step(a, a->build->built[0] != '\0' ? APP_JOB_FETCH_BASE : with_commit(a));
 }
 
 /* Planning brought the commit into this node's mirror; on another node, or after its loss, it is fetched here. */
@@ -295,7 +351,7 @@ on_fetched_base(void *arg, const struct err *err)
 
 	a->git_op = NULL;
 	if (err != NULL)
-		job_fail(a, JOB_ERROR, err_prefix(*err, "fetch the target").text);
+		job_fail_or_again(a, JOB_ERROR, err_prefix(*err, "fetch the target").text);
 	else
 		job_step(a, APP_JOB_MERGE);
 }
@@ -315,11 +371,12 @@ on_merged(void *arg, const char *commit, const struct err *err)
 
 	a->git_op = NULL;
 	if (err != NULL)
-		job_fail(a, JOB_ERROR, err_prefix(*err, "merge").text);
+		job_fail_or_again(a, JOB_ERROR, err_prefix(*err, "merge").text);
 	else if (strcmp(commit, a->build->built) != 0)
-		job_fail(a, JOB_ERROR, "this node's git merges otherwise than the node's that planned the build");
+		job_fail_or_again(
+		    a, JOB_ERROR, "this node's git merges otherwise than the node's that planned the build");
 	else
-		job_step(a, APP_JOB_WORKSPACE);
+		job_step(a, with_commit(a));
 }
 
 /* The planning node made it already; any other one makes the same again. */
@@ -387,18 +444,30 @@ on_gathered(void *arg, const struct err *err)
 	else if (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT)
 		job_retry(a, err);
 	else
-		job_fail(a, JOB_ERROR, err->text);
+		job_fail_or_again(a, JOB_ERROR, err->text);
+}
+
+static void
+make_files(struct app_job *a)
+{
+	struct app_files_job job = {
+		.job = a->job,
+		.build = a->build,
+		.spec = &a->spec,
+		.is_left = a->is_adopted,
+		.note = on_notice,
+		.hide = on_hide,
+		.arg = a,
+	};
+
+	if (a->files == NULL)
+		a->files = app_files_new(a->deps->files, &job);
 }
 
 static void
 enter_files(struct app_job *a)
 {
-	struct app_files_job job = {
-		.job = a->job, .build = a->build, .spec = &a->spec, .note = on_notice, .hide = on_hide, .arg = a
-	};
-
-	if (a->files == NULL)
-		a->files = app_files_new(a->deps->files, &job);
+	make_files(a);
 	app_files_gather(a->files, on_gathered, a);
 }
 
@@ -493,6 +562,7 @@ state_of(enum builder_state state)
 	case BUILDER_TIMED_OUT:
 		return JOB_TIMED_OUT;
 	case BUILDER_ERROR:
+	case BUILDER_AGAIN:
 		break;
 	}
 	return JOB_ERROR;
@@ -536,6 +606,8 @@ on_done(void *arg, const struct builder_result *result)
 	flush(a, APP_SECRETS_STDERR);
 	if (result->reason[0] != '\0')
 		note(a, result->reason);
+	if (result->state == BUILDER_AGAIN && a->ending == ENDING_OWN)
+		a->ending = ENDING_AGAIN;
 	set_result(a, state_of(result->state), result->exit_code, result->reason);
 	job_step(a, APP_JOB_FLUSH);
 }
@@ -582,9 +654,48 @@ add_env(struct app_job *a)
 	variables_add(&v, &a->env);
 }
 
+/* To the owner, who waits for all adopted jobs. */
+static void
+say_placed(struct app_job *a)
+{
+	if (!a->is_adopted || a->is_placed)
+		return;
+	a->is_placed = true;
+	a->deps->on_placed(a->deps->arg);
+}
+
+/* What it was fed is in its container; its time runs from its start. */
+static void
+adopt_run(struct app_job *a)
+{
+	struct builder_left left = { .engine = a->job->engine,
+		.container = a->job->container,
+		.deadline_ms = a->job->started_ms + (int64_t)a->spec.timeout_s * 1000 };
+
+	make_files(a);
+	a->builder_job = (struct builder_job){
+		.id = a->job->id,
+		.attempt = (unsigned)a->job->attempt,
+		.nonce = a->nonce,
+		.spec = &a->spec,
+		.has_secrets = a->spec.secret_count > 0,
+	};
+	if (!builder_adopt(a->deps->builder, &a->builder_job, &left, &builder_events, a, &a->run)) {
+		job_again(a, recovery_find(RECOVERY_NO_ENGINE)->reason);
+		return;
+	}
+	if (a->job->cancel) /* before its output is read, which may tell of the end that this brought about */
+		builder_cancel(a->run, "cancelled");
+	say_placed(a);
+}
+
 static void
 enter_run(struct app_job *a)
 {
+	if (a->is_adopted) {
+		adopt_run(a);
+		return;
+	}
 	if (a->run != NULL) { /* only the start's record is tried again */
 		record_start(a);
 		return;
@@ -626,6 +737,7 @@ on_flushed(void *arg, const struct err *err)
 static void
 enter_flush(struct app_job *a)
 {
+	say_placed(a);
 	if (a->log == NULL) {
 		job_step(a, APP_JOB_RECORD);
 		return;
@@ -668,6 +780,9 @@ enter_record(struct app_job *a)
 	case ENDING_SUSPENDED:
 		a->op = store_job_requeue(
 		    a->deps->store, a->job->id, a->job->token, 0, "davitd was stopped", on_recorded, a);
+		return;
+	case ENDING_AGAIN:
+		a->op = store_job_requeue(a->deps->store, a->job->id, a->job->token, 0, a->reason, on_recorded, a);
 		return;
 	case ENDING_LOST:
 		job_step(a, APP_JOB_END);
@@ -725,11 +840,27 @@ on_begin(void *arg)
 		return;
 	}
 	CRASH_POINT(job_begun);
+	if (a->spec.kind == JOB_KIND_BUILD && a->is_adopted) {
+		job_again(a, recovery_find(RECOVERY_IMAGE_BUILD)->reason);
+		return;
+	}
 	if (a->spec.timeout_s == 0)
 		a->spec.timeout_s = a->deps->timeout_s;
 	if (a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED)
 		a->spec.hold_s = 0; /* a stranger's code keeps no slot */
-	job_step(a, APP_JOB_REPO);
+	job_step(a, a->is_adopted ? APP_JOB_RECALL : APP_JOB_REPO);
+}
+
+/* Of the attempt, which a later process of this node can make again, and nobody who has not the claim's token. */
+static void
+make_nonce(struct app_job *a)
+{
+	char *secret = xasprintf("davit nonce %s %" PRId64, a->job->token, a->job->attempt);
+	char hash[SHA256_HEX_SIZE];
+
+	sha256_hex(str_of(secret), hash);
+	snprintf(a->nonce, sizeof(a->nonce), "%.*s", 2 * NONCE_BYTES, hash);
+	free(secret);
 }
 
 struct app_job *
@@ -739,8 +870,17 @@ app_job_start(const struct app_job_deps *deps, struct job *job, struct build *bu
 
 	*a = (struct app_job){ .deps = deps, .job = job, .build = build, .slot = slot, .result = JOB_RUNNING };
 	a->retry = timer_new(deps->loop, on_retry, a);
-	random_hex(a->nonce, NONCE_BYTES);
+	make_nonce(a);
 	a->begin = deferred_call(deps->loop, on_begin, a);
+	return a;
+}
+
+struct app_job *
+app_job_adopt(const struct app_job_deps *deps, struct job *job, struct build *build)
+{
+	struct app_job *a = app_job_start(deps, job, build, NULL);
+
+	a->is_adopted = true;
 	return a;
 }
 
@@ -766,6 +906,8 @@ void
 app_job_cancel(struct app_job *a)
 {
 	CRASH_POINT(cancel_heard);
+	if (a->is_adopted && a->run == NULL && a->state < APP_JOB_RUN)
+		return; /* its lease says it again, when what runs always can be run */
 	stop(a, builder_cancel, "cancelled");
 }
 

@@ -29,6 +29,8 @@ struct app_job_deps {
 	unsigned timeout_s; /* of a job that names none */
 	bool full_clone;    /* else the workspace has the commit alone */
 	bool pull_always;
+	/* Of an adopted job: the builder knows of its container, or need not. Once, before on_end. */
+	void (*on_placed)(void *arg);
 	/* Everything of the job is done with: the app_job is gone when this is called. */
 	void (*on_end)(void *arg, const char *job);
 	void *arg;
@@ -37,6 +39,8 @@ struct app_job_deps {
 /* Takes over both records and the slot (from builder_take). deps is lent for the job's life. */
 struct app_job *app_job_start(
     const struct app_job_deps *deps, struct job *job, struct build *build, struct engine *slot);
+/* One that an earlier process of this node has begun. deps->on_placed says when the builder has it. */
+struct app_job *app_job_adopt(const struct app_job_deps *deps, struct job *job, struct build *build);
 const char *app_job_id(const struct app_job *job);
 /* Ends it as cancelled. */
 void app_job_cancel(struct app_job *job);

@@ -18,6 +18,7 @@ struct app_jobs {
 	struct app_jobs_deps deps;
 	LIST_HEAD(, item) items; /* as many as there are slots */
 	unsigned count;
+	unsigned unplaced; /* adopted ones */
 };
 
 static struct item *
@@ -44,6 +45,15 @@ on_job_end(void *arg, const char *id)
 	jobs->deps.on_end(jobs->deps.arg, id);
 }
 
+static void
+on_job_placed(void *arg)
+{
+	struct app_jobs *jobs = arg;
+
+	if (--jobs->unplaced == 0)
+		jobs->deps.on_placed(jobs->deps.arg);
+}
+
 struct app_jobs *
 app_jobs_new(const struct app_jobs_deps *deps)
 {
@@ -51,6 +61,7 @@ app_jobs_new(const struct app_jobs_deps *deps)
 
 	jobs->deps = *deps;
 	jobs->deps.job.on_end = on_job_end;
+	jobs->deps.job.on_placed = on_job_placed;
 	jobs->deps.job.arg = jobs;
 	LIST_INIT(&jobs->items);
 	return jobs;
@@ -68,15 +79,38 @@ app_jobs_free(struct app_jobs **jobs)
 	free(j);
 }
 
-void
-app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build, struct engine *slot)
+static struct item *
+add(struct app_jobs *jobs, const char *id)
 {
 	struct item *item = xcalloc(1, sizeof(*item));
 
-	snprintf(item->id, sizeof(item->id), "%s", job->id);
-	item->job = app_job_start(&jobs->deps.job, job, build, slot);
+	snprintf(item->id, sizeof(item->id), "%s", id);
 	LIST_INSERT_HEAD(&jobs->items, item, link);
 	jobs->count++;
+	return item;
+}
+
+void
+app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build, struct engine *slot)
+{
+	struct item *item = add(jobs, job->id);
+
+	item->job = app_job_start(&jobs->deps.job, job, build, slot);
+}
+
+void
+app_jobs_adopt(struct app_jobs *jobs, struct job *job, struct build *build)
+{
+	struct item *item = add(jobs, job->id);
+
+	jobs->unplaced++;
+	item->job = app_job_adopt(&jobs->deps.job, job, build);
+}
+
+bool
+app_jobs_are_placed(const struct app_jobs *jobs)
+{
+	return jobs->unplaced == 0;
 }
 
 void

@@ -10,9 +10,11 @@
 struct app_jobs;
 
 struct app_jobs_deps {
-	struct app_job_deps job; /* but on_end and arg, which are ours */
+	struct app_job_deps job; /* but on_placed, on_end and arg, which are ours */
 	/* The job is done with: its lease may be dropped, its slot is free. */
 	void (*on_end)(void *arg, const char *job);
+	/* No adopted job is left whose container the builder does not know yet. */
+	void (*on_placed)(void *arg);
 	void *arg;
 };
 
@@ -21,6 +23,10 @@ struct app_jobs *app_jobs_new(const struct app_jobs_deps *deps);
 void app_jobs_free(struct app_jobs **jobs);
 /* Takes over both records and the slot. */
 void app_jobs_start(struct app_jobs *jobs, struct job *job, struct build *build, struct engine *slot);
+/* Takes over both records of a job that an earlier process has begun. */
+void app_jobs_adopt(struct app_jobs *jobs, struct job *job, struct build *build);
+/* Whether there are adopted jobs whose container the builder does not know yet. */
+bool app_jobs_are_placed(const struct app_jobs *jobs);
 /* See app_job_cancel and app_job_lose; nothing happens when the job is not here. */
 void app_jobs_stop(struct app_jobs *jobs, const char *id, bool lost);
 bool app_jobs_has(const struct app_jobs *jobs, const char *id);

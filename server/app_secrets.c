@@ -31,6 +31,7 @@ struct app_secrets {
 	struct err err;
 	struct env env;
 	struct buf words;
+	int64_t changed_ms; /* the newest */
 	struct mask *mask;
 	struct stream streams[APP_SECRETS_STREAMS];
 	struct buf output;
@@ -148,6 +149,8 @@ take(struct app_secrets *s, const struct secret_spec *spec, const struct secret 
 {
 	env_add(&s->env, spec->variable, secret->value);
 	mask_add(s->mask, str_of(secret->value));
+	if (secret->changed_ms > s->changed_ms)
+		s->changed_ms = secret->changed_ms;
 	buf_addf(&s->words, "%s%s of %s %s", s->words.len > 0 ? ", " : "secrets: ", secret->name, secret->scope,
 	    secret->owner);
 }
@@ -271,4 +274,10 @@ const char *
 app_secrets_words(const struct app_secrets *secrets)
 {
 	return secrets->words.len > 0 ? secrets->words.data : NULL;
+}
+
+int64_t
+app_secrets_changed_ms(const struct app_secrets *secrets)
+{
+	return secrets->changed_ms;
 }

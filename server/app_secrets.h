@@ -39,6 +39,8 @@ void app_secrets_free(struct app_secrets **secrets);
 
 /* Appends the variables to env. */
 void app_secrets_add(const struct app_secrets *secrets, struct env *env);
+/* When one of them got its value last, milliseconds since 1970; 0: there are none. */
+int64_t app_secrets_changed_ms(const struct app_secrets *secrets);
 /* "secrets: NPM_TOKEN of org acme"; NULL when there are none. */
 const char *app_secrets_words(const struct app_secrets *secrets);
 

@@ -1,6 +1,7 @@
 #include "server/builder/box.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "proto/script.h"
 #include "proto/tar.h"
 #include "server/builder/container.h"
+#include "server/builder/left.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -33,6 +35,8 @@ enum box_state {
 	BOX_LIMIT, /* the job's limits take the place of those it was started with */
 	BOX_UPLOAD,
 	BOX_UPLOADED, /* until it may run */
+	BOX_ADOPT,    /* the wait is registered for one that an earlier process has fed */
+	BOX_REPLAY,   /* its output is asked for, from the beginning */
 	BOX_RUN,      /* until exit and end of output */
 	BOX_COLLECT,  /* was the memory limit hit? */
 	BOX_KEPT,     /* ended, until its owner has what it wants */
@@ -53,6 +57,8 @@ struct box {
 	struct docker_op *rename;
 	struct docker_exec *stop; /* of the script */
 	struct docker_attach *attach;
+	struct docker_op *replay; /* the attachment's place, of one that was adopted */
+	bool is_replayed;         /* what came before the script's output has come */
 	struct sandbox_claim *claim;
 	struct sandbox *sandbox;
 	struct timer *timer;
@@ -98,6 +104,8 @@ static void enter_ready(struct box *b);
 static void enter_limit(struct box *b);
 static void enter_upload(struct box *b);
 static void enter_uploaded(struct box *b);
+static void enter_adopt(struct box *b);
+static void enter_replay(struct box *b);
 static void enter_run(struct box *b);
 static void enter_collect(struct box *b);
 static void enter_kept(struct box *b);
@@ -121,6 +129,8 @@ static const struct {
 	[BOX_LIMIT]    = { "limit",    enter_limit,    30,   { BOX_RUN,      BOX_UPLOAD } },
 	[BOX_UPLOAD]   = { "upload",   enter_upload,   1800, { BOX_UPLOADED, BOX_UPLOADED } },
 	[BOX_UPLOADED] = { "uploaded", enter_uploaded, 0,    { BOX_START,    BOX_START } },
+	[BOX_ADOPT]    = { "adopt",    enter_adopt,    30,   { BOX_REPLAY,   BOX_REPLAY } },
+	[BOX_REPLAY]   = { "replay",   enter_replay,   60,   { BOX_RUN,      BOX_RUN } },
 	[BOX_RUN]      = { "run",      enter_run,      0,    { BOX_COLLECT,  BOX_COLLECT } },
 	[BOX_COLLECT]  = { "collect",  enter_collect,  30,   { BOX_KEPT,     BOX_KEPT } },
 	[BOX_KEPT]     = { "kept",     enter_kept,     0,    { BOX_REMOVE,   BOX_REMOVE } },
@@ -193,6 +203,22 @@ on_timeout(void *arg)
 	} else {
 		box_fail(b, err_make(ERR_TIMEOUT, 0, "container: %s took too long", states[b->state].name));
 	}
+}
+
+static struct box *
+box_new(struct host *host, struct sandboxes *sandboxes, const struct box_handler *handler, void *arg)
+{
+	struct box *b = xcalloc(1, sizeof(*b));
+
+	*b = (struct box){ .host = host,
+		.sandboxes = sandboxes,
+		.waiting = EXIT | OUTPUT,
+		.result = { .exit_code = -1 },
+		.handler = handler,
+		.arg = arg };
+	b->timer = timer_new(host->loop, on_timeout, b);
+	buf_init(&b->first_words, FIRST_WORDS_MAX);
+	return b;
 }
 
 void
@@ -337,6 +363,16 @@ on_registered(void *arg)
 	box_advance(arg);
 }
 
+/* Also of a container that is not there any more, which is nothing that the user wrote. */
+static struct err
+lost_error(const struct err *err)
+{
+	struct err own = err_prefix(*err, "the engine went away");
+
+	own.code = ERR_UNAVAILABLE;
+	return own;
+}
+
 static void
 on_exit_code(void *arg, const union docker_result *result, const struct err *err)
 {
@@ -345,7 +381,7 @@ on_exit_code(void *arg, const union docker_result *result, const struct err *err
 	b->wait = NULL;
 	if (err != NULL) {
 		b->result.truncated = true;
-		box_fail(b, err_prefix(*err, "the engine went away"));
+		box_fail(b, lost_error(err));
 		return;
 	}
 	CRASH_POINT(exit_seen);
@@ -526,6 +562,7 @@ enter_remove(struct box *b)
 {
 	sandbox_unclaim(&b->claim);
 	docker_attach_close(&b->attach);
+	docker_cancel(&b->replay);
 	docker_cancel(&b->wait);
 	docker_cancel(&b->rename);
 	docker_exec_close(&b->stop);
@@ -542,7 +579,8 @@ enter_done(struct box *b)
 	struct err err = b->err;
 	void *arg = b->arg;
 
-	assert(b->op == NULL && b->wait == NULL && b->attach == NULL && b->claim == NULL && b->rename == NULL);
+	assert(b->op == NULL && b->wait == NULL && b->attach == NULL && b->replay == NULL && b->claim == NULL &&
+	       b->rename == NULL);
 	host_disown(b->host, &b->old_name);
 	host_disown(b->host, &b->name);
 	timer_free(&b->timer);
@@ -554,34 +592,124 @@ enter_done(struct box *b)
 	handler->on_end(arg, sandbox, &result, err.code != ERR_NONE ? &err : NULL);
 }
 
+/* --- what an earlier process left --- */
+
+static void
+enter_adopt(struct box *b)
+{
+	b->wait = docker_wait_started(b->host->docker, b->id, on_registered, on_exit_code, b);
+}
+
+/* The shell's first words stand before the script's, if it read its work from standard input; what it said beside them
+ * on standard error never was the job's. */
+static void
+skip_first_words(struct box *b, enum builder_stream stream, struct str bytes)
+{
+	size_t want = strlen(SCRIPT_BOOT_READY) - b->first_words.len;
+	size_t len = bytes.len < want ? bytes.len : want;
+	struct str words;
+
+	if (stream == BUILDER_STDERR)
+		return;
+	buf_add(&b->first_words, bytes.p, len);
+	bytes.p += len;
+	bytes.len -= len;
+	words = buf_str(&b->first_words);
+	b->is_replayed = len == want || memcmp(words.p, SCRIPT_BOOT_READY, words.len) != 0;
+	if (!b->is_replayed)
+		return;
+	if (!str_is(words, SCRIPT_BOOT_READY))
+		b->handler->on_output(b->arg, stream, words, b->raw[stream] - bytes.len);
+	if (bytes.len > 0)
+		b->handler->on_output(b->arg, stream, bytes, b->raw[stream]);
+}
+
+static void
+on_replay(void *arg, enum docker_stream from, struct str bytes)
+{
+	enum builder_stream stream = from == DOCKER_STDERR ? BUILDER_STDERR : BUILDER_STDOUT;
+	struct box *b = arg;
+
+	if (from != DOCKER_ENGINE_ERROR && !b->is_replayed) {
+		b->raw[stream] += bytes.len;
+		skip_first_words(b, stream, bytes);
+	} else {
+		on_output(arg, from, bytes);
+	}
+}
+
+static void
+on_replay_open(void *arg)
+{
+	struct box *b = arg;
+
+	box_advance(b);
+	b->handler->on_ready(b->arg);
+}
+
+static void
+on_replay_end(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct box *b = arg;
+
+	(void)result;
+	b->replay = NULL;
+	if (b->state == BOX_REPLAY) {
+		box_fail(b, lost_error(err));
+		return;
+	}
+	b->result.truncated = b->result.truncated || err != NULL;
+	box_arrived(b, OUTPUT);
+}
+
+static void
+enter_replay(struct box *b)
+{
+	b->replay = docker_logs_follow(b->host->docker, b->id, on_replay_open, on_replay, on_replay_end, b);
+}
+
+struct box *
+box_adopt(struct host *host, struct sandboxes *sandboxes, const struct left *left, const struct box_handler *handler,
+    void *arg)
+{
+	struct sandbox *sandbox = sandbox_adopt(sandboxes, left->network, left->holder_id, left->holder_name);
+	const char *name = sandbox != NULL ? host_adopt(host, left->name) : NULL;
+	struct box *b;
+
+	if (name == NULL) {
+		sandbox_put(&sandbox, false);
+		return NULL;
+	}
+	b = box_new(host, sandboxes, handler, arg);
+	b->sandbox = sandbox;
+	b->name = name;
+	b->image = xstrdup("");
+	b->title = xstrdup("");
+	snprintf(b->id, sizeof(b->id), "%s", left->id);
+	box_step(b, BOX_ADOPT);
+	return b;
+}
+
 /* --- for the owner --- */
 
 struct box *
 box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec *spec,
     const struct box_handler *handler, void *arg)
 {
-	struct box *b = xcalloc(1, sizeof(*b));
+	struct box *b = box_new(host, sandboxes, handler, arg);
 
-	*b = (struct box){ .host = host,
-		.sandboxes = sandboxes,
-		.input = spec->input,
-		.waiting = EXIT | OUTPUT,
-		.job = spec->job,
-		.deadline_ms = spec->deadline_ms,
-		.sandbox = spec->sandbox,
-		.volume = spec->volume,
-		.limits = spec->limits != NULL ? *spec->limits : host->limits,
-		.result = { .exit_code = -1 },
-		.handler = handler,
-		.arg = arg };
+	b->input = spec->input;
+	b->job = spec->job;
+	b->deadline_ms = spec->deadline_ms;
+	b->sandbox = spec->sandbox;
+	b->volume = spec->volume;
+	b->limits = spec->limits != NULL ? *spec->limits : host->limits;
 	b->image = xstrdup(spec->image);
 	b->title = xstrdup(spec->title);
 	if (spec->job != NULL)
 		b->name = host_own(host, "%s-%u", spec->job->id, spec->job->attempt);
 	else
 		b->name = host_own(host, "warm-%u", host_serial(host));
-	b->timer = timer_new(host->loop, on_timeout, b);
-	buf_init(&b->first_words, FIRST_WORDS_MAX);
 	box_step(b, BOX_SANDBOX);
 	return b;
 }

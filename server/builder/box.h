@@ -25,6 +25,7 @@
 #define BOX_WHOLE "davit/" SCRIPT_BOOT_WHOLE
 
 struct box;
+struct left;
 
 enum box_input { BOX_STDIN, BOX_ARCHIVE };
 
@@ -62,6 +63,11 @@ struct box_spec {
 
 /* Everything is copied but job, which is lent until on_ready, and the handler. */
 struct box *box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec *spec,
+    const struct box_handler *handler, void *arg);
+/* One that an earlier process has fed, and left running or ended: all that it has written is given from its beginning
+ * on, as it was then. on_ready comes when it is known to run, or to have ended; box_feed is not to be called. left is
+ * copied. NULL: it is none of this node's. */
+struct box *box_adopt(struct host *host, struct sandboxes *sandboxes, const struct left *left,
     const struct box_handler *handler, void *arg);
 bool box_is_ready(const struct box *box);
 /* From now on these are called: how it changes hands. */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/labels.h"
 #include "proto/mem.h"
@@ -167,6 +168,18 @@ builder_start(struct builder *builder, const struct builder_job *job, const stru
 
 	assert(slot != NULL);
 	*ret = engine_run(slot, job, events, arg);
+}
+
+bool
+builder_adopt(struct builder *builder, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg, struct builder_run **ret)
+{
+	for (size_t i = 0; i < builder->count; i++)
+		if (strcmp(engine_name(builder->engines[i]), left->engine) == 0) {
+			*ret = engine_adopt(builder->engines[i], job, left, events, arg);
+			return true;
+		}
+	return false;
 }
 
 void

@@ -78,7 +78,14 @@ struct builder_conf {
 /* Where a job finds its checkout. */
 #define BUILDER_WORKSPACE "/workspace"
 
-enum builder_state { BUILDER_PASSED, BUILDER_FAILED, BUILDER_CANCELLED, BUILDER_TIMED_OUT, BUILDER_ERROR };
+enum builder_state {
+	BUILDER_PASSED,
+	BUILDER_FAILED,
+	BUILDER_CANCELLED,
+	BUILDER_TIMED_OUT,
+	BUILDER_ERROR,
+	BUILDER_AGAIN, /* of one that was to be adopted: it cannot be, and nothing is left of it */
+};
 
 /* Everything is lent: until done. */
 struct builder_job {
@@ -155,6 +162,16 @@ void builder_give_back(struct engine **slot);
 /* In job->slot, or in one that is taken now, which there must be. *ret stays good until done. */
 void builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events,
     void *arg, struct builder_run **ret);
+/* Before builder_begin: a job whose container an earlier process has fed goes on. It takes a slot, even if there is
+ * none; started is not called, output and segments are given from the job's beginning on. Of the job, only id, attempt,
+ * nonce and spec are looked at. False: the engine is none of ours, and nothing follows. */
+struct builder_left {
+	const char *engine;
+	const char *container;
+	int64_t deadline_ms; /* of the job, milliseconds since 1970 */
+};
+bool builder_adopt(struct builder *builder, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg, struct builder_run **ret);
 /* The answer to started. */
 void builder_go(struct builder_run *run);
 /* Takes files out of the container, between ended and builder_leave: see collect.h. */

@@ -22,6 +22,7 @@ enum { RETRY_LEAST_MS = 500, RETRY_MOST_MS = 30000, SWEEP_MS = 30000 };
 enum engine_state {
 	ENGINE_DOWN, /* until the next try */
 	ENGINE_VERSION,
+	ENGINE_FIND, /* what an earlier process left of jobs that go on */
 	ENGINE_SWEEP,
 	ENGINE_LOOK, /* for the network holders' image */
 	ENGINE_IMPORT,
@@ -54,6 +55,7 @@ struct engine {
 
 static void enter_down(struct engine *e);
 static void enter_version(struct engine *e);
+static void enter_find(struct engine *e);
 static void enter_sweep(struct engine *e);
 static void enter_look(struct engine *e);
 static void enter_import(struct engine *e);
@@ -67,7 +69,8 @@ static const struct {
 	enum engine_state next;
 } states[] = {
 	[ENGINE_DOWN]    = { enter_down,    ENGINE_VERSION },
-	[ENGINE_VERSION] = { enter_version, ENGINE_SWEEP },
+	[ENGINE_VERSION] = { enter_version, ENGINE_FIND },
+	[ENGINE_FIND]    = { enter_find,    ENGINE_SWEEP },
 	[ENGINE_SWEEP]   = { enter_sweep,   ENGINE_LOOK },
 	[ENGINE_LOOK]    = { enter_look,    ENGINE_WATCH },
 	[ENGINE_IMPORT]  = { enter_import,  ENGINE_WATCH },
@@ -144,6 +147,43 @@ enter_version(struct engine *e)
 	if (!make_client(e))
 		return;
 	e->op = docker_version(e->host.docker, on_reply, e);
+}
+
+static void
+on_list(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct engine *e = arg;
+	struct run *next;
+
+	e->op = NULL;
+	if (err != NULL) {
+		engine_fail(e, *err);
+		return;
+	}
+	for (struct run *run = LIST_FIRST(&e->runs); run != NULL; run = next) {
+		next = run_next(run);
+		if (run_is_left(run))
+			run_found(run, &result->list);
+	}
+	engine_step(e, states[e->state].next);
+}
+
+/* What goes on is owned from here on, so that the sweep leaves it. */
+static void
+enter_find(struct engine *e)
+{
+	struct run *run = LIST_FIRST(&e->runs);
+	char *filter;
+
+	while (run != NULL && !run_is_left(run))
+		run = run_next(run);
+	if (run == NULL) {
+		engine_step(e, states[e->state].next);
+		return;
+	}
+	filter = docker_label_filter("davit.node", e->host.conf->node);
+	e->op = docker_list_containers(e->host.docker, filter, on_list, e);
+	free(filter);
 }
 
 static void
@@ -327,10 +367,19 @@ engine_end(struct engine **engine, engine_fn *done, void *arg)
 
 /* --- runs --- */
 
+/* Fewer slots may be configured now than are adopted. */
 unsigned
 engine_free_slots(const struct engine *engine)
 {
-	return engine->state == ENGINE_UP ? engine->conf->slots - engine->busy : 0;
+	bool is_free = engine->state == ENGINE_UP && engine->conf->slots > engine->busy;
+
+	return is_free ? engine->conf->slots - engine->busy : 0;
+}
+
+const char *
+engine_name(const struct engine *engine)
+{
+	return engine->conf->name;
 }
 
 const char *
@@ -363,19 +412,35 @@ on_run_ended(void *arg)
 		pool_end(&e->pool, on_pool_end, e);
 }
 
+static struct run_place
+place_of(struct engine *e)
+{
+	return (struct run_place){ .host = &e->host,
+		.pulls = e->pulls,
+		.sandboxes = e->sandboxes,
+		.pool = e->pool,
+		.runs = &e->runs,
+		.engine = e->conf->name };
+}
+
 struct builder_run *
 engine_run(struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg)
 {
-	struct run_place place = { .host = &engine->host,
-		.pulls = engine->pulls,
-		.sandboxes = engine->sandboxes,
-		.pool = engine->pool,
-		.runs = &engine->runs,
-		.engine = engine->conf->name };
+	struct run_place place = place_of(engine);
 
 	if (job->spec->kind == JOB_KIND_BUILD)
 		return image_run_start(&place, job, events, arg, on_run_ended, engine);
 	return run_start(&place, job, events, arg, on_run_ended, engine);
+}
+
+struct builder_run *
+engine_adopt(struct engine *engine, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg)
+{
+	struct run_place place = place_of(engine);
+
+	engine->busy++;
+	return run_adopt(&place, job, left, events, arg, on_run_ended, engine);
 }
 
 /* Of a job that runs again the attempt before it may still be held. */

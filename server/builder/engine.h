@@ -19,6 +19,7 @@ void engine_begin(struct engine *engine);
  * other run may be alive. */
 void engine_end(struct engine **engine, engine_fn *done, void *arg);
 
+const char *engine_name(const struct engine *engine);
 /* 0 while it is down. */
 unsigned engine_free_slots(const struct engine *engine);
 const char *engine_labels(const struct engine *engine); /* "": none */
@@ -28,6 +29,9 @@ void engine_give_back(struct engine *engine);
 /* In a slot that was taken; what has become of the engine meanwhile, the run finds out. See builder_start. */
 struct builder_run *engine_run(
     struct engine *engine, const struct builder_job *job, const struct builder_events *events, void *arg);
+/* Before engine_begin. See builder_adopt. */
+struct builder_run *engine_adopt(struct engine *engine, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg);
 /* That of the job's last attempt; NULL: it is not here. */
 struct run *engine_find(const struct engine *engine, const char *job);
 /* See builder_release. */

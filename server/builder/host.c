@@ -160,6 +160,22 @@ host_serial(struct host *host)
 	return ++host->serial;
 }
 
+const char *
+host_adopt(struct host *host, const char *name)
+{
+	char *prefix = xasprintf("davit-%s-", host->conf->node);
+	const char *rest = strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
+	const char *number = rest != NULL ? strrchr(rest, '-') : NULL;
+	uint64_t serial;
+
+	free(prefix);
+	if (number == NULL)
+		return NULL;
+	if (str_to_u64(str_of(number + 1), UINT32_MAX / 2, &serial) && serial > host->serial)
+		host->serial = (unsigned)serial;
+	return host_own(host, "%s", rest);
+}
+
 static void
 add_label(struct host_labels *labels, const char *name, const char *value)
 {

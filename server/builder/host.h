@@ -57,6 +57,9 @@ void host_unlisten(struct host *host, struct host_listener *listener);
 
 /* A number not given before. */
 unsigned host_serial(struct host *host);
+/* Owns what an earlier process of this node made under that whole name, whose number is not given again. NULL: the name
+ * is none of this node's. */
+const char *host_adopt(struct host *host, const char *name);
 
 /* Labels of one thing. */
 struct host_labels {

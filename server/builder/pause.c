@@ -35,6 +35,13 @@ static const char script[] = "b=/bin/busybox; port=$1; shift\n"
 			     "while read -r a; do block $a; done\n"
 			     "exec $b sleep 2147483647\n";
 
+/* Of one that was adopted: all that is blocked, of which the most is so already. */
+static const char block_script[] = "b=/bin/busybox\n"
+				   "for a; do\n"
+				   "  $b ip route add blackhole $a 2>/dev/null && continue\n"
+				   "  $b ip route | $b grep -q \"^blackhole $a \" || exit 1\n"
+				   "done\n";
+
 enum pause_state { PAUSE_CREATE, PAUSE_ATTACH, PAUSE_START, PAUSE_ROUTES, PAUSE_UP, PAUSE_REMOVE, PAUSE_DONE };
 
 struct pause {
@@ -42,6 +49,9 @@ struct pause {
 	enum pause_state state;
 	struct docker_op *op;
 	struct docker_attach *attach;
+	struct docker_exec *blocking; /* of one that was adopted */
+	bool is_adopted;
+	bool block_again;
 	struct timer *timer;
 	struct docker_lines lines;
 	const char *name;
@@ -165,11 +175,53 @@ enter_create(struct pause *p)
 	p->op = docker_create(p->host->docker, p->name, &spec, on_reply, p);
 }
 
+static void block_all(struct pause *p);
+
+static void
+on_blocking(void *arg)
+{
+	(void)arg;
+}
+
+static void
+on_all_blocked(void *arg, int exit_code, const struct err *err)
+{
+	struct pause *p = arg;
+
+	p->blocking = NULL;
+	if (err != NULL)
+		pause_fail(p, err_prefix(*err, "network holder"));
+	else if (exit_code != 0)
+		pause_fail(p, err_make(ERR_IO, exit_code, "network holder: it cannot block an address"));
+	else if (p->block_again)
+		block_all(p);
+}
+
+static void
+block_all(struct pause *p)
+{
+	static const struct docker_exec_handler handler = { .on_open = on_blocking, .on_close = on_all_blocked };
+	const char *command[8 + HOST_BLOCKED_MAX] = { "/bin/busybox", "sh", "-c", block_script, "pause" };
+	const struct docker_exec_spec spec = { .command = command };
+	size_t argc = 5;
+
+	p->block_again = p->blocking != NULL;
+	if (p->block_again || p->state != PAUSE_UP)
+		return;
+	for (size_t n = host_blocked_first(p->host); n < p->host->blocked_count; n++)
+		command[argc++] = host_blocked(p->host, n);
+	p->blocking = docker_exec(p->host->docker, p->id, &spec, &handler, p);
+}
+
 static void
 on_blocked(void *arg, const char *address)
 {
 	struct pause *p = arg;
 
+	if (p->is_adopted) {
+		block_all(p);
+		return;
+	}
 	if (p->state < PAUSE_START || p->attach == NULL)
 		return; /* see on_attached */
 	docker_attach_write(p->attach, str_of(address));
@@ -278,6 +330,7 @@ static void
 enter_remove(struct pause *p)
 {
 	docker_attach_close(&p->attach);
+	docker_exec_close(&p->blocking);
 	p->op = docker_remove(p->host->docker, p->name, on_reply, p);
 }
 
@@ -299,20 +352,45 @@ enter_done(struct pause *p)
 	handler->on_end(arg, err.code != ERR_CANCELLED ? &err : NULL);
 }
 
-struct pause *
-pause_start(struct host *host, const struct pause_spec *spec, const struct pause_handler *handler, void *arg)
+static struct pause *
+pause_new(struct host *host, const char *name, const struct pause_handler *handler, void *arg)
 {
 	struct pause *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct pause){ .host = host, .port = spec->port, .labels = spec->labels, .handler = handler, .arg = arg };
-	p->name = host_own(host, "pause-%u", host_serial(host));
-	p->network = xstrdup(spec->network);
-	p->alias = xstrdup_null(spec->alias);
+	*p = (struct pause){ .host = host, .name = name, .handler = handler, .arg = arg };
 	p->listener = (struct host_listener){ .on_blocked = on_blocked, .arg = p };
 	host_listen(host, &p->listener);
 	p->timer = timer_new(host->loop, on_timeout, p);
 	docker_lines_init(&p->lines, LINE_MAX_BYTES);
+	return p;
+}
+
+struct pause *
+pause_start(struct host *host, const struct pause_spec *spec, const struct pause_handler *handler, void *arg)
+{
+	struct pause *p = pause_new(host, host_own(host, "pause-%u", host_serial(host)), handler, arg);
+
+	p->port = spec->port;
+	p->labels = spec->labels;
+	p->network = xstrdup(spec->network);
+	p->alias = xstrdup_null(spec->alias);
 	pause_step(p, PAUSE_CREATE);
+	return p;
+}
+
+struct pause *
+pause_adopt(struct host *host, const char *id, const char *name, const struct pause_handler *handler, void *arg)
+{
+	const char *own = host_adopt(host, name);
+	struct pause *p;
+
+	if (own == NULL)
+		return NULL;
+	p = pause_new(host, own, handler, arg);
+	p->state = PAUSE_UP;
+	p->is_adopted = true;
+	snprintf(p->id, sizeof(p->id), "%s", id);
+	block_all(p);
 	return p;
 }
 

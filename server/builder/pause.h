@@ -35,6 +35,10 @@ struct pause_spec {
 
 struct pause *pause_start(
     struct host *host, const struct pause_spec *spec, const struct pause_handler *handler, void *arg);
+/* The holder that an earlier process left; it is ready. Nobody listens to it any more: what is to be blocked is said by
+ * processes beside its own. NULL: it is none of this node's. handler->on_ready is not called. */
+struct pause *pause_adopt(
+    struct host *host, const char *id, const char *name, const struct pause_handler *handler, void *arg);
 /* on_end follows. May be called twice. */
 void pause_end(struct pause *pause);
 /* Once it is ready. */

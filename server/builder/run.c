@@ -7,10 +7,12 @@
 #include <time.h>
 
 #include "proto/mem.h"
+#include "proto/recovery.h"
 #include "proto/script.h"
 #include "server/builder/box.h"
 #include "server/builder/container.h"
 #include "server/builder/feed.h"
+#include "server/builder/left.h"
 #include "server/builder/output.h"
 #include "server/builder/parts.h"
 #include "server/builder/services.h"
@@ -21,11 +23,13 @@
 
 enum {
 	DEFAULT_TIMEOUT_S = 3600,
-	AFTER_S = 60, /* what runs always has at least that */
+	AFTER_S = 60,      /* what runs always has at least that */
+	FIND_LEAST_S = 30, /* and so has an engine to tell what is there */
 };
 
 /* From RUN_BOX to RUN_AFTER once for each part of the job that is to run. */
 enum run_state {
+	RUN_FIND,     /* what an earlier process left of it: instead of all up to RUN_STARTED */
 	RUN_IMAGE,    /* of every part */
 	RUN_VOLUME,   /* the workspace of a job of several parts */
 	RUN_BOX,      /* from the warm pool, or a new one */
@@ -74,10 +78,14 @@ struct run {
 	struct box_result early; /* of a box that ended in RUN_STARTED */
 	bool has_ended_early;
 
+	char *left;     /* the container of an earlier process; NULL: it is our own from the start */
+	bool has_ended; /* that container */
+
 	struct output output;
 	struct verdict verdict;
 };
 
+static void enter_find(struct run *r);
 static void enter_image(struct run *r);
 static void enter_volume(struct run *r);
 static void enter_box(struct run *r);
@@ -91,6 +99,7 @@ static void enter_unbox(struct run *r);
 static void enter_unserve(struct run *r);
 static void enter_unvolume(struct run *r);
 static void enter_done(struct run *r);
+static void go_on(struct run *r);
 
 /* The deadlines: of RUN_IMAGE the pull's own, then the job's, then those of the calls. */
 /* clang-format off */
@@ -100,6 +109,7 @@ static const struct {
 	enum run_state next;
 	bool is_heard; /* the owner gets what the box writes */
 } states[] = {
+	[RUN_FIND]     = { "find",     enter_find,     RUN_SCRIPT,   false },
 	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME,   false },
 	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
 	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
@@ -149,9 +159,20 @@ run_abort(struct run *r, enum builder_state state, struct err err)
 static bool
 ends_gently(const struct run *r, enum builder_state state)
 {
-	return r->state == RUN_SCRIPT && !is_over(r) && r->verdict.segment[0] != '\0' &&
+	return r->state == RUN_SCRIPT && !is_over(r) && (r->verdict.segment[0] != '\0' || r->left != NULL) &&
 	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT) &&
 	       parts_next(&r->parts, r->part, true) < r->parts.count;
+}
+
+/* From here on only what runs always does. */
+static void
+run_stop(struct run *r)
+{
+	run_step(r, RUN_AFTER);
+	if (r->parts.list[r->part].has_always)
+		box_stop_script(r->box, verdict_word(&r->verdict));
+	else
+		box_end(r->box);
 }
 
 /* The only way off the happy path. */
@@ -163,17 +184,27 @@ run_fail(struct run *r, enum builder_state state, struct err err)
 		return;
 	}
 	verdict_end(&r->verdict, state, err);
-	run_step(r, RUN_AFTER);
-	if (r->parts.list[r->part].has_always)
-		box_stop_script(r->box, verdict_word(&r->verdict));
-	else
-		box_end(r->box);
+	run_stop(r);
 }
 
+/* One that has not been found yet is cancelled when it is, so that what runs always does. */
 static void
 run_cancel(struct builder_run *run, const char *why)
 {
-	run_fail((struct run *)run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+	struct run *r = (struct run *)run;
+	struct err err = err_make(ERR_CANCELLED, 0, "%s", why);
+
+	if (r->state == RUN_FIND && !verdict_is_ended(&r->verdict))
+		verdict_end(&r->verdict, BUILDER_CANCELLED, err);
+	else
+		run_fail(r, BUILDER_CANCELLED, err);
+}
+
+/* What was to be adopted cannot be; one that is to be cancelled ends so. */
+static void
+run_again(struct run *r, unsigned facts)
+{
+	run_abort(r, BUILDER_AGAIN, err_make(ERR_UNAVAILABLE, 0, "%s", recovery_find(facts)->reason));
 }
 
 void
@@ -188,23 +219,31 @@ timeout_of(const struct run *r)
 	return r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
 }
 
+static struct err
+late_error(const struct run *r)
+{
+	return err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", timeout_of(r),
+	    r->verdict.segment[0] != '\0' ? ", in " : "", r->verdict.segment);
+}
+
 /* What runs always has had its time, which changes no result; so has who looked at a held job. */
 static void
 on_deadline(void *arg)
 {
 	struct run *r = arg;
-	unsigned limit = timeout_of(r);
 
 	CRASH_POINT(timeout_passed);
+	if (r->state == RUN_FIND) {
+		run_again(r, RECOVERY_NO_ENGINE);
+		return;
+	}
 	if (is_over(r)) {
 		if (r->state == RUN_AFTER)
 			r->events->notice(r->arg, "what runs always took too long and is ended");
 		run_step(r, RUN_UNBOX);
 		return;
 	}
-	run_fail(r, BUILDER_TIMED_OUT,
-	    err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", limit, r->verdict.segment[0] != '\0' ? ", in " : "",
-		r->verdict.segment));
+	run_fail(r, BUILDER_TIMED_OUT, late_error(r));
 }
 
 static void
@@ -464,6 +503,10 @@ enter_script(struct run *r)
 {
 	struct box_result early = r->early;
 
+	if (r->left != NULL) {
+		go_on(r);
+		return;
+	}
 	if (r->has_ended_early) {
 		r->has_ended_early = false;
 		part_ended(r, &early);
@@ -484,6 +527,69 @@ enter_after(struct run *r)
 	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code < 0)
 		r->verdict.exit_code = 0;
 	timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
+}
+
+/* --- what an earlier process left --- */
+
+/* The job waits for its engine under its lease. */
+static void
+enter_find(struct run *r)
+{
+	int64_t left = r->deadline_ms - loop_wall_ms();
+
+	timer_start(r->deadline, left > FIND_LEAST_S * 1000 ? left : FIND_LEAST_S * 1000);
+}
+
+bool
+run_is_left(const struct run *run)
+{
+	return run->state == RUN_FIND && run->box == NULL;
+}
+
+/* Of the job itself. */
+static unsigned
+facts_of(const struct run *r)
+{
+	return (r->parts.count > 1 ? RECOVERY_PARTS : 0) | (r->job->spec->service_count > 0 ? RECOVERY_SERVICES : 0);
+}
+
+void
+run_found(struct run *run, const struct docker_list *containers)
+{
+	struct left left;
+	unsigned facts;
+
+	left_find(containers, run->left, &left);
+	facts = facts_of(run) | left.fact;
+	if (recovery_find(facts)->action == RECOVERY_ADOPT) {
+		run->box = box_adopt(run->place.host, run->place.sandboxes, &left, &box_handler, run);
+		facts |= run->box == NULL ? RECOVERY_GONE : 0;
+	}
+	if (run->box == NULL) {
+		run_again(run, facts);
+		return;
+	}
+	log_info("job %s: taken up in container %s", run->job->id, left.name);
+	timer_stop(run->deadline);
+	run->has_ended = left.fact == RECOVERY_ENDED;
+	run->is_clean = false;
+	output_begin(&run->output, run->job->nonce);
+}
+
+/* What has ended by itself was in time. */
+static void
+go_on(struct run *r)
+{
+	int64_t left = r->deadline_ms - loop_wall_ms();
+
+	if (left <= 0 && !r->has_ended)
+		verdict_end(&r->verdict, BUILDER_TIMED_OUT, late_error(r));
+	if (!verdict_is_ended(&r->verdict))
+		timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
+	else if (r->parts.list[0].has_always && !r->has_ended)
+		run_stop(r);
+	else
+		run_step(r, RUN_UNBOX);
 }
 
 /* --- output --- */
@@ -527,7 +633,7 @@ on_marker(void *arg, const struct marker_event *event)
 static void
 on_first_output(struct run *r)
 {
-	if (r->input == BOX_STDIN && r->volume == NULL)
+	if (r->input == BOX_STDIN && r->volume == NULL && r->left == NULL)
 		pool_note(r->place.pool, r->parts.list[0].id, r->parts.list[0].image);
 }
 
@@ -584,6 +690,10 @@ part_ended(struct run *r, const struct box_result *result)
 {
 	bool is_last = r->part + 1 == r->parts.count;
 
+	if (r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->verdict.segment[0] == '\0') {
+		run_again(r, RECOVERY_NOT_WHOLE);
+		return;
+	}
 	if (r->verdict.exit_code < 0 && !verdict_is_ended(&r->verdict) && (result->exit_code > 0 || is_last))
 		r->verdict.exit_code = result->exit_code;
 	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
@@ -805,6 +915,7 @@ on_finish(void *arg)
 	feed_fini(&r->feed);
 	parts_fini(&r->parts);
 	drop_kept(r);
+	free(r->left);
 	free(r);
 	ended(ended_arg);
 	events->done(events_arg, &result);
@@ -863,8 +974,8 @@ end(struct builder_run *run, const char *why)
 	run_end((struct run *)run, why);
 }
 
-struct builder_run *
-run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
+static struct run *
+run_new(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
     run_ended_fn *ended, void *ended_arg)
 {
 	static const struct run_kind kind = { run_go, run_cancel, end };
@@ -887,6 +998,30 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 	feed_init(&r->feed);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	output_init(&r->output, place->host->limits.log_bytes, &output_handler, r);
+	return r;
+}
+
+struct builder_run *
+run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
+    run_ended_fn *ended, void *ended_arg)
+{
+	struct run *r = run_new(place, job, events, arg, ended, ended_arg);
+
 	run_step(r, RUN_IMAGE);
+	return &r->base;
+}
+
+struct builder_run *
+run_adopt(const struct run_place *place, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg, run_ended_fn *ended, void *ended_arg)
+{
+	struct run *r = run_new(place, job, events, arg, ended, ended_arg);
+	struct err err;
+
+	container_limits(&job->spec->resources, &place->host->limits, &r->limits, &err);
+	r->left = xstrdup(left->container);
+	r->deadline_ms = left->deadline_ms;
+	r->state = RUN_FIND;
+	enter_find(r);
 	return &r->base;
 }

@@ -43,6 +43,14 @@ struct builder_run {
 /* job, events and place are lent until events->done. */
 struct builder_run *run_start(const struct run_place *place, const struct builder_job *job,
     const struct builder_events *events, void *arg, run_ended_fn *ended, void *ended_arg);
+/* One that an earlier process left, as soon as its engine has said what is there; before that nothing is asked of the
+ * engine. left is copied. See builder_adopt. */
+struct builder_run *run_adopt(const struct run_place *place, const struct builder_job *job,
+    const struct builder_left *left, const struct builder_events *events, void *arg, run_ended_fn *ended,
+    void *ended_arg);
+/* It waits for run_found: all containers of the engine that are this node's. */
+bool run_is_left(const struct run *run);
+void run_found(struct run *run, const struct docker_list *containers);
 /* For builder_collect and builder_leave: of a script. */
 struct collect *run_collect(struct builder_run *run, const struct strings *patterns,
     const struct collect_limits *limits, const struct collect_handler *handler, void *arg);

@@ -29,6 +29,7 @@ struct sandbox {
 	enum sandbox_state state;
 	struct docker_op *op;
 	struct pause *pause;
+	bool is_adopted;
 	const char *network;
 	struct host_labels labels;
 	char mode[sizeof("container:") + DOCKER_ID_SIZE];
@@ -183,13 +184,14 @@ on_pause_end(void *arg, const struct err *err)
 		sandbox_fail(s, *err);
 }
 
+static const struct pause_handler pause_handler = { .on_ready = on_pause_ready, .on_end = on_pause_end };
+
 static void
 enter_pause(struct sandbox *s)
 {
-	static const struct pause_handler handler = { .on_ready = on_pause_ready, .on_end = on_pause_end };
 	struct pause_spec spec = { .network = s->network, .labels = &s->labels };
 
-	s->pause = pause_start(s->set->host, &spec, &handler, s);
+	s->pause = pause_start(s->set->host, &spec, &pause_handler, s);
 }
 
 static void
@@ -378,6 +380,27 @@ sandbox_unclaim(struct sandbox_claim **claim)
 	free(c);
 }
 
+struct sandbox *
+sandbox_adopt(struct sandboxes *sandboxes, const char *network, const char *holder_id, const char *holder_name)
+{
+	struct sandbox *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct sandbox){ .set = sandboxes, .state = SANDBOX_LENT };
+	s->network = host_adopt(sandboxes->host, network);
+	if (s->network != NULL)
+		s->pause = pause_adopt(sandboxes->host, holder_id, holder_name, &pause_handler, s);
+	if (s->pause == NULL) {
+		host_disown(sandboxes->host, &s->network);
+		free(s);
+		return NULL;
+	}
+	snprintf(s->mode, sizeof(s->mode), "container:%s", holder_id);
+	s->is_adopted = true;
+	TAILQ_INSERT_TAIL(&sandboxes->all, s, next);
+	sandboxes->count++;
+	return s;
+}
+
 void
 sandbox_put(struct sandbox **sandbox, bool is_clean)
 {
@@ -387,7 +410,7 @@ sandbox_put(struct sandbox **sandbox, bool is_clean)
 		return;
 	*sandbox = NULL;
 	assert(s->state == SANDBOX_LENT);
-	if (is_clean && s->err.code == ERR_NONE)
+	if (is_clean && !s->is_adopted && s->err.code == ERR_NONE)
 		sandbox_step(s, SANDBOX_IDLE);
 	else
 		sandbox_fail(s, err_make(ERR_CANCELLED, 0, "not clean"));

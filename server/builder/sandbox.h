@@ -21,6 +21,10 @@ typedef void sandbox_fn(void *arg, struct sandbox *sandbox, const struct err *er
 struct sandbox_claim *sandbox_claim(struct sandboxes *sandboxes, sandbox_fn *fn, void *arg);
 /* Accepts NULL inside. */
 void sandbox_unclaim(struct sandbox_claim **claim);
+/* Lends what an earlier process left: a network and the holder in it. Not clean: it goes when it is given back. NULL:
+ * it is none of this node's. */
+struct sandbox *sandbox_adopt(
+    struct sandboxes *sandboxes, const char *network, const char *holder_id, const char *holder_name);
 /* Gives it back when all containers in it are gone. is_clean false: it is not used again. Accepts NULL inside. */
 void sandbox_put(struct sandbox **sandbox, bool is_clean);
 

@@ -23,6 +23,14 @@ struct requeue {
 	struct job *job;
 };
 
+/* One that goes on. */
+struct adoption {
+	LIST_ENTRY(adoption) link;
+	struct scheduler *scheduler;
+	struct store_op *op;
+	struct job *job;
+};
+
 struct scheduler {
 	struct scheduler_deps deps;
 	struct leases *leases;
@@ -33,7 +41,9 @@ struct scheduler {
 	struct store_op *claim_op;
 	struct store_op *promote_op;
 	LIST_HEAD(, requeue) requeues;
+	LIST_HEAD(, adoption) adoptions;
 	bool started; /* registered, the left jobs known */
+	bool recovered;
 	bool draining;
 	bool claim_again;   /* woken while a claim was under way */
 	bool promote_again; /* likewise */
@@ -115,6 +125,59 @@ void
 scheduler_requeue(struct scheduler *s, struct job **job, const char *reason)
 {
 	requeue(s, job, 0, reason);
+}
+
+/* --- what goes on --- */
+
+static void
+adoption_free(struct adoption *a)
+{
+	LIST_REMOVE(a, link);
+	store_cancel(&a->op);
+	job_free(&a->job);
+	free(a);
+}
+
+static void
+check_recovered(struct scheduler *s)
+{
+	if (s->recovered || !s->started || !LIST_EMPTY(&s->adoptions))
+		return;
+	s->recovered = true;
+	if (s->deps.on_recovered != NULL)
+		s->deps.on_recovered(s->deps.arg);
+}
+
+/* What Redis does not answer is run again: its container may not be left to itself for longer. */
+static void
+on_adopted(void *arg, struct job *job, struct build *build, const struct err *err)
+{
+	struct adoption *a = arg;
+	struct scheduler *s = a->scheduler;
+
+	a->op = NULL;
+	if (err == NULL) {
+		leases_hold(s->leases, job->id, job->token);
+		s->deps.on_adopted(s->deps.arg, job, build);
+	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
+		log_info("job %s: not ours any more", a->job->id);
+	} else {
+		log_warn("job %s: cannot go on: %s", a->job->id, err->text);
+		requeue(s, &a->job, 0, "davitd was restarted");
+	}
+	adoption_free(a);
+	check_recovered(s);
+}
+
+void
+scheduler_adopt(struct scheduler *s, struct job **job)
+{
+	struct adoption *a = xcalloc(1, sizeof(*a));
+
+	*a = (struct adoption){ .scheduler = s, .job = *job };
+	*job = NULL;
+	LIST_INSERT_HEAD(&s->adoptions, a, link);
+	a->op = store_job_adopt(s->deps.store, a->job->id, a->job->token, on_adopted, a);
 }
 
 /* --- claims --- */
@@ -248,6 +311,7 @@ on_left(void *arg, struct job_list jobs, const struct err *err)
 	s->started = true;
 	leave_to_app(s, &jobs);
 	leases_start(s->leases);
+	check_recovered(s);
 	look_at_everything(s);
 }
 
@@ -305,6 +369,7 @@ scheduler_new(const struct scheduler_deps *deps)
 
 	s->deps = *deps;
 	LIST_INIT(&s->requeues);
+	LIST_INIT(&s->adoptions);
 	s->tick = timer_new(deps->loop, on_tick, s);
 	s->retry = timer_new(deps->loop, on_tick, s);
 	s->leases = leases_new(deps->loop, deps->store, deps->lease_ms, on_lease, s);
@@ -323,6 +388,8 @@ scheduler_free(struct scheduler **scheduler)
 	store_cancel(&s->start_op);
 	store_cancel(&s->claim_op);
 	store_cancel(&s->promote_op);
+	while (!LIST_EMPTY(&s->adoptions))
+		adoption_free(LIST_FIRST(&s->adoptions));
 	while (!LIST_EMPTY(&s->requeues))
 		requeue_free(LIST_FIRST(&s->requeues));
 	planning_free(&s->planning);

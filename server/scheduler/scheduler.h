@@ -33,8 +33,13 @@ struct scheduler_deps {
 	 * more about it may be written, only its container is to go. May come more than once. */
 	void (*on_stop)(void *arg, const char *job, bool lost);
 	/* A job that an earlier process or another node claimed and left: remove what is left of its container, then
-	 * scheduler_requeue() it. Handed over. */
+	 * scheduler_requeue() it, or scheduler_adopt() it where its container is. Handed over. */
 	void (*on_left)(void *arg, struct job *job);
+	/* As on_claimed, after scheduler_adopt. */
+	void (*on_adopted)(void *arg, struct job *job, struct build *build);
+	/* Once: every job that this node had claimed before it started was left to the app, and every scheduler_adopt
+	 * has come to its end. May be NULL. */
+	void (*on_recovered)(void *arg);
 	void *arg;
 };
 
@@ -50,6 +55,9 @@ void scheduler_slots_changed(struct scheduler *scheduler);
 void scheduler_release(struct scheduler *scheduler, const char *job);
 /* Puts a left job back into the queue, with the reason that people see; frees it. */
 void scheduler_requeue(struct scheduler *scheduler, struct job **job, const char *reason);
+/* A left job of this node goes on under its claim; frees it. on_adopted follows, unless somebody else has it now or
+ * Redis does not answer. */
+void scheduler_adopt(struct scheduler *scheduler, struct job **job);
 /* No further claims, for a stop; what was claimed goes on. */
 void scheduler_drain(struct scheduler *scheduler);
 

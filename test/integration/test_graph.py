@@ -168,19 +168,21 @@ def test_failed_jobs_run_again_and_passed_ones_are_taken_over(davit, repo, recei
     assert any(link.endswith(f"/builds/{second}") for link in links)
 
 
-def test_a_killed_daemon_leaves_the_graph_whole(davit, repo):
+def test_a_killed_daemon_leaves_the_graph_whole(davit, repo, docker):
+    """The job that runs goes on where its container is, and has another attempt where it is gone."""
     davit.add_repo(repo)
     number = build(davit, repo, pipeline(
         compile="echo compile", test={"needs": ["compile"], "script": ['[ "$DAVIT_ATTEMPT" -gt 1 ] || sleep 600']},
         deploy={"needs": ["test"], "concurrency": {"group": "deploy"}, "script": ["echo deploy"]}))
     wait_job(davit, f"{number}.2", lambda job: job["started_ms"])
     davit.kill()
+    docker("rm", "-f", davit.redis("HGET", f"davit:job:{number}.2", "container"))
     davit.start()
     done = davit.wait_build(number)
     assert done["state"] == "passed", done
     jobs = by_name(done)
     assert (jobs["compile"]["attempt"], jobs["test"]["attempt"], jobs["deploy"]["attempt"]) == (1, 2, 1)
-    assert jobs["test"]["history"] == "attempt 1: davitd was restarted"
+    assert jobs["test"]["history"] == "attempt 1: davitd was restarted, and the job's container was gone"
     assert "(attempt 2)" in davit.cli("jobs", str(number)).stdout
 
 

@@ -170,6 +170,16 @@ store_job_claim(struct store *store, const char *const *offers, size_t count, st
 }
 
 struct store_op *
+store_job_adopt(struct store *store, const char *job, const char *token, store_claim_fn *fn, void *arg)
+{
+	struct store_op *op = ask(store, ASK_ADOPT, fn, arg);
+
+	snprintf(op->id, sizeof(op->id), "%s", job);
+	snprintf(op->token, sizeof(op->token), "%s", token);
+	return op;
+}
+
+struct store_op *
 store_promote(struct store *store, store_promote_fn *fn, void *arg)
 {
 	return ask(store, ASK_PROMOTE, fn, arg);
@@ -338,6 +348,7 @@ answer_error(struct store *store, enum ask_kind kind, enum err_code code)
 		((store_jobs_fn *)op.fn)(op.arg, (struct job_list){ 0 }, &err);
 		break;
 	case ASK_CLAIM:
+	case ASK_ADOPT:
 		((store_claim_fn *)op.fn)(op.arg, NULL, NULL, &err);
 		break;
 	case ASK_PROMOTE:
@@ -414,6 +425,16 @@ answer_claim(struct store *store, const char *id, const char *token)
 		build = new_build(job->build, "");
 	}
 	((store_claim_fn *)op.fn)(op.arg, job, build, NULL);
+}
+
+void
+answer_adopt(struct store *store)
+{
+	struct store_op op = take(store, ASK_ADOPT);
+	struct job *job = xcalloc(1, sizeof(*job));
+
+	fill_job(job, op.id, op.token);
+	((store_claim_fn *)op.fn)(op.arg, job, new_build(job->build, ""), NULL);
 }
 
 void

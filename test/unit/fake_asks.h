@@ -12,6 +12,7 @@ enum ask_kind {
 	ASK_REGISTER,
 	ASK_RUNNING,
 	ASK_CLAIM,
+	ASK_ADOPT,
 	ASK_PROMOTE,
 	ASK_REQUEUE,
 	ASK_RENEW,
@@ -57,6 +58,8 @@ void answer_running(struct store *store, const char *ids);
 void answer_promoted(struct store *store, const char *ids, int64_t next_ms);
 /* NULL: there is none. */
 void answer_claim(struct store *store, const char *id, const char *token);
+/* The job is that of the question. */
+void answer_adopt(struct store *store);
 void answer_plan_claim(struct store *store, int64_t build, const char *token);
 void answer_repo(struct store *store);
 /* reason "": a plan. */

@@ -80,6 +80,20 @@ engine_run(struct engine *engine, const struct builder_job *job, const struct bu
 	return (struct builder_run *)engine;
 }
 
+const char *
+engine_name(const struct engine *engine)
+{
+	return engine->conf->name;
+}
+
+struct builder_run *
+engine_adopt(struct engine *engine, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg)
+{
+	(void)left;
+	return engine_run(engine, job, events, arg);
+}
+
 void
 engine_status(const struct engine *engine, struct builder_engine_status *ret)
 {
@@ -279,6 +293,19 @@ assert_begun(unsigned times)
 }
 
 static void
+test_a_job_is_adopted_on_its_engine(void **state)
+{
+	struct builder_left left = { .engine = "gpu", .container = "c1" };
+	struct builder_run *run = NULL;
+
+	(void)state;
+	assert_true(builder_adopt(builder, &(struct builder_job){ 0 }, &left, NULL, NULL, &run));
+	assert_ptr_equal(run, &engines[1]);
+	left.engine = "gone";
+	assert_false(builder_adopt(builder, &(struct builder_job){ 0 }, &left, NULL, NULL, &run));
+}
+
+static void
 test_engines_are_asked_from_the_start(void **state)
 {
 	(void)state;
@@ -302,6 +329,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_what_few_engines_can_do_is_kept_free, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offers_are_the_engines_with_a_free_slot, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_engines_are_asked_from_the_start, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_job_is_adopted_on_its_engine, setup_waiting, teardown),
 		cmocka_unit_test_setup_teardown(test_engines_wait_for_the_word, setup_waiting, teardown),
 		cmocka_unit_test_setup_teardown(test_a_run_is_in_the_slot_that_was_taken, setup, teardown),
 	};

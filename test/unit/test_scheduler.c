@@ -15,6 +15,8 @@ struct bench {
 	unsigned slots;
 	char told[512];   /* what the scheduler asked of the application: "run 1.1, stop 1.1, lost 1.1, left 1.1, " */
 	struct job *left; /* the last one */
+	bool adopts;      /* those that are left */
+	unsigned recovered;
 };
 
 static struct bench b;
@@ -57,8 +59,29 @@ on_left(void *arg, struct job *job)
 {
 	assert_ptr_equal(arg, &b);
 	tell("left", job->id);
+	if (b.adopts) {
+		scheduler_adopt(b.scheduler, &job);
+		assert_null(job);
+		return;
+	}
 	job_free(&b.left);
 	b.left = job;
+}
+
+static void
+on_adopted(void *arg, struct job *job, struct build *build)
+{
+	assert_ptr_equal(arg, &b);
+	tell("adopted", job->id);
+	job_free(&job);
+	build_free(&build);
+}
+
+static void
+on_recovered(void *arg)
+{
+	assert_ptr_equal(arg, &b);
+	b.recovered++;
 }
 
 static int
@@ -75,6 +98,8 @@ setup(void **state)
 	deps.on_claimed = on_claimed;
 	deps.on_stop = on_stop;
 	deps.on_left = on_left;
+	deps.on_adopted = on_adopted;
+	deps.on_recovered = on_recovered;
 	deps.arg = &b;
 	b.scheduler = scheduler_new(&deps);
 	return 0;
@@ -457,6 +482,34 @@ test_left_jobs_of_a_dead_node(void **state)
 	assert_int_equal(fake_asks_count(&b.store), 0);
 }
 
+/* What was left is known when each of those that go on has had its answer, and not before; of these the second is run
+ * again. */
+static void
+test_left_jobs_go_on(void **state)
+{
+	(void)state;
+	b.adopts = true;
+	wake("up");
+	answer_registered(&b.store);
+	answer_running(&b.store, "7.1 8.1 9.1");
+	assert_told("left 7.1, left 8.1, left 9.1, ");
+	assert_string_equal(asked(&b.store, ASK_ADOPT)->id, "7.1");
+	assert_string_equal(asked(&b.store, ASK_ADOPT)->token, "token of 7.1");
+	answer_adopt(&b.store);
+	assert_told("adopted 7.1, ");
+	answer_error(&b.store, ASK_ADOPT, ERR_UNAVAILABLE);
+	assert_string_equal(asked(&b.store, ASK_REQUEUE)->id, "8.1");
+	assert_string_equal(asked(&b.store, ASK_REQUEUE)->reason, "davitd was restarted");
+	answer_done(&b.store, ASK_REQUEUE);
+	assert_int_equal(b.recovered, 0);
+	answer_error(&b.store, ASK_ADOPT, ERR_CONFLICT);
+	assert_null(asked(&b.store, ASK_REQUEUE)); /* another one's */
+	assert_told("");
+	assert_int_equal(b.recovered, 1);
+	fake_clock_advance(0);
+	assert_string_equal(asked(&b.store, ASK_RENEW)->leases, "7.1 ");
+}
+
 /* Not repeated: its lease runs out once more, and it is left again. */
 static void
 test_a_requeue_that_fails(void **state)
@@ -527,6 +580,7 @@ main(void)
 		TEST(test_woken_while_promoting),
 		TEST(test_a_promotion_that_fails),
 		TEST(test_left_jobs_of_a_dead_node),
+		TEST(test_left_jobs_go_on),
 		TEST(test_a_requeue_that_fails),
 		TEST(test_freed_with_requeues_under_way),
 		TEST(test_redis_comes_back),

@@ -1,0 +1,231 @@
+"""davitd is killed while jobs run, and started again: what runs goes on in its container, as attempt 1, and its log has
+every byte once; what cannot go on is run again. The rows of the table in ARCHITECTURE.md, with the real daemon."""
+
+import json
+
+import pytest
+
+import forge
+from server import IMAGE
+
+CHATTY = f"""\
+image: {IMAGE}
+script:
+  - 'echo begins; i=0; while [ $i -lt 1000 ]; do echo "line $i"; echo "aside $i" >&2; i=$((i+1)); [ $((i % 100)) != 0 ] || sleep 0.05; done'
+  - printf "no newline at its end"
+after_script: [echo after]
+"""
+# Waits in its midst until it is told to go on.
+WAITING = f"""\
+image: {IMAGE}
+script:
+  - "echo wai''ting; until [ -e /tmp/go ]; do sleep 0.1; done; echo went o''n"
+after_script: ['echo "<$DAVIT_JOB_STATUS>"']
+"""
+
+
+def push(davit, repo, text, files=None):
+    commit = repo.push({"daocloud.yml": text, **(files or {})})
+    return forge.deliver(davit, forge.push_payload(commit)).json["build"]
+
+
+def wait_for(davit, job, words):
+    with davit.follow(job) as events:
+        for event in events:
+            if event["event"] == "log" and words in event["data"]:
+                return
+    raise AssertionError(f"{words!r} is not in the log")
+
+
+def container_of(davit, job):
+    return davit.redis("HGET", f"davit:job:{job}", "container")
+
+
+def streams(log):
+    """The log's lines by stream: those of two streams come in any order."""
+    lines = log.decode().split("\n")
+    return [line for line in lines if not line.startswith("aside")], [line for line in lines if line.startswith("aside")]
+
+
+def start_and_stop(davit, repo, text):
+    """A job that waits is there; davitd is killed and back."""
+    davit.add_repo(repo)
+    number = push(davit, repo, text)
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    wait_for(davit, job, "waiting\\n")
+    container = container_of(davit, job)
+    davit.kill()
+    return number, job, container
+
+
+@pytest.mark.parametrize("at", ["line 0", "line 333", "line 950"])
+def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
+    davit.add_repo(repo)
+    number = push(davit, repo, CHATTY)
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    seen = []
+    last = None
+    with davit.follow(job) as events:
+        for event in events:
+            if event["event"] == "log":
+                seen.append(event["data"])
+                last = event["id"]
+                if at in event["data"]:
+                    break
+    container = container_of(davit, job)
+    davit.kill()
+    davit.start()
+    with davit.follow(job, last_event_id=last) as events:
+        for event in events:
+            if event["event"] == "log":
+                seen.append(event["data"])
+            elif event["event"] == "end":
+                break
+    assert davit.wait_build(number)["state"] == "passed"
+    told = davit.api("GET", f"/jobs/{job}")
+    assert told["attempt"] == 1 and not told.get("history"), told
+    assert container_of(davit, job) == container
+    assert container not in docker("ps", "-aq", "--no-trunc")
+    log = davit.job_log(job)
+    lines, asides = streams(log)
+    assert asides == [f"aside {i}" for i in range(1000)]
+    assert [line for line in lines if line.startswith("line")] == [f"line {i}" for i in range(1000)]
+    assert "".join(json.loads(piece) for piece in seen).encode() == log, "the follower saw every byte once"
+    undisturbed = push(davit, repo, CHATTY, {"other": "file"})
+    assert davit.wait_build(undisturbed)["state"] == "passed"
+    assert streams(davit.job_log(f"{undisturbed}.1")) == (lines, asides)
+    davit.stop()
+
+
+def test_a_job_that_waits_goes_on_in_its_container(davit, repo, docker):
+    number, job, container = start_and_stop(davit, repo, WAITING)
+    for _ in range(2):
+        davit.start()
+        davit.log.wait(rf"job {job}: find -> script")
+        davit.kill()
+    docker("exec", container, "touch", "/tmp/go")
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    assert davit.job_log(job).count(b"went on\n") == 1
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 1
+    davit.stop()
+
+
+def test_a_job_that_ended_meanwhile(davit, repo, docker):
+    number, job, container = start_and_stop(davit, repo, WAITING)
+    docker("exec", container, "touch", "/tmp/go")
+    docker("wait", container)
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    log = davit.job_log(job)
+    assert log.count(b"went on\n") == 1 and log.count(b"\n<passed>\n") == 1
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 1
+    davit.stop()
+
+
+def test_a_job_whose_time_ran_out_meanwhile(davit, repo):
+    """What runs always does, with the word for it."""
+    number, job, _ = start_and_stop(davit, repo, WAITING)
+    started = int(davit.redis("HGET", f"davit:job:{job}", "started_ms"))
+    davit.redis("HSET", f"davit:job:{job}", "started_ms", str(started - 3600 * 1000))
+    davit.start()
+    assert davit.wait_build(number)["state"] == "timed_out"
+    told = davit.api("GET", f"/jobs/{job}")
+    assert (told["attempt"], told["reason"]) == (1, "took longer than 3600 s")
+    assert b"\n<timed_out>\n" in davit.job_log(job)
+    davit.stop()
+
+
+def test_a_kill_in_what_runs_always_after_a_cancel(davit, repo, docker):
+    davit.add_repo(repo)
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+script: [echo wai''ting, sleep 1000]
+after_script: ['echo "<$DAVIT_JOB_STATUS>"; until [ -e /tmp/go ]; do sleep 0.1; done; printf "went %s\\n" on']
+""")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    wait_for(davit, job, "waiting\\n")
+    davit.api("POST", f"/builds/{number}/cancel")
+    wait_for(davit, job, "<cancelled>\\n")
+    container = container_of(davit, job)
+    davit.kill()
+    davit.start()
+    davit.log.wait(rf"job {job}: script -> after")
+    docker("exec", container, "touch", "/tmp/go")
+    assert davit.wait_build(number)["state"] == "cancelled"
+    log = davit.job_log(job)
+    assert log.count(b"\n<cancelled>\n") == 1 and log.count(b"went on\n") == 1, log
+    davit.stop()
+
+
+def test_secrets_are_hidden_in_what_is_read_anew(davit, repo, docker):
+    """Also in what was cut by the kill."""
+    davit.add_repo(repo)
+    davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish-and-more"})
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+secrets: [CANARY]
+script:
+  - 'printf "%s%s, begins: %.9s" "$CANARY" "$CANARY" "$CANARY"; echo wai""ting >&2; until [ -e /tmp/go ]; do sleep 0.1; done; echo "${{CANARY#?????????}}"'
+""")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    wait_for(davit, job, "waiting\\n")
+    davit.kill()
+    davit.start()
+    davit.log.wait(rf"job {job}: find -> script")
+    docker("exec", container_of(davit, job), "touch", "/tmp/go")
+    assert davit.wait_build(number)["state"] == "passed"
+    log = davit.job_log(job)
+    assert log.count(b"begins: ***\n") == 1 and b"swordfish" not in log and b"and-more" not in log, log
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 1
+    davit.stop()
+
+
+AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
+
+
+@pytest.mark.parametrize("pipeline, reason", [
+    (f"secrets: [CANARY]\nscript: ['{AGAIN}']\n", "davitd was restarted, and a secret that the job was given has been changed"),
+    (f"steps:\n  - script: ['{AGAIN}']\n  - image: davit-test/other:latest\n    script: [echo]\n",
+     "davitd was restarted, and a job of several containers cannot be taken up"),
+    (f"services: [{{name: web, image: davit-test/service:latest}}]\nscript: ['{AGAIN}']\n",
+     "davitd was restarted, and a job with services cannot be taken up"),
+], ids=["secret", "parts", "services"])
+def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
+    docker("tag", IMAGE, "davit-test/other:latest")
+    davit.add_repo(repo)
+    davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish"})
+    number = push(davit, repo, f"image: {IMAGE}\n{pipeline}")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    wait_for(davit, job, "waiting\\n")
+    container = container_of(davit, job)
+    if "secret" in reason:
+        davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "another fish"})
+    davit.kill()
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    assert davit.api("GET", f"/jobs/{job}")["history"] == f"attempt 1: {reason}"
+    assert container not in docker("ps", "-aq", "--no-trunc")
+    davit.stop()
+
+
+def test_a_job_that_was_not_fed_wholly_is_run_again(make_davit, repo):
+    """Killed between the record of its start and its first byte of input."""
+    davit = make_davit()
+    davit.add_repo(repo)
+    davit.stop()
+    davit.environment["DAVIT_CRASH"] = "start_recorded:1"
+    davit.start()
+    number = push(davit, repo, f"image: {IMAGE}\nscript: [echo ran]\n")
+    davit.process.wait(60)
+    davit.environment.clear()
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    job = davit.api("GET", f"/jobs/{number}.1")
+    assert job["history"] == "attempt 1: davitd was restarted before the job had all its files"
+    davit.stop()
