@@ -16,7 +16,7 @@ POINTS = crashes.points()
 WORLDS = int(os.environ.get("DAVIT_TEST_WORLDS", "3"))
 CONTEXTS = ["idle", "recovering", "busy"]
 # DAVIT_TEST_LONG: every point in every context, which takes long. Else some that are far from each other.
-SHORT = [("node_registered", "busy"), ("engine_removed", "busy"), ("change_accepted", "recovering"), ("plan_claimed", "recovering"),
+SHORT = [("node_registered", "busy"), ("left_known", "busy"), ("change_accepted", "recovering"), ("plan_claimed", "recovering"),
          ("network_made", "idle"), ("job_fed", "busy"), ("run_ended", "idle"), ("result_recorded", "recovering"),
          ("status_sent", "busy"), ("stop_ending", "busy")]
 LONG = [(point, context) for point in crashes.SCENARIOS for context in CONTEXTS]
