@@ -628,6 +628,7 @@ start_builder(struct app *app)
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
 	deps.job = (struct app_job_deps){
 		.loop = app->loop,
+		.disk = app->disk,
 		.store = app->store,
 		.logs = app->logs,
 		.git = app->git,

@@ -307,7 +307,7 @@ enter_secrets(struct app_job *a)
 	struct app_secrets_job job = { .id = a->job->id, .spec = &a->spec, .repo = a->repo, .build = a->build };
 
 	app_secrets_free(&a->secrets);
-	a->secrets = app_secrets_start(a->deps->loop, a->deps->store, &job, on_secrets, a);
+	a->secrets = app_secrets_start(a->deps->loop, a->deps->disk, a->deps->store, &job, on_secrets, a);
 }
 
 /* What follows when the commit is here. */

@@ -10,6 +10,7 @@
 #include "server/store/records.h"
 
 struct app_files_deps;
+struct disk;
 struct app_job;
 struct builder;
 struct engine;
@@ -20,6 +21,7 @@ struct store;
 
 struct app_job_deps {
 	struct loop *loop;
+	struct disk *disk;
 	struct store *store;
 	struct log_store *logs;
 	struct git *git;

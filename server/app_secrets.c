@@ -7,14 +7,16 @@
 #include "proto/mem.h"
 #include "proto/script.h"
 #include "proto/secret.h"
+#include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/store/store.h"
 
 enum {
-	SECRETS_MAX = 100,           /* of a job */
-	VALUES_MAX = 64 * 1024,      /* of them all, in bytes: their mask is made in one go */
-	OWN_MIN = 8,                 /* a shorter webhook secret may be an ordinary word */
+	SECRETS_MAX = 100,      /* of a job */
+	VALUES_MAX = 64 * 1024, /* of them all, in bytes */
+	AT_ONCE_MAX = 4 * 1024, /* of them all: a mask takes about 0.4 ms for each KiB, so one of more a thread makes */
+	OWN_MIN = 8,            /* a shorter webhook secret may be an ordinary word */
 	OUTPUT_MAX = 8 * 1024 * 1024 /* twice what builder/ gives in one piece */
 };
 
@@ -23,16 +25,25 @@ struct stream {
 	uint64_t raw; /* taken in */
 };
 
+/* A mask, and what it is made of: texts whose names do not matter. Nothing else is needed, so a thread can do it. */
+struct making {
+	struct mask *mask;
+	struct env texts;
+};
+
 struct app_secrets {
+	struct disk *disk;
 	struct store *store;
 	struct app_secrets_job job;
 	struct store_op *op;
+	struct disk_op *disk_op;
 	struct deferred *answer; /* err, or nothing to ask for */
 	struct err err;
 	struct env env;
 	struct buf words;
-	int64_t changed_ms; /* the newest */
-	struct mask *mask;
+	int64_t changed_ms;    /* the newest */
+	struct making *making; /* until the mask is there, but for the time that a thread has it */
+	struct mask *mask;     /* NULL: not made yet */
 	struct stream streams[APP_SECRETS_STREAMS];
 	struct buf output;
 	app_secrets_fn *fn;
@@ -41,23 +52,69 @@ struct app_secrets {
 
 /* --- the mask --- */
 
-static void
-close_mask(struct app_secrets *s)
+/* With what the repository has of its own. */
+static struct making *
+making_new(const struct repo *repo)
 {
-	mask_close(s->mask);
+	struct making *making = xcalloc(1, sizeof(*making));
+
+	making->mask = mask_new();
+	if (strlen(repo->token) >= OWN_MIN)
+		env_add(&making->texts, "", repo->token);
+	if (strlen(repo->secret) >= OWN_MIN)
+		env_add(&making->texts, "", repo->secret);
+	return making;
+}
+
+/* Accepts NULL. */
+static void
+making_free(void *work)
+{
+	struct making *making = work;
+
+	if (making == NULL)
+		return;
+	mask_free(&making->mask);
+	env_fini(&making->texts);
+	free(making);
+}
+
+static void
+make(void *work, struct err *err)
+{
+	struct making *making = work;
+
+	(void)err;
+	for (size_t i = 0; i < making->texts.count; i++)
+		mask_add(making->mask, str_of(making->texts.vars[i].value));
+	mask_close(making->mask);
+}
+
+static void
+take_mask(struct app_secrets *s)
+{
+	s->mask = s->making->mask;
+	s->making->mask = NULL;
+	making_free(s->making);
+	s->making = NULL;
 	for (size_t i = 0; i < APP_SECRETS_STREAMS; i++)
 		mask_stream_init(&s->streams[i].mask, s->mask);
 }
 
 static void
-mask_own(struct app_secrets *s)
+make_now(struct app_secrets *s)
 {
-	const struct repo *repo = s->job.repo;
+	make(s->making, NULL);
+	take_mask(s);
+}
 
-	if (strlen(repo->token) >= OWN_MIN)
-		mask_add(s->mask, str_of(repo->token));
-	if (strlen(repo->secret) >= OWN_MIN)
-		mask_add(s->mask, str_of(repo->secret));
+/* The job gets no secrets: what is the repository's own is hidden still. */
+static void
+make_own(struct app_secrets *s)
+{
+	making_free(s->making);
+	s->making = making_new(s->job.repo);
+	make_now(s);
 }
 
 struct app_secrets_output
@@ -86,7 +143,7 @@ app_secrets_flush(struct app_secrets *secrets, enum app_secrets_stream stream)
 void
 app_secrets_hide_text(const struct app_secrets *secrets, char *text)
 {
-	if (secrets->op == NULL)
+	if (secrets->mask != NULL)
 		mask_text(secrets->mask, text);
 }
 
@@ -148,7 +205,7 @@ static void
 take(struct app_secrets *s, const struct secret_spec *spec, const struct secret *secret)
 {
 	env_add(&s->env, spec->variable, secret->value);
-	mask_add(s->mask, str_of(secret->value));
+	env_add(&s->making->texts, "", secret->value);
 	if (secret->changed_ms > s->changed_ms)
 		s->changed_ms = secret->changed_ms;
 	buf_addf(&s->words, "%s%s of %s %s", s->words.len > 0 ? ", " : "secrets: ", secret->name, secret->scope,
@@ -156,11 +213,12 @@ take(struct app_secrets *s, const struct secret_spec *spec, const struct secret 
 }
 
 static bool
-take_all(struct app_secrets *s, const struct secret_list *found, struct err *err)
+take_all(struct app_secrets *s, const struct secret_list *found, size_t *ret, struct err *err)
 {
 	const struct job_spec *spec = s->job.spec;
 	size_t bytes = 0;
 
+	*ret = 0;
 	for (size_t i = 0; i < found->count; i++) {
 		if (!check_secret(s, spec->secrets[i].name, &found->items[i], err))
 			return false;
@@ -171,7 +229,36 @@ take_all(struct app_secrets *s, const struct secret_list *found, struct err *err
 		    bytes, VALUES_MAX);
 	for (size_t i = 0; i < found->count; i++)
 		take(s, &spec->secrets[i], &found->items[i]);
+	*ret = bytes;
 	return true;
+}
+
+static void
+give(struct app_secrets *s)
+{
+	log_info("job %s: %s", s->job.id, s->words.data);
+	s->fn(s->arg, NULL);
+}
+
+static void
+refuse(struct app_secrets *s, const struct err *err)
+{
+	make_own(s);
+	s->fn(s->arg, err);
+}
+
+static void
+on_made(void *arg, const struct err *err)
+{
+	struct app_secrets *s = arg;
+
+	s->disk_op = NULL;
+	if (err != NULL) {
+		refuse(s, err);
+		return;
+	}
+	take_mask(s);
+	give(s);
 }
 
 /* A value that does not open is for an administrator to set again, not for trying again. */
@@ -180,19 +267,24 @@ on_found(void *arg, struct secret_list found, const struct err *err)
 {
 	struct app_secrets *s = arg;
 	struct err refused;
+	size_t bytes;
 
 	s->op = NULL;
-	if (err == NULL && !take_all(s, &found, &refused))
+	if (err == NULL && !take_all(s, &found, &bytes, &refused))
 		err = &refused;
 	secret_list_fini(&found);
 	if (err != NULL && err->code == ERR_AUTH) {
 		refused = err_make(ERR_REFUSED, 0, "%s", err->text);
 		err = &refused;
 	}
-	close_mask(s);
-	if (err == NULL)
-		log_info("job %s: %s", s->job.id, s->words.data);
-	s->fn(s->arg, err);
+	if (err != NULL) {
+		refuse(s, err);
+	} else if (bytes > AT_ONCE_MAX) {
+		s->disk_op = disk_call(s->disk, make, making_free, s->making, on_made, s);
+	} else {
+		make_now(s);
+		give(s);
+	}
 }
 
 static struct store_op *
@@ -219,19 +311,19 @@ find(struct app_secrets *s)
 }
 
 struct app_secrets *
-app_secrets_start(
-    struct loop *loop, struct store *store, const struct app_secrets_job *job, app_secrets_fn *fn, void *arg)
+app_secrets_start(struct loop *loop, struct disk *disk, struct store *store, const struct app_secrets_job *job,
+    app_secrets_fn *fn, void *arg)
 {
 	struct app_secrets *s = xcalloc(1, sizeof(*s));
 
-	*s = (struct app_secrets){ .store = store, .job = *job, .mask = mask_new(), .fn = fn, .arg = arg };
+	*s = (struct app_secrets){ .disk = disk, .store = store, .job = *job, .fn = fn, .arg = arg };
 	buf_init(&s->words, 4096);
 	buf_init(&s->output, OUTPUT_MAX);
-	mask_own(s);
+	s->making = making_new(job->repo);
 	if (job->spec->secret_count > 0 && check_job(s, &s->err)) {
 		s->op = find(s);
 	} else {
-		close_mask(s);
+		make_now(s);
 		s->answer = deferred_call(loop, on_answer, s);
 	}
 	return s;
@@ -240,10 +332,13 @@ app_secrets_start(
 void
 app_secrets_cancel(struct app_secrets *secrets)
 {
-	if (secrets->op != NULL) {
-		store_cancel(&secrets->op);
-		close_mask(secrets);
+	store_cancel(&secrets->op);
+	if (secrets->disk_op != NULL) {
+		disk_cancel(&secrets->disk_op);
+		secrets->making = NULL; /* the disk frees it */
 	}
+	if (secrets->mask == NULL)
+		make_own(secrets);
 	deferred_cancel(&secrets->answer);
 }
 

@@ -14,6 +14,7 @@
 #include "server/store/records.h"
 
 struct app_secrets;
+struct disk;
 struct loop;
 struct store;
 
@@ -30,9 +31,9 @@ struct app_secrets_job {
 typedef void app_secrets_fn(void *arg, const struct err *err);
 
 /* Asks nobody when the job has none; then, too, fn is called from the loop. */
-struct app_secrets *app_secrets_start(
-    struct loop *loop, struct store *store, const struct app_secrets_job *job, app_secrets_fn *fn, void *arg);
-/* fn is not called any more. What is known is hidden still. */
+struct app_secrets *app_secrets_start(struct loop *loop, struct disk *disk, struct store *store,
+    const struct app_secrets_job *job, app_secrets_fn *fn, void *arg);
+/* fn is not called any more. What is known is hidden still, and what is the repository's own. */
 void app_secrets_cancel(struct app_secrets *secrets);
 /* Wipes them; fn is not called any more. Accepts NULL inside. */
 void app_secrets_free(struct app_secrets **secrets);

@@ -8,11 +8,14 @@
 
 #include "proto/mem.h"
 #include "server/app_secrets.h"
+#include "server/core/disk.h"
 #include "server/core/loop.h"
 #include "test/component/store_suite.h"
 
 #define TEXT(literal) ((char *)(literal))
 #define CANARY "c4n4ry-of-the-coal-mine"
+
+static struct disk *disk;
 
 /* One job that asks for these, and what came of it. */
 struct ask {
@@ -56,7 +59,7 @@ run(struct ask *ask)
 
 	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
 	job.repo = f.got.repo;
-	ask->job = app_secrets_start(f.loop, f.store, &job, on_answer, ask);
+	ask->job = app_secrets_start(f.loop, disk, f.store, &job, on_answer, ask);
 	assert_false(ask->answered);
 	loop_run(f.loop);
 	assert_true(ask->answered);
@@ -254,32 +257,92 @@ test_a_question_is_taken_back(void **state)
 	ask_init(&ask, 1);
 	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
 	job = (struct app_secrets_job){ .id = "17.2", .spec = &ask.spec, .build = &ask.build, .repo = f.got.repo };
-	ask.job = app_secrets_start(f.loop, f.store, &job, on_answer, &ask);
+	ask.job = app_secrets_start(f.loop, disk, f.store, &job, on_answer, &ask);
 	app_secrets_hide_text(ask.job, text);
 	app_secrets_cancel(ask.job);
 	app_secrets_hide_text(ask.job, text);
 	assert_string_equal(text, "***");
 	app_secrets_free(&ask.job);
-	ask.job = app_secrets_start(f.loop, f.store, &job, on_answer, &ask);
+	ask.job = app_secrets_start(f.loop, disk, f.store, &job, on_answer, &ask);
 	app_secrets_free(&ask.job);
 	ask.spec.secret_count = 0;
-	ask.job = app_secrets_start(f.loop, f.store, &job, on_answer, &ask);
+	ask.job = app_secrets_start(f.loop, disk, f.store, &job, on_answer, &ask);
 	app_secrets_free(&ask.job);
 	assert_int_equal(build_get(&f, 1), ERR_NOT_FOUND); /* whatever was to come has come */
 	assert_false(ask.answered);
 }
 
+/* Their mask takes longer than the loop may be held: a thread makes it. */
+static void
+test_secrets_of_many_bytes(void **state)
+{
+	static char one[32 * 1024], other[32 * 1024], text[256];
+	struct ask ask;
+	struct repo *repo;
+	char *whole;
+	struct app_secrets_job job;
+
+	(void)state;
+	for (size_t i = 0; i + 1 < sizeof(one); i++) {
+		one[i] = (char)('a' + (i * i + i / 7) % 26);
+		other[i] = (char)('A' + (i * i + i / 11) % 26);
+	}
+	put("repo", "app", "TOKEN", one, "", "");
+	put("repo", "app", "KEY", other, "", "");
+	ask_init(&ask, 2);
+	assert_string_equal(run(&ask), "");
+	whole = xasprintf("<%s>", other);
+	app_secrets_hide_text(ask.job, whole);
+	assert_string_equal(whole, "<***>");
+	free(whole);
+	end(&ask);
+
+	ask_init(&ask, 2); /* taken back while the thread has it */
+	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
+	repo = f.got.repo;
+	f.got.repo = NULL;
+	job = (struct app_secrets_job){ .id = "17.2", .spec = &ask.spec, .build = &ask.build, .repo = repo };
+	ask.job = app_secrets_start(f.loop, disk, f.store, &job, on_answer, &ask);
+	assert_int_equal(build_get(&f, 1), ERR_NOT_FOUND); /* so the store has answered the question before it */
+	app_secrets_cancel(ask.job);
+	snprintf(text, sizeof(text), "forge token %.8s", one);
+	app_secrets_hide_text(ask.job, text);
+	assert_memory_equal(text, "*** ", 4);
+	app_secrets_free(&ask.job);
+	repo_free(&repo);
+	assert_false(ask.answered);
+}
+
+static int
+setup(void **state)
+{
+	int failed = suite_setup(state);
+
+	disk = disk_new(f.loop);
+	return failed;
+}
+
+static int
+teardown(void **state)
+{
+	disk_free(&disk);
+	return suite_teardown(state);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SUITE_TEST(test_a_job_gets_what_it_asks_for),
-		SUITE_TEST(test_an_environment_is_for_who_deploys_to_it),
-		SUITE_TEST(test_who_gets_none_and_in_which_words),
-		SUITE_TEST(test_bad_variables_and_values),
-		SUITE_TEST(test_output_is_hidden_and_raw_bytes_are_counted),
-		SUITE_TEST(test_what_the_repository_has_of_its_own),
-		SUITE_TEST(test_a_question_is_taken_back),
+		TEST(test_a_job_gets_what_it_asks_for),
+		TEST(test_an_environment_is_for_who_deploys_to_it),
+		TEST(test_who_gets_none_and_in_which_words),
+		TEST(test_bad_variables_and_values),
+		TEST(test_output_is_hidden_and_raw_bytes_are_counted),
+		TEST(test_what_the_repository_has_of_its_own),
+		TEST(test_a_question_is_taken_back),
+		TEST(test_secrets_of_many_bytes),
 	};
 
 	alarm(120);
