@@ -14,8 +14,8 @@ static const struct command commands[] = {
 	{ "repo", "add ID --clone URL [OPTION VALUE ...] | set ID OPTION VALUE ... | list | show ID | remove ID |\n"
 	  "         cron ls ID | cron add ID NAME --cron RULE [--timezone ZONE] [--branch B] [--param NAME=VALUE ...] | cron rm ID NAME",
 	  "the repositories that are built, and when", repo_run },
-	{ "start", "REPOSITORY [--branch B | --tag T] [--commit C] [--param NAME=VALUE ...]",
-	  "build a branch, a tag or a commit now", start_run },
+	{ "start", "REPOSITORY [--branch B | --tag T] [--commit C] [--param NAME=VALUE ...] | REPOSITORY --help",
+	  "build a branch, a tag or a commit now; --help lists the parameters of its pipeline", start_run },
 	{ "secret",
 	  "set NAME (--repo ID|--org NAME|--environment REPO/NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
 	  "         rotate-key",

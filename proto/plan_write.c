@@ -263,6 +263,15 @@ write_parameter(struct json_writer *w, const struct parameter_spec *parameter)
 	json_write_object_close(w);
 }
 
+static void
+write_parameters(struct json_writer *w, const struct plan *plan)
+{
+	json_write_array_open(w);
+	for (size_t i = 0; i < plan->parameter_count; i++)
+		write_parameter(w, &plan->parameters[i]);
+	json_write_array_close(w);
+}
+
 char *
 parameters_to_json(const struct plan *plan)
 {
@@ -271,10 +280,7 @@ parameters_to_json(const struct plan *plan)
 	if (plan->parameter_count == 0)
 		return xstrdup("");
 	w = json_writer_new(PLAN_JSON_MAX);
-	json_write_array_open(w);
-	for (size_t i = 0; i < plan->parameter_count; i++)
-		write_parameter(w, &plan->parameters[i]);
-	json_write_array_close(w);
+	write_parameters(w, plan);
 	return finish(w);
 }
 
@@ -284,6 +290,10 @@ plan_to_json(const struct plan *plan)
 	struct json_writer *w = json_writer_new(PLAN_JSON_MAX);
 
 	json_write_object_open(w);
+	if (plan->parameter_count > 0) {
+		json_write_key(w, "parameters");
+		write_parameters(w, plan);
+	}
 	WRITE_EACH(w, "jobs", plan->jobs, plan->job_count, write_job);
 	json_write_key(w, "notify");
 	write_notify(w, &plan->notify);

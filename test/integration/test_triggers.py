@@ -284,7 +284,7 @@ def test_two_daemons_fire_one_build(pair, repo):
 PARAMETERS = f"""\
 image: {IMAGE}
 parameters:
-  level: {{options: [quick, full], default: quick}}
+  level: {{options: [quick, full], default: quick, description: how much is tested}}
   note: none
 script:
   - echo "level $level, note $note"
@@ -300,6 +300,8 @@ def test_parameters(davit, repo):
     assert b"level full, note $(id) 'x' \"y\"\n" in davit.job_log(f"{number}.1"), "a value is no command"
     asked = davit.api("GET", "/repos/app")["parameters"]
     assert [(p["name"], p["default"], p["options"]) for p in asked] == [("level", "quick", ["quick", "full"]), ("note", "none", [])]
+    assert davit.cli("start", "app", "--help").stdout.splitlines()[1:] == [
+        "  level=quick: how much is tested [quick, full]", "  note=none"]
     number = start(davit)
     assert davit.wait_build(number)["state"] == "passed"
     assert b"level quick, note none\n" in davit.job_log(f"{number}.1")
