@@ -114,7 +114,10 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # cut off: no request
                 request = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body}
                 with outer.more:
                     outer.requests.append(request)
