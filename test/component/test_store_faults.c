@@ -45,7 +45,9 @@ on_burst(void *arg, const struct store_submitted *submitted, const struct err *e
 static void
 send_one(void)
 {
-	const struct change change = { .ref = (char[]){ "refs/heads/main" }, .branch = (char[]){ "main" } };
+	const struct change change = { .ref = (char[]){ "refs/heads/main" },
+		.branch = (char[]){ "main" },
+		.commit = (char[]){ "1f3c9a0b7d5e2468ace013579bdf02468ace1357" } };
 	char delivery[32];
 
 	snprintf(delivery, sizeof(delivery), "burst-%u", burst.sent++);
