@@ -202,6 +202,7 @@ class Relay:
 
 
 def test_raw_http_is_refused_and_the_server_lives(davit):
+    davit.log.wait("engine engine1 is up")  # until then its health is 503
     cases = [
         b"GET / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
