@@ -906,6 +906,7 @@ void
 app_job_cancel(struct app_job *a)
 {
 	CRASH_POINT(cancel_heard);
+	log_debug("job %s is to be cancelled", a->job->id);
 	if (a->is_adopted && a->run == NULL && a->state < APP_JOB_RUN)
 		return; /* its lease says it again, when what runs always can be run */
 	stop(a, builder_cancel, "cancelled");

@@ -50,6 +50,25 @@ after_script: ['echo "<$DAVIT_JOB_STATUS>"']
     davit.stop()
 
 
+def test_a_repeated_cancel_does_not_end_after_script(davit, repo, docker):
+    """The job's lease says it again every ten seconds."""
+    davit.add_repo(repo)
+    number = push(davit, repo, f"""\
+image: {IMAGE}
+script: [echo go''ing, sleep 1000]
+after_script: [echo in-af''ter, 'until [ -e /go ]; do sleep 0.1; done', echo cle''aned]
+""")
+    davit.wait_build(number, {"running"})
+    wait_for(davit, f"{number}.1", "going\\n")
+    davit.api("POST", f"/builds/{number}/cancel")
+    wait_for(davit, f"{number}.1", "in-after\\n")
+    davit.log.wait(f"job {number}.1 is to be cancelled", len(davit.log.lines))
+    docker("exec", davit.redis("HGET", f"davit:job:{number}.1", "container"), "touch", "/go")
+    assert davit.wait_build(number)["state"] == "cancelled"
+    assert b"cleaned\n" in davit.job_log(f"{number}.1")
+    davit.stop()
+
+
 def test_steps_with_other_images(davit, repo, docker):
     docker("tag", IMAGE, OTHER)
     davit.add_repo(repo)
