@@ -82,9 +82,9 @@ put_done(struct disk *disk, struct disk_op *op)
 	op->state = OP_DONE;
 	TAILQ_INSERT_TAIL(&disk->done, op, link);
 	pthread_mutex_unlock(&disk->lock);
-	if (write(disk->wake, &one, sizeof(one)) <
-	    0) /* only when the counter is full, and then it is readable already */
-		return;
+	while (write(disk->wake, &one, sizeof(one)) < 0)
+		if (errno != EINTR) /* only when the counter is full, and then it is readable already */
+			return;
 }
 
 static void *
