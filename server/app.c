@@ -130,11 +130,11 @@ on_claimed(void *arg, struct job *job, struct build *build)
 }
 
 static void
-on_stop_job(void *arg, const char *job, bool lost)
+on_stop_job(void *arg, const char *job, enum scheduler_stop why)
 {
 	struct app *app = arg;
 
-	app_jobs_stop(app->jobs, job, lost);
+	app_jobs_stop(app->jobs, job, why);
 }
 
 /* What has no container goes back into the queue; so does what comes to light when the engines are in use, whose sweep

@@ -55,6 +55,7 @@ struct app_job {
 	struct env env;
 	char nonce[2 * NONCE_BYTES + 1];
 	bool is_adopted;
+	bool is_cancelled;
 	bool is_placed; /* that the builder has it, was said */
 	struct deferred *recall;
 	struct store_op *op;
@@ -685,7 +686,7 @@ adopt_run(struct app_job *a)
 		return;
 	}
 	if (a->job->cancel) /* before its output is read, which may tell of the end that this brought about */
-		builder_cancel(a->run, "cancelled");
+		app_job_cancel(a, true);
 	say_placed(a);
 }
 
@@ -903,12 +904,15 @@ stop(struct app_job *a, void (*end_run)(struct builder_run *run, const char *why
 }
 
 void
-app_job_cancel(struct app_job *a)
+app_job_cancel(struct app_job *a, bool was_told)
 {
 	CRASH_POINT(cancel_heard);
 	log_debug("job %s is to be cancelled", a->job->id);
 	if (a->is_adopted && a->run == NULL && a->state < APP_JOB_RUN)
 		return; /* its lease says it again, when what runs always can be run */
+	if (was_told && a->is_cancelled)
+		return;
+	a->is_cancelled = true;
 	stop(a, builder_cancel, "cancelled");
 }
 

@@ -44,8 +44,9 @@ struct app_job *app_job_start(
 /* One that an earlier process of this node has begun. deps->on_placed says when the builder has it. */
 struct app_job *app_job_adopt(const struct app_job_deps *deps, struct job *job, struct build *build);
 const char *app_job_id(const struct app_job *job);
-/* Ends it as cancelled. */
-void app_job_cancel(struct app_job *job);
+/* Ends it as cancelled; a second time, what runs always as well. was_told: it may be what it was told before, and then is
+ * no second time. */
+void app_job_cancel(struct app_job *job, bool was_told);
 /* Its lease is not ours any more: ends without a result. */
 void app_job_lose(struct app_job *job);
 /* The daemon stops: the container goes, the job back into the queue. */

@@ -114,16 +114,16 @@ app_jobs_are_placed(const struct app_jobs *jobs)
 }
 
 void
-app_jobs_stop(struct app_jobs *jobs, const char *id, bool lost)
+app_jobs_stop(struct app_jobs *jobs, const char *id, enum scheduler_stop why)
 {
 	struct item *item = find(jobs, id);
 
 	if (item == NULL)
 		return;
-	if (lost)
+	if (why == SCHEDULER_LOST)
 		app_job_lose(item->job);
 	else
-		app_job_cancel(item->job);
+		app_job_cancel(item->job, why == SCHEDULER_CANCELLED);
 }
 
 bool

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "server/app_job.h"
+#include "server/scheduler/scheduler.h"
 
 struct app_jobs;
 
@@ -28,7 +29,7 @@ void app_jobs_adopt(struct app_jobs *jobs, struct job *job, struct build *build)
 /* Whether there are adopted jobs whose container the builder does not know yet. */
 bool app_jobs_are_placed(const struct app_jobs *jobs);
 /* See app_job_cancel and app_job_lose; nothing happens when the job is not here. */
-void app_jobs_stop(struct app_jobs *jobs, const char *id, bool lost);
+void app_jobs_stop(struct app_jobs *jobs, const char *id, enum scheduler_stop why);
 bool app_jobs_has(const struct app_jobs *jobs, const char *id);
 /* All of them, see app_job_suspend. */
 void app_jobs_suspend(struct app_jobs *jobs);

@@ -187,17 +187,14 @@ run_fail(struct run *r, enum builder_state state, struct err err)
 	run_stop(r);
 }
 
-/* One that has not been found yet is cancelled when it is, so that what runs always does. A lease says it again at each
- * renewal, which must not cut off what runs always. */
+/* One that has not been found yet is cancelled when it is, so that what runs always does. */
 static void
 run_cancel(struct builder_run *run, const char *why)
 {
 	struct run *r = (struct run *)run;
 	struct err err = err_make(ERR_CANCELLED, 0, "%s", why);
 
-	if (verdict_is_ended(&r->verdict))
-		return;
-	if (r->state == RUN_FIND)
+	if (r->state == RUN_FIND && !verdict_is_ended(&r->verdict))
 		verdict_end(&r->verdict, BUILDER_CANCELLED, err);
 	else
 		run_fail(r, BUILDER_CANCELLED, err);

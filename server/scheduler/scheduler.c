@@ -187,7 +187,7 @@ scheduler_adopt(struct scheduler *s, struct job **job)
 static void
 give_back(struct scheduler *s, struct job *job, struct build *build)
 {
-	s->deps.on_stop(s->deps.arg, job->id, true);
+	s->deps.on_stop(s->deps.arg, job->id, SCHEDULER_LOST);
 	requeue(s, &job, RETRY_MS, "its lease was lost");
 	build_free(&build);
 }
@@ -359,7 +359,7 @@ on_lease(void *arg, const char *id, enum store_lease_state state)
 	else if (strchr(id, '.') == NULL)
 		planning_drop(s->planning, id);
 	else
-		s->deps.on_stop(s->deps.arg, id, state == STORE_LEASE_LOST);
+		s->deps.on_stop(s->deps.arg, id, state == STORE_LEASE_LOST ? SCHEDULER_LOST : SCHEDULER_CANCELLED);
 }
 
 struct scheduler *
@@ -413,7 +413,7 @@ scheduler_wake(struct scheduler *s, const char *line)
 	else if (strcmp(line, "delayed") == 0)
 		promote(s);
 	else if (strncmp(line, "cancel ", 7) == 0)
-		s->deps.on_stop(s->deps.arg, line + 7, false);
+		s->deps.on_stop(s->deps.arg, line + 7, SCHEDULER_CANCEL);
 }
 
 void

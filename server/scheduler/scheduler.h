@@ -15,6 +15,12 @@ struct loop;
 struct planner;
 struct scheduler;
 
+enum scheduler_stop {
+	SCHEDULER_CANCEL,    /* somebody cancels it, maybe once more */
+	SCHEDULER_CANCELLED, /* it was cancelled: its lease says so at each renewal */
+	SCHEDULER_LOST, /* its lease is no longer ours: nothing more of it is written, only its container is to go */
+};
+
 struct scheduler_deps {
 	struct loop *loop;
 	struct store *store;
@@ -29,9 +35,8 @@ struct scheduler_deps {
 	size_t (*offers)(void *arg, const char **ret, size_t max);
 	/* A job for one of them, with its build and change; both are handed over. */
 	void (*on_claimed)(void *arg, struct job *job, struct build *build);
-	/* A claimed job is to end: somebody cancelled it (lost false), or its lease is no longer ours: then nothing
-	 * more about it may be written, only its container is to go. May come more than once. */
-	void (*on_stop)(void *arg, const char *job, bool lost);
+	/* A claimed job is to end. May come more than once. */
+	void (*on_stop)(void *arg, const char *job, enum scheduler_stop why);
 	/* A job that an earlier process or another node claimed and left: remove what is left of its container, then
 	 * scheduler_requeue() it, or scheduler_adopt() it where its container is. Handed over. */
 	void (*on_left)(void *arg, struct job *job);

@@ -140,16 +140,16 @@ on_claimed(void *arg, struct job *job, struct build *build)
 }
 
 static void
-on_stop(void *arg, const char *id, bool lost)
+on_stop(void *arg, const char *id, enum scheduler_stop why)
 {
 	struct daemon *d = arg;
 	struct job **job = place_of(d, id);
 
-	if (job != NULL && lost) {
+	if (job != NULL && why == SCHEDULER_LOST) {
 		job_free(job);
 		scheduler_release(d->scheduler, id);
 	}
-	tell(d, lost ? "lost" : "stop", id);
+	tell(d, why == SCHEDULER_LOST ? "lost" : "stop", id);
 }
 
 static void

@@ -50,8 +50,8 @@ after_script: ['echo "<$DAVIT_JOB_STATUS>"']
     davit.stop()
 
 
-def test_a_repeated_cancel_does_not_end_after_script(davit, repo, docker):
-    """The job's lease says it again every ten seconds."""
+def test_a_lease_that_repeats_a_cancel_does_not_end_after_script(davit, repo, docker):
+    """It does so every ten seconds."""
     davit.add_repo(repo)
     number = push(davit, repo, f"""\
 image: {IMAGE}
@@ -66,6 +66,12 @@ after_script: [echo in-af''ter, 'until [ -e /go ]; do sleep 0.1; done', echo cle
     docker("exec", davit.redis("HGET", f"davit:job:{number}.1", "container"), "touch", "/go")
     assert davit.wait_build(number)["state"] == "cancelled"
     assert b"cleaned\n" in davit.job_log(f"{number}.1")
+    number = push(davit, repo, f"image: {IMAGE}\nscript: [echo go''ing, sleep 1000]\nafter_script: [echo in-af''ter, sleep 1000]\n")
+    davit.wait_build(number, {"running"})
+    for words in ("going\\n", "in-after\\n"):  # said once more by somebody, that ends it
+        wait_for(davit, f"{number}.1", words)
+        davit.api("POST", f"/builds/{number}/cancel")
+    assert davit.wait_build(number, timeout=30)["state"] == "cancelled"
     davit.stop()
 
 

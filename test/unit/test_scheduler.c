@@ -48,10 +48,10 @@ on_claimed(void *arg, struct job *job, struct build *build)
 }
 
 static void
-on_stop(void *arg, const char *job, bool lost)
+on_stop(void *arg, const char *job, enum scheduler_stop why)
 {
 	assert_ptr_equal(arg, &b);
-	tell(lost ? "lost" : "stop", job);
+	tell(why == SCHEDULER_LOST ? "lost" : "stop", job);
 }
 
 static void
