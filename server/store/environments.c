@@ -24,16 +24,6 @@ environment_op(
 	return op;
 }
 
-static struct store_op *
-environment_send(struct store_op *op, const struct redis_script *script, struct args *args)
-{
-	if (op->deferred == NULL)
-		op_send(op, script, args, STORE_TIMEOUT_MS);
-	else
-		args_fini(args);
-	return op;
-}
-
 struct store_op *
 store_environment_put(
     struct store *store, const struct environment *environment, bool is_new, store_done_fn *fn, void *arg)
@@ -49,7 +39,7 @@ store_environment_put(
 	args_text(&args, is_new ? "add" : "set");
 	args_int(&args, ENVIRONMENTS_MAX);
 	args_record(&args, &environment_settings_record, environment, true);
-	return environment_send(op, &script_environment_put, &args);
+	return op_send(op, &script_environment_put, &args, STORE_TIMEOUT_MS);
 }
 
 static void
@@ -72,7 +62,7 @@ store_environment_get(struct store *store, const char *repo, const char *name, s
 	struct store_op *op = environment_op(store, answer_environment, repo, name, &args, arg);
 
 	op->fn.environment = fn;
-	return environment_send(op, &script_environment_get, &args);
+	return op_send(op, &script_environment_get, &args, STORE_TIMEOUT_MS);
 }
 
 /* Two hashes for each: its own, and that of what it has. */
@@ -141,7 +131,7 @@ store_environment_delete(struct store *store, const char *repo, const char *name
 	struct store_op *op = environment_op(store, answer_done, repo, name, &args, arg);
 
 	op->fn.done = fn;
-	return environment_send(op, &script_environment_delete, &args);
+	return op_send(op, &script_environment_delete, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *
@@ -154,7 +144,7 @@ store_environment_lock(struct store *store, const char *repo, const char *name, 
 	op->fn.done = fn;
 	args_text(&args, who);
 	args_text(&args, reason);
-	return environment_send(op, &script_environment_lock, &args);
+	return op_send(op, &script_environment_lock, &args, STORE_TIMEOUT_MS);
 }
 
 static void
@@ -178,7 +168,7 @@ store_deployments(struct store *store, const char *repo, const char *name, int64
 	op->fn.deployments = fn;
 	args_int(&args, before);
 	args_int(&args, limit < STORE_LIST_MAX ? limit : STORE_LIST_MAX);
-	return environment_send(op, &script_deployments, &args);
+	return op_send(op, &script_deployments, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *
@@ -188,5 +178,5 @@ store_rollback_find(struct store *store, const char *repo, const char *name, sto
 	struct store_op *op = environment_op(store, answer_deployments, repo, name, &args, arg);
 
 	op->fn.deployments = fn;
-	return environment_send(op, &script_rollback_find, &args);
+	return op_send(op, &script_rollback_find, &args, STORE_TIMEOUT_MS);
 }

@@ -45,16 +45,6 @@ job_op(struct store *store, store_answer_fn *answer, const char *job, struct arg
 	return op;
 }
 
-static struct store_op *
-job_send(struct store_op *op, const struct redis_script *script, struct args *args)
-{
-	if (op->deferred == NULL)
-		op_send(op, script, args, STORE_TIMEOUT_MS);
-	else
-		args_fini(args);
-	return op;
-}
-
 struct store_op *
 store_job_adopt(struct store *store, const char *job, const char *token, store_claim_fn *fn, void *arg)
 {
@@ -81,7 +71,7 @@ store_job_started(struct store *store, const char *job, const char *token, const
 	args_text(&args, token);
 	args_text(&args, container);
 	args_text(&args, engine);
-	return job_send(op, &script_started, &args);
+	return op_send(op, &script_started, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *
@@ -98,7 +88,7 @@ store_job_finished(struct store *store, const char *job, const char *token, cons
 	args_int(&args, result->exit_code);
 	args_text(&args, result->reason);
 	args_int(&args, result->log_bytes);
-	return job_send(op, &script_finish, &args);
+	return op_send(op, &script_finish, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *
@@ -113,7 +103,7 @@ store_job_requeue(struct store *store, const char *job, const char *token, int64
 	args_text(&args, token);
 	args_int(&args, delay_ms);
 	args_text(&args, reason);
-	return job_send(op, &script_requeue, &args);
+	return op_send(op, &script_requeue, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *
@@ -123,7 +113,7 @@ store_job_cancel(struct store *store, const char *job, store_done_fn *fn, void *
 	struct store_op *op = job_op(store, answer_done, job, &args, arg);
 
 	op->fn.done = fn;
-	return job_send(op, &script_cancel_job, &args);
+	return op_send(op, &script_cancel_job, &args, STORE_TIMEOUT_MS);
 }
 
 static void
@@ -142,7 +132,7 @@ store_job_get(struct store *store, const char *job, store_job_fn *fn, void *arg)
 	struct store_op *op = job_op(store, answer_job, job, &args, arg);
 
 	op->fn.job = fn;
-	return job_send(op, &script_job_get, &args);
+	return op_send(op, &script_job_get, &args, STORE_TIMEOUT_MS);
 }
 
 static void
@@ -187,7 +177,7 @@ job_judge(struct store *store, const struct redis_script *script, const char *jo
 
 	op->fn.done = fn;
 	args_text(&args, who);
-	return job_send(op, script, &args);
+	return op_send(op, script, &args, STORE_TIMEOUT_MS);
 }
 
 struct store_op *

@@ -72,16 +72,19 @@ on_known(void *arg)
 	op_end(op, NULL, err.code != ERR_NONE ? &err : NULL);
 }
 
-void
+struct store_op *
 op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms)
 {
 	const struct str key = str_of(op->store->node_key);
 	struct redis_args all;
 
-	args_text(args, op->store->epoch);
-	all = (struct redis_args){ &key, 1, args->items, args->count };
-	op->redis = redis_script(op->store->redis, script, &all, timeout_ms, on_reply, op);
+	if (op->deferred == NULL) {
+		args_text(args, op->store->epoch);
+		all = (struct redis_args){ &key, 1, args->items, args->count };
+		op->redis = redis_script(op->store->redis, script, &all, timeout_ms, on_reply, op);
+	}
 	args_fini(args);
+	return op;
 }
 
 void

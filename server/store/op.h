@@ -97,8 +97,8 @@ struct store_op {
 /* what: printf-like, names the thing in error texts. */
 struct store_op *op_new(struct store *store, store_answer_fn *answer, void *arg, const char *what, ...)
     __attribute__((format(printf, 4, 5)));
-/* Sends it and ends args. */
-void op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms);
+/* Sends it, unless op_answer_later has answered it already; ends args and gives op. */
+struct store_op *op_send(struct store_op *op, const struct redis_script *script, struct args *args, int64_t timeout_ms);
 /* Answers from the loop, with err or (ERR_NONE) neither reply nor error. */
 void op_answer_later(struct store_op *op, struct err err);
 
