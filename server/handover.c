@@ -27,6 +27,7 @@ extern char **environ;
 enum handover_state {
 	HANDOVER_START, /* from the loop */
 	HANDOVER_WAIT,  /* for its word */
+	HANDOVER_END,   /* it is not wanted, and killed: for its end */
 	HANDOVER_DONE,  /* it is ready */
 	HANDOVER_GONE,  /* the place is its */
 };
@@ -40,7 +41,7 @@ struct handover {
 	int pidfd;
 	int line; /* our end of the socket */
 	struct event *on_word, *on_exit;
-	struct err err; /* it could not be started */
+	struct err err; /* why it fails */
 	handover_fn *fn;
 	void *arg;
 };
@@ -61,14 +62,11 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-/* A process that will not be: killed, and reaped, which takes no time then. */
 static void
-end_process(struct handover *h)
+kill_process(struct handover *h)
 {
-	if (h->pidfd < 0)
-		return;
-	syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
-	waitid(P_PIDFD, (id_t)h->pidfd, &(siginfo_t){ 0 }, WEXITED);
+	if (h->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, h->pidfd, SIGKILL, NULL, 0);
 }
 
 void
@@ -80,7 +78,7 @@ handover_free(struct handover **handover)
 		return;
 	*handover = NULL;
 	if (h->state != HANDOVER_GONE)
-		end_process(h);
+		kill_process(h); /* only at our own end: who comes after us reaps it */
 	unwatch(&h->on_word);
 	unwatch(&h->on_exit);
 	close_fd(&h->line);
@@ -91,10 +89,11 @@ handover_free(struct handover **handover)
 
 /* The only way off the happy path. */
 static void
-handover_fail(struct handover *h, struct err err)
+handover_fail(struct handover *h)
 {
 	handover_fn *fn = h->fn;
 	void *arg = h->arg;
+	struct err err = h->err;
 
 	handover_free(&h);
 	fn(arg, &err);
@@ -105,11 +104,15 @@ on_timer(void *arg)
 {
 	struct handover *h = arg;
 
-	if (h->state == HANDOVER_START)
-		handover_fail(h, h->err);
-	else
-		handover_fail(h, err_make(ERR_TIMEOUT, 0, "the new davitd (pid %ld) was not ready within %lld s",
-				     (long)h->pid, (long long)(h->timeout_ms + 999) / 1000));
+	if (h->state == HANDOVER_START) {
+		handover_fail(h);
+		return;
+	}
+	h->err = err_make(ERR_TIMEOUT, 0, "the new davitd (pid %ld) was not ready within %lld s", (long)h->pid,
+	    (long long)(h->timeout_ms + 999) / 1000);
+	h->state = HANDOVER_END;
+	unwatch(&h->on_word);
+	kill_process(h);
 }
 
 static void
@@ -124,8 +127,10 @@ on_process_end(evutil_socket_t fd, short what, void *arg)
 	loop_enter(loop, "end of the new davitd", NULL);
 	waitid(P_PIDFD, (id_t)h->pidfd, &info, WEXITED | WNOHANG);
 	close_fd(&h->pidfd); /* reaped */
-	handover_fail(h, err_make(ERR_REFUSED, info.si_status, "the new davitd (pid %ld) ended with %s %d",
-			     (long)h->pid, info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status));
+	if (h->state != HANDOVER_END)
+		h->err = err_make(ERR_REFUSED, info.si_status, "the new davitd (pid %ld) ended with %s %d",
+		    (long)h->pid, info.si_code == CLD_EXITED ? "exit code" : "signal", info.si_status);
+	handover_fail(h);
 	loop_leave(loop);
 }
 
