@@ -246,6 +246,14 @@ class Davit:
     def follow(self, job, last_event_id=None, timeout=60):
         return Events(self, f"/api/v1/jobs/{job}/log/stream", last_event_id, timeout)
 
+    def wait_log(self, job, words):
+        """Until they are in the job's log, as its stream has it in JSON."""
+        with self.follow(job) as events:
+            for event in events:
+                if event["event"] == "log" and words in event["data"]:
+                    return
+        raise AssertionError(f"{words!r} is not in the log")
+
     def cli(self, *args, **more):
         env = {**os.environ, "DAVIT_URL": self.url, "DAVIT_TOKEN": self.token}
         return subprocess.run([os.path.join(OBJ, "cli/davit"), *args], capture_output=True, text=True, env=env, timeout=120, **more)

@@ -45,16 +45,7 @@ def failing(davit, calls, error, when, log):
 
 
 def deliver(davit, commit, ref):
-    """As a forge that tries again."""
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(OSError):
-            answer = forge.deliver(davit, forge.push_payload(commit, ref=ref), delivery=commit)
-            if answer.status < 300:
-                return answer.json["build"]
-            assert answer.status == 503, answer
-        assert time.monotonic() < deadline, "no delivery was taken in a minute"
-        time.sleep(0.2)
+    return forge.redeliver(davit, forge.push_payload(commit, ref=ref), commit)
 
 
 @pytest.mark.parametrize("calls,error,when", FAULTS if os.environ.get("DAVIT_TEST_LONG") else FAULTS[::2])

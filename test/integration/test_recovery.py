@@ -24,19 +24,6 @@ after_script: ['echo "<$DAVIT_JOB_STATUS>"']
 """
 
 
-def push(davit, repo, text, files=None):
-    commit = repo.push({"daocloud.yml": text, **(files or {})})
-    return forge.deliver(davit, forge.push_payload(commit)).json["build"]
-
-
-def wait_for(davit, job, words):
-    with davit.follow(job) as events:
-        for event in events:
-            if event["event"] == "log" and words in event["data"]:
-                return
-    raise AssertionError(f"{words!r} is not in the log")
-
-
 def container_of(davit, job):
     return davit.redis("HGET", f"davit:job:{job}", "container")
 
@@ -50,10 +37,10 @@ def streams(log):
 def start_and_stop(davit, repo, text):
     """A job that waits is there; davitd is killed and back."""
     davit.add_repo(repo)
-    number = push(davit, repo, text)
+    number = forge.push(davit, repo, text)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    wait_for(davit, job, "waiting\\n")
+    davit.wait_log(job, "waiting\\n")
     container = container_of(davit, job)
     davit.kill()
     return number, job, container
@@ -62,7 +49,7 @@ def start_and_stop(davit, repo, text):
 @pytest.mark.parametrize("at", ["line 0", "line 333", "line 950"])
 def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
     davit.add_repo(repo)
-    number = push(davit, repo, CHATTY)
+    number = forge.push(davit, repo, CHATTY)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
     seen = []
@@ -93,7 +80,7 @@ def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
     assert asides == [f"aside {i}" for i in range(1000)]
     assert [line for line in lines if line.startswith("line")] == [f"line {i}" for i in range(1000)]
     assert "".join(json.loads(piece) for piece in seen).encode() == log, "the follower saw every byte once"
-    undisturbed = push(davit, repo, CHATTY, {"other": "file"})
+    undisturbed = forge.push(davit, repo, CHATTY, {"other": "file"})
     assert davit.wait_build(undisturbed)["state"] == "passed"
     assert streams(davit.job_log(f"{undisturbed}.1")) == (lines, asides)
     davit.stop()
@@ -140,16 +127,16 @@ def test_a_job_whose_time_ran_out_meanwhile(davit, repo):
 
 def test_a_kill_in_what_runs_always_after_a_cancel(davit, repo, docker):
     davit.add_repo(repo)
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 script: [echo wai''ting, sleep 1000]
 after_script: ['echo "<$DAVIT_JOB_STATUS>"; until [ -e /tmp/go ]; do sleep 0.1; done; printf "went %s\\n" on']
 """)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    wait_for(davit, job, "waiting\\n")
+    davit.wait_log(job, "waiting\\n")
     davit.api("POST", f"/builds/{number}/cancel")
-    wait_for(davit, job, "<cancelled>\\n")
+    davit.wait_log(job, "<cancelled>\\n")
     container = container_of(davit, job)
     davit.kill()
     davit.start()
@@ -165,7 +152,7 @@ def test_secrets_are_hidden_in_what_is_read_anew(davit, repo, docker):
     """Also in what was cut by the kill."""
     davit.add_repo(repo)
     davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish-and-more"})
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 secrets: [CANARY]
 script:
@@ -173,7 +160,7 @@ script:
 """)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    wait_for(davit, job, "waiting\\n")
+    davit.wait_log(job, "waiting\\n")
     davit.kill()
     davit.start()
     davit.log.wait(rf"job {job}: find -> script")
@@ -199,10 +186,10 @@ def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
     docker("tag", IMAGE, "davit-test/other:latest")
     davit.add_repo(repo)
     davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish"})
-    number = push(davit, repo, f"image: {IMAGE}\n{pipeline}")
+    number = forge.push(davit, repo, f"image: {IMAGE}\n{pipeline}")
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    wait_for(davit, job, "waiting\\n")
+    davit.wait_log(job, "waiting\\n")
     container = container_of(davit, job)
     if "secret" in reason:
         davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "another fish"})
@@ -221,7 +208,7 @@ def test_a_job_that_was_not_fed_wholly_is_run_again(make_davit, repo):
     davit.stop()
     davit.environment["DAVIT_CRASH"] = "start_recorded:1"
     davit.start()
-    number = push(davit, repo, f"image: {IMAGE}\nscript: [echo ran]\n")
+    number = forge.push(davit, repo, f"image: {IMAGE}\nscript: [echo ran]\n")
     davit.process.wait(60)
     davit.environment.clear()
     davit.start()

@@ -10,22 +10,9 @@ from server import IMAGE
 OTHER = "davit-test/other:latest"
 
 
-def push(davit, repo, text):
-    commit = repo.push({"daocloud.yml": text})
-    return forge.deliver(davit, forge.push_payload(commit)).json["build"]
-
-
-def wait_for(davit, job, words):
-    with davit.follow(job) as events:
-        for event in events:
-            if event["event"] == "log" and words in event["data"]:
-                return
-    raise AssertionError(f"{words!r} is not in the log")
-
-
 def test_after_script(davit, repo):
     davit.add_repo(repo)
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 script: [echo made > file, exit 4]
 after_script: ['echo "<$DAVIT_JOB_STATUS> $(cat file)"', exit 9]
@@ -37,13 +24,13 @@ after_script: ['echo "<$DAVIT_JOB_STATUS> $(cat file)"', exit 9]
 
 def test_after_script_of_a_cancelled_job(davit, repo):
     davit.add_repo(repo)
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 script: [echo go''ing, sleep 1000]
 after_script: ['echo "<$DAVIT_JOB_STATUS>"']
 """)
     davit.wait_build(number, {"running"})
-    wait_for(davit, f"{number}.1", "going\\n")
+    davit.wait_log(f"{number}.1", "going\\n")
     davit.api("POST", f"/builds/{number}/cancel")
     assert davit.wait_build(number)["state"] == "cancelled"
     assert b"<cancelled>\n" in davit.job_log(f"{number}.1")
@@ -53,23 +40,23 @@ after_script: ['echo "<$DAVIT_JOB_STATUS>"']
 def test_a_lease_that_repeats_a_cancel_does_not_end_after_script(davit, repo, docker):
     """It does so every ten seconds."""
     davit.add_repo(repo)
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 script: [echo go''ing, sleep 1000]
 after_script: [echo in-af''ter, 'until [ -e /go ]; do sleep 0.1; done', echo cle''aned]
 """)
     davit.wait_build(number, {"running"})
-    wait_for(davit, f"{number}.1", "going\\n")
+    davit.wait_log(f"{number}.1", "going\\n")
     davit.api("POST", f"/builds/{number}/cancel")
-    wait_for(davit, f"{number}.1", "in-after\\n")
+    davit.wait_log(f"{number}.1", "in-after\\n")
     davit.log.wait(f"job {number}.1 is to be cancelled", len(davit.log.lines))
     docker("exec", davit.redis("HGET", f"davit:job:{number}.1", "container"), "touch", "/go")
     assert davit.wait_build(number)["state"] == "cancelled"
     assert b"cleaned\n" in davit.job_log(f"{number}.1")
-    number = push(davit, repo, f"image: {IMAGE}\nscript: [echo go''ing, sleep 1000]\nafter_script: [echo in-af''ter, sleep 1000]\n")
+    number = forge.push(davit, repo, f"image: {IMAGE}\nscript: [echo go''ing, sleep 1000]\nafter_script: [echo in-af''ter, sleep 1000]\n")
     davit.wait_build(number, {"running"})
     for words in ("going\\n", "in-after\\n"):  # said once more by somebody, that ends it
-        wait_for(davit, f"{number}.1", words)
+        davit.wait_log(f"{number}.1", words)
         davit.api("POST", f"/builds/{number}/cancel")
     assert davit.wait_build(number, timeout=30)["state"] == "cancelled"
     davit.stop()
@@ -78,7 +65,7 @@ after_script: [echo in-af''ter, 'until [ -e /go ]; do sleep 0.1; done', echo cle
 def test_steps_with_other_images(davit, repo, docker):
     docker("tag", IMAGE, OTHER)
     davit.add_repo(repo)
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 env: [WHO=job]
 steps:
@@ -99,7 +86,7 @@ steps:
 
 def test_more_resources_than_there_are(davit, repo):
     davit.add_repo(repo)
-    number = push(davit, repo, f"image: {IMAGE}\nresources: {{memory: 200g}}\nscript: [echo never]\n")
+    number = forge.push(davit, repo, f"image: {IMAGE}\nresources: {{memory: 200g}}\nscript: [echo never]\n")
     assert davit.wait_build(number)["state"] == "failed"
     reason = davit.api("GET", f"/jobs/{number}.1")["reason"]
     assert re.fullmatch(r"resources: 204800 MiB of memory are more than the \d+ MiB that a job gets here \(builder.memory\)",
@@ -116,7 +103,7 @@ def test_nothing_is_left_after_a_kill(davit, repo, docker):
     davit.add_repo(repo)
     node = re.search(r'"node": "(\w+)"', open(os.path.join(davit.folder, "davit.yml")).read()).group(1)
     label = f"label=davit.node={node}"
-    number = push(davit, repo, f"""\
+    number = forge.push(davit, repo, f"""\
 image: {IMAGE}
 steps:
   - name: one
@@ -128,18 +115,18 @@ after_script: [echo in-af''ter, sleep 1000]
 """)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    wait_for(davit, job, "going\\n")
+    davit.wait_log(job, "going\\n")
     containers, volumes = things(docker, label)
     assert containers and volumes == {f"davit-{node}-workspace-{job}-1"}
     davit.kill()
     davit.start()
     davit.log.wait(rf"job {job}: started -> script")
-    wait_for(davit, job, "going\\n")
+    davit.wait_log(job, "going\\n")
     assert davit.api("GET", f"/jobs/{job}")["attempt"] == 2
     now, volumes = things(docker, label)
     assert not now & containers and volumes == {f"davit-{node}-workspace-{job}-2"}
     davit.api("POST", f"/builds/{number}/cancel")
-    wait_for(davit, job, "in-after\\n")
+    davit.wait_log(job, "in-after\\n")
     davit.kill()
     before = things(docker, label)
     davit.start()
