@@ -12,6 +12,8 @@
 #include "server/core/holdups.h"
 #include "server/core/log.h"
 
+enum { WAIT_FAILURES = 1000 }; /* of the system's wait for events, in a life: a passing trouble has far fewer */
+
 struct loop {
 	struct event_base *base;
 	struct evdns_base *dns;
@@ -83,10 +85,17 @@ loop_free(struct loop **loop)
 	free(l);
 }
 
+/* A wait that failed is tried again: events that were there stay there. What fails for ever ends with a signal, which a
+ * supervisor takes for a crash and starts us anew; a return would look as if we had been told to stop. */
 void
 loop_run(struct loop *loop)
 {
-	event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY);
+	for (int failed = 0; event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0; failed++) {
+		if (failed == WAIT_FAILURES) {
+			log_error("waiting for events has failed %d times: ending", failed);
+			abort();
+		}
+	}
 }
 
 void

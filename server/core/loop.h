@@ -24,6 +24,7 @@ typedef void loop_fn(void *arg);
 struct loop *loop_new(void);
 /* Every timer, deferred call and watcher must be gone: asserted, as this is our leak report. */
 void loop_free(struct loop **loop);
+/* Until loop_stop. Ends the process with SIGABRT when the system can't wait for events any more. */
 void loop_run(struct loop *loop);
 /* Makes loop_run return after this turn. */
 void loop_stop(struct loop *loop);
