@@ -146,3 +146,37 @@ def test_a_deployment_is_approved_on_its_job(browser, davit, repo):
     assert davit.wait_build(number)["state"] == "passed"
     again = davit.api("POST", f"/builds/{number}/deploy", {"environment": "live"})["build"]
     visit(browser, davit, f"/builds/{again}", "deployed again to live, of #1")
+
+
+def button(browser, words):
+    """Waits for it and presses it."""
+    find = "[...document.querySelectorAll('button')].find((b) => b.textContent === arguments[0])"
+    browser.wait(find + " !== undefined", words)
+    browser.run(find + ".click()", words)
+
+
+def type_line(browser, text):
+    browser.write("dialog input[name=line]", text + "\ue007")
+
+
+def test_a_terminal_in_a_held_job(browser, davit, repo):
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nhold_on_failure: 5m\nscript:\n  - echo '<b>here</b>' > left.txt; exit 3\n"})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    assert "held for debugging" in davit.wait_build(number)["jobs"][0]["reason"]
+    log_in(browser, davit, f"/builds/{number}")
+    shown = "document.querySelector('dialog.terminal .lines').textContent.includes(arguments[0])"
+    button(browser, "Open a terminal")
+    type_line(browser, "cat left.txt; echo sum $((40 + 2))")
+    browser.wait(shown, "sum 42")
+    assert browser.run("return " + shown, "<b>here</b>"), "text, as everything is"
+    type_line(browser, "exit 7")
+    browser.wait(shown, "the shell ended with exit code 7")
+    assert browser.run("return document.querySelector('dialog input').disabled")
+    button(browser, "Close")
+    browser.wait("document.querySelector('dialog') === null")
+    button(browser, "End the holding")
+    davit.log.wait(f"releases job {number}.1")
+    button(browser, "Open a terminal")
+    browser.wait(shown, "not held any more")
+    assert not [text for text in browser.complaints() if "Content Security Policy" in text]

@@ -70,6 +70,10 @@ function jobFacts(build, job, act) {
 	if (job.waits_for === "an approval")
 		facts.push(el("button", { class: "first", onclick: act("approve", "/jobs/" + job.id) }, "Approve"),
 			el("button", { class: "danger", onclick: act("reject", "/jobs/" + job.id) }, "Reject"));
+	if (canDebug(job))
+		facts.push(el("button", { class: "quiet", onclick: () => openTerminal(job) }, "Open a terminal"));
+	if (isHeld(job))
+		facts.push(el("button", { class: "quiet", onclick: act("release", "/jobs/" + job.id) }, "End the holding"));
 	if (FINAL.has(build.state))
 		facts.push(el("button", { class: "quiet", onclick: act("rerun?jobs=" + job.id.split(".")[1]) }, "Run this job again"));
 	else if (!JOB_FINAL.has(job.state))
