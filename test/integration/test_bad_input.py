@@ -278,3 +278,45 @@ def test_a_job_that_another_node_put_back_is_given_up_and_run_again(davit, repo)
     assert build["state"] == "passed", build
     assert build["jobs"][0]["attempt"] >= 2
     davit.stop()
+
+
+HOSTILE_FILES = [
+    "[" * 100_000,
+    "{a: " * 60_000,
+    "? " * 100_000,
+    "a: &a [x]\n" + "".join(f"b{i}: *a\n" for i in range(2000)),
+    "jobs:\n" + "".join(f"  k{i}: {{script: [x]}}\n" for i in range(6000)),
+    "image: x\nscript:\n" + "  - 'x\n" * 20_000,
+    "image: x\nscript: [" + ", ".join(["x"] * 29_000) + "]\n",
+    "image: x\nscript: " + "[" * 28 + ",".join(["[x]"] * 7_000) + "]" * 28 + "\n",
+]
+HOSTILE_BODIES = [
+    b"[" * 1_000_000,
+    b'{"a":' * 200_000,
+    b"[" + b"0," * 900_000 + b"0]",
+    b'{"ref":"' + b"\\u0041" * 300_000 + b'"}',
+    b'{"' + b'","'.join(b"k%d" % i for i in range(100_000)) + b'":1}',
+]
+
+
+def figures(davit):
+    text = davit.ask("GET", "/metrics").body.decode()
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_who_holds_the_loop_is_measured(davit, repo):
+    """Each callback is counted, the longest has a gauge, and what is over the bound is in the log by name."""
+    davit.add_repo(repo)
+    before = float(figures(davit)["davit_loop_callback_seconds_count"])
+    for body in HOSTILE_BODIES:
+        assert forge.deliver(davit, body).status == 422
+    for text in HOSTILE_FILES:
+        assert build_of(davit, repo, {"daocloud.yml": text})["state"] == "failed"
+    after = figures(davit)
+    count, longest = float(after["davit_loop_callback_seconds_count"]), float(after["davit_loop_longest_callback_seconds"])
+    assert count - before > len(HOSTILE_FILES) + len(HOSTILE_BODIES)
+    assert after['davit_loop_callback_seconds_bucket{le="+Inf"}'] == after["davit_loop_callback_seconds_count"]
+    assert 0 < longest <= float(after["davit_loop_callback_seconds_sum"])
+    print(f"the longest callback took {1000 * longest:.1f} ms")
+    named = [line for line in davit.log.lines if "the loop was held for " in line]
+    assert bool(named) == (longest > 0.020), named
