@@ -181,6 +181,15 @@ parameter_spec_fini(struct parameter_spec *parameter)
 	*parameter = (struct parameter_spec){ 0 };
 }
 
+bool
+job_spec_leaves_files(const struct job_spec *job)
+{
+	for (size_t i = 0; i < job->artifact_count; i++)
+		if (job->artifacts[i].on != RUN_ON_SUCCESS)
+			return true;
+	return job->reports.junit.count > 0;
+}
+
 void
 plan_free(struct plan **plan)
 {

@@ -200,6 +200,8 @@ void env_fini(struct env *env);
 void strings_add(struct strings *strings, struct str item);
 void strings_fini(struct strings *strings);
 void job_spec_fini(struct job_spec *job);
+/* Whether files are to be taken out of it that it leaves although it did not pass. */
+bool job_spec_leaves_files(const struct job_spec *job);
 void parameter_spec_fini(struct parameter_spec *parameter);
 void plan_free(struct plan **plan);
 

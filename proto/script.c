@@ -217,14 +217,15 @@ add_marker_name(struct buf *b, const char *name)
 		buf_addc(b, is_name_byte(name[i]) || name[i] == '-' || (name[i] == '.' && i > 0) ? name[i] : '-');
 }
 
-/* A script that outlives its segments. */
+/* A script that outlives its segments: script_stop ends these and not the container, of which something is wanted yet.
+ */
 static bool
 has_ending(const struct script_spec *spec)
 {
 	for (size_t i = 0; i < spec->count; i++)
 		if (spec->job->segments[spec->first + i].always)
 			return true;
-	return spec->hold_s > 0;
+	return spec->hold_s > 0 || job_spec_leaves_files(spec->job);
 }
 
 /* The segment's text comes to its shell as a here-document on descriptor 3, which the text itself closes first, so that

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-enum { TEXT_MAX = 4 * 1024 * 1024 }; /* of one piece: stream.h reads far less at a time */
+enum {
+	TEXT_MAX = 4 * 1024 * 1024, /* of one piece: stream.h reads far less at a time */
+	MORE_MAX = 1024 * 1024,     /* for what begins when the output was full */
+};
 
 void
 output_init(struct output *o, uint64_t max, const struct output_handler *handler, void *arg)
@@ -23,8 +26,19 @@ give(struct output *o)
 {
 	uint64_t raw = o->start + o->marker.offset + o->marker_bytes;
 
-	o->handler->on_text(o->arg, BUILDER_STDOUT, buf_str(&o->text), raw);
+	if (!o->is_cut)
+		o->handler->on_text(o->arg, BUILDER_STDOUT, buf_str(&o->text), raw);
 	buf_reset(&o->text);
+}
+
+/* A segment begins, or a part of the job. */
+static void
+go_on(struct output *o)
+{
+	if (!o->is_cut)
+		return;
+	o->is_cut = false;
+	o->max = o->total + MORE_MAX;
 }
 
 static void
@@ -36,6 +50,8 @@ on_marker(void *arg, const struct marker_event *event)
 	if (!o->is_open)
 		return;
 	give(o);
+	if (event->kind == MARKER_BEGIN)
+		go_on(o);
 	o->handler->on_marker(o->arg, event);
 }
 
@@ -45,6 +61,7 @@ output_begin(struct output *o, const char *nonce)
 	marker_init(&o->marker, nonce, on_marker, o);
 	o->marker_bytes = 0;
 	memcpy(o->before, o->raw, sizeof(o->before));
+	go_on(o);
 }
 
 static void
@@ -60,21 +77,30 @@ scan(struct output *o, struct str bytes, uint64_t raw)
 	}
 }
 
-bool
+/* The markers in what is too much are for who has heard that it is. */
+static void
+count(struct output *o, size_t len)
+{
+	o->total += len;
+	if (o->total <= o->max || o->is_cut)
+		return;
+	o->is_cut = true;
+	o->handler->on_full(o->arg);
+}
+
+void
 output_take(struct output *o, enum builder_stream stream, struct str bytes, uint64_t raw)
 {
 	raw += o->before[stream];
 	o->raw[stream] = raw;
+	if (o->is_open)
+		count(o, bytes.len);
 	if (!o->is_open)
-		return true;
-	o->total += bytes.len;
-	if (o->total > o->max)
-		return false;
-	if (stream == BUILDER_STDERR)
-		o->handler->on_text(o->arg, stream, bytes, raw);
-	else
+		return;
+	if (stream == BUILDER_STDOUT)
 		scan(o, bytes, raw);
-	return true;
+	else if (!o->is_cut)
+		o->handler->on_text(o->arg, stream, bytes, raw);
 }
 
 void

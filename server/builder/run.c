@@ -23,8 +23,8 @@
 
 enum {
 	DEFAULT_TIMEOUT_S = 3600,
-	AFTER_S = 60,      /* what runs always has at least that */
-	FIND_LEAST_S = 30, /* and so has an engine to tell what is there */
+	AFTER_S = 60, /* what runs always has at least that, and so has who takes the files of a job that we ended */
+	FIND_LEAST_S = 30, /* and an engine to tell what is there */
 };
 
 /* From RUN_BOX to RUN_AFTER once for each part of the job that is to run. */
@@ -155,21 +155,28 @@ run_abort(struct run *r, enum builder_state state, struct err err)
 		run_step(r, RUN_UNBOX);
 }
 
-/* Whether something is left to run although the job has to end, and its container is there to run it. */
+/* Whether something is left to run, or files to take, although the job has to end, and its container is there for it.
+ */
 static bool
 ends_gently(const struct run *r, enum builder_state state)
 {
 	return r->state == RUN_SCRIPT && !is_over(r) && (r->verdict.segment[0] != '\0' || r->left != NULL) &&
-	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT) &&
-	       parts_next(&r->parts, r->part, true) < r->parts.count;
+	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT || r->output.is_cut) &&
+	       (parts_next(&r->parts, r->part, true) < r->parts.count || job_spec_leaves_files(r->job->spec));
 }
 
-/* From here on only what runs always does. */
+/* From here on only what runs always does; files are taken out of a container that the script ended by itself. */
+static bool
+is_worth_stopping(const struct run *r)
+{
+	return r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec);
+}
+
 static void
 run_stop(struct run *r)
 {
 	run_step(r, RUN_AFTER);
-	if (r->parts.list[r->part].has_always)
+	if (is_worth_stopping(r))
 		box_stop_script(r->box, verdict_word(&r->verdict));
 	else
 		box_end(r->box);
@@ -226,7 +233,7 @@ late_error(const struct run *r)
 	    r->verdict.segment[0] != '\0' ? ", in " : "", r->verdict.segment);
 }
 
-/* What runs always has had its time, which changes no result; so has who looked at a held job. */
+/* What runs always has had its time, which changes no result; so has who takes files, or looked at a held job. */
 static void
 on_deadline(void *arg)
 {
@@ -240,6 +247,8 @@ on_deadline(void *arg)
 	if (is_over(r)) {
 		if (r->state == RUN_AFTER)
 			r->events->notice(r->arg, "what runs always took too long and is ended");
+		else if (r->state == RUN_COLLECT)
+			r->events->notice(r->arg, "its files took too long to take, the rest is left out");
 		run_step(r, RUN_UNBOX);
 		return;
 	}
@@ -586,7 +595,7 @@ go_on(struct run *r)
 		verdict_end(&r->verdict, BUILDER_TIMED_OUT, late_error(r));
 	if (!verdict_is_ended(&r->verdict))
 		timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
-	else if (r->parts.list[0].has_always && !r->has_ended)
+	else if (is_worth_stopping(r) && !r->has_ended)
 		run_stop(r);
 	else
 		run_step(r, RUN_UNBOX);
@@ -639,8 +648,9 @@ on_first_output(struct run *r)
 
 /* A job may write for ever: what is over the budget is neither stored nor waited for. */
 static void
-on_too_much(struct run *r)
+on_full(void *arg)
 {
+	struct run *r = arg;
 	unsigned long long limit = r->output.max;
 
 	r->verdict.result.truncated = true;
@@ -657,8 +667,7 @@ on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t 
 
 	if (r->output.is_open && r->output.total == 0)
 		on_first_output(r);
-	if (!output_take(&r->output, stream, bytes, raw))
-		on_too_much(r);
+	output_take(&r->output, stream, bytes, raw);
 }
 
 /* --- results --- */
@@ -698,8 +707,10 @@ part_ended(struct run *r, const struct box_result *result)
 		r->verdict.exit_code = result->exit_code;
 	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
 		box_let_go(r->box);
+	else if (!verdict_is_ended(&r->verdict) || job_spec_leaves_files(r->job->spec))
+		run_step(r, states[r->state].next);
 	else
-		run_step(r, !verdict_is_ended(&r->verdict) ? states[r->state].next : RUN_UNBOX);
+		run_step(r, RUN_UNBOX);
 }
 
 static void
@@ -731,10 +742,16 @@ next_part(struct run *r)
 static void
 enter_collect(struct run *r)
 {
+	struct builder_result result;
+
 	timer_stop(r->deadline);
-	judge(r);
+	if (verdict_is_ended(&r->verdict))
+		timer_start(r->deadline, AFTER_S * 1000);
+	else
+		judge(r);
+	result = verdict_result(&r->verdict);
 	if (r->events->ended != NULL)
-		r->events->ended(r->arg, &r->verdict.result);
+		r->events->ended(r->arg, &result);
 	else
 		run_leave(&r->base);
 }
@@ -979,7 +996,9 @@ run_new(const struct run_place *place, const struct builder_job *job, const stru
     run_ended_fn *ended, void *ended_arg)
 {
 	static const struct run_kind kind = { run_go, run_cancel, end };
-	static const struct output_handler output_handler = { .on_text = on_text, .on_marker = on_marker };
+	static const struct output_handler output_handler = {
+		.on_text = on_text, .on_marker = on_marker, .on_full = on_full
+	};
 	struct run *r = xcalloc(1, sizeof(*r));
 
 	*r = (struct run){ .base = { &kind },

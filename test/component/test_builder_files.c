@@ -392,6 +392,79 @@ test_files_come_out(void **state)
 	taken_fini(&t);
 }
 
+/* A job that we end leaves files too, where it says so: "written" is what it says when one is there. */
+static bool
+is_ended(enum run_on on, unsigned timeout_s, enum builder_state state, const char *expected)
+{
+	struct artifact_spec artifact = { .on = on };
+	struct taken t;
+	bool was_written;
+
+	taken_init(&t, &shared, BENCH_IMAGE,
+	    COMMANDS("mkdir out", "echo half >out/a.txt", "echo written", "sleep 600", "echo never >out/b.txt"),
+	    COMMANDS("out/*"));
+	bench_job_segment(&t.job, "later", COMMANDS("echo never >out/c.txt"));
+	t.job.spec.artifacts = &artifact;
+	t.job.spec.artifact_count = 1;
+	t.job.spec.timeout_s = timeout_s;
+	t.job.cancel_on = timeout_s == 0 ? "written" : NULL;
+	taken_run(&t);
+	assert_int_equal(t.job.result.state, state);
+	was_written = t.job.out.len > 0;
+	if (was_written)
+		assert_string_equal(t.text.len > 0 ? t.text.data : "", expected);
+	t.job.spec.artifacts = NULL;
+	t.job.spec.artifact_count = 0;
+	taken_fini(&t);
+	return was_written;
+}
+
+static void
+test_files_of_a_job_that_is_ended(void **state)
+{
+	static const char half[] = "\nfile workspace/out/a.txt 5 half\n";
+	unsigned timeout_s = 2;
+
+	(void)state;
+	assert_true(is_ended(RUN_ALWAYS, 0, BUILDER_CANCELLED, half));
+	assert_true(is_ended(RUN_ON_FAILURE, 0, BUILDER_CANCELLED, half));
+	assert_true(is_ended(RUN_ON_SUCCESS, 0, BUILDER_CANCELLED, ""));
+	while (!is_ended(RUN_ALWAYS, timeout_s, BUILDER_TIMED_OUT, half)) /* the engine is too slow for it */
+		assert_true((timeout_s *= 2) < 100);
+}
+
+/* What comes after it may write, in the same container and in another one. */
+static void
+check_too_much(const char *later_image)
+{
+	struct artifact_spec artifact = { .on = RUN_ON_FAILURE };
+	struct taken t;
+
+	taken_init(&t, &shared, BENCH_IMAGE,
+	    COMMANDS("mkdir out", "echo half >out/a.txt", "yes 'and on and on and on'"), COMMANDS("out/*"));
+	bench_job_step(&t.job, "later", later_image, COMMANDS("echo said later; echo all >out/b.txt"));
+	t.job.spec.segments[1].always = true;
+	t.job.spec.artifacts = &artifact;
+	t.job.spec.artifact_count = 1;
+	taken_run(&t);
+	bench_assert_result(&t.job, BUILDER_FAILED, "more than 33554432 bytes of output");
+	assert_true(t.job.result.truncated);
+	bench_assert_has(&t.job.out, "\nsaid later\n");
+	assert_non_null(strstr(t.text.data, "\nfile workspace/out/a.txt 5 half\n"));
+	assert_non_null(strstr(t.text.data, "\nfile workspace/out/b.txt 4 all\n"));
+	t.job.spec.artifacts = NULL;
+	t.job.spec.artifact_count = 0;
+	taken_fini(&t);
+}
+
+static void
+test_files_of_a_job_that_wrote_too_much(void **state)
+{
+	(void)state;
+	check_too_much(NULL);
+	check_too_much("davit-test/service:latest");
+}
+
 static void
 test_a_slow_reader_gets_everything(void **state)
 {
@@ -478,6 +551,8 @@ main(void)
 	};
 	const struct CMUnitTest real[] = {
 		cmocka_unit_test(test_files_come_out),
+		cmocka_unit_test(test_files_of_a_job_that_is_ended),
+		cmocka_unit_test(test_files_of_a_job_that_wrote_too_much),
 		cmocka_unit_test(test_a_slow_reader_gets_everything),
 		cmocka_unit_test(test_inputs_go_in_over_the_workspace),
 	};

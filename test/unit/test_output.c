@@ -15,6 +15,7 @@ struct heard {
 	struct output output;
 	struct buf told; /* texts, and [names] of markers */
 	uint64_t raw;    /* of the last text */
+	bool closes;     /* when it is full */
 };
 
 static void
@@ -39,11 +40,20 @@ on_marker(void *arg, const struct marker_event *event)
 }
 
 static void
+on_full(void *arg)
+{
+	struct heard *h = arg;
+
+	buf_adds(&h->told, "<full>");
+	h->output.is_open = !h->closes;
+}
+
+static void
 heard_init(struct heard *h, uint64_t max)
 {
-	static const struct output_handler handler = { .on_text = on_text, .on_marker = on_marker };
+	static const struct output_handler handler = { .on_text = on_text, .on_marker = on_marker, .on_full = on_full };
 
-	h->raw = 0;
+	*h = (struct heard){ .raw = 0 };
 	buf_init(&h->told, 4096);
 	output_init(&h->output, max, &handler, h);
 	output_begin(&h->output, NONCE);
@@ -72,7 +82,7 @@ take(struct heard *h, struct str bytes, size_t piece)
 	for (size_t at = 0; at < bytes.len; at += piece) {
 		struct str now = { bytes.p + at, bytes.len - at < piece ? bytes.len - at : piece };
 
-		assert_true(output_take(&h->output, BUILDER_STDOUT, now, at + now.len));
+		output_take(&h->output, BUILDER_STDOUT, now, at + now.len);
 	}
 }
 
@@ -125,11 +135,11 @@ test_counts_go_on_in_the_next_part(void **state)
 	check(&h, "[script]abc", sizeof(BEGIN) - 1 + 3);
 	h.output.is_open = false;
 	output_begin(&h.output, NONCE);
-	assert_true(output_take(&h.output, BUILDER_STDOUT, STR("xy"), 2)); /* nobody's, but it is counted */
+	output_take(&h.output, BUILDER_STDOUT, STR("xy"), 2); /* nobody's, but it is counted */
 	h.output.is_open = true;
-	assert_true(output_take(&h.output, BUILDER_STDOUT, STR("de"), 4));
+	output_take(&h.output, BUILDER_STDOUT, STR("de"), 4);
 	check(&h, "de", sizeof(BEGIN) - 1 + 3 + 4);
-	assert_true(output_take(&h.output, BUILDER_STDERR, STR("oh"), 2));
+	output_take(&h.output, BUILDER_STDERR, STR("oh"), 2);
 	check(&h, "!oh", 2);
 	heard_fini(&h);
 }
@@ -141,11 +151,71 @@ test_there_is_an_end_to_it(void **state)
 
 	(void)state;
 	heard_init(&h, 5);
-	assert_true(output_take(&h.output, BUILDER_STDERR, STR("abc"), 3));
-	assert_true(output_take(&h.output, BUILDER_STDOUT, STR("de"), 2));
+	output_take(&h.output, BUILDER_STDERR, STR("abc"), 3);
+	output_take(&h.output, BUILDER_STDOUT, STR("de"), 2);
 	check(&h, "!abcde", 2);
-	assert_false(output_take(&h.output, BUILDER_STDOUT, STR("f"), 3));
+	output_take(&h.output, BUILDER_STDOUT, STR("f"), 3);
+	output_take(&h.output, BUILDER_STDERR, STR("g"), 4);
+	check(&h, "<full>", 2);
+	output_end(&h.output);
 	check(&h, "", 2);
+	heard_fini(&h);
+}
+
+static void
+check_end(const struct heard *h, const char *told)
+{
+	const char *end = strstr(h->told.data, "<full>");
+
+	assert_non_null(end);
+	assert_string_equal(end, told);
+}
+
+/* A marker may begin in what is given and end in what is not. */
+static void
+test_a_segment_that_begins_then_may_write(void **state)
+{
+	const struct str all = STR("abcdefg" END "hij" BEGIN "later\n");
+
+	(void)state;
+	for (size_t piece = 1; piece <= all.len; piece++) {
+		struct heard h;
+
+		heard_init(&h, 8);
+		take(&h, all, piece);
+		output_take(&h.output, BUILDER_STDERR, STR("oh"), 2);
+		check_end(&h, "<full>[script][script]later\n!oh");
+		heard_fini(&h);
+	}
+}
+
+static void
+test_what_is_full_twice_is_told_twice(void **state)
+{
+	static const char more[1024 * 1024];
+	struct heard h;
+
+	(void)state;
+	heard_init(&h, 1);
+	take(&h, STR("ab"), 2);
+	output_begin(&h.output, NONCE);
+	output_take(&h.output, BUILDER_STDOUT, STR("c"), 1);
+	check(&h, "<full>c", 3);
+	output_take(&h.output, BUILDER_STDERR, (struct str){ more, sizeof(more) }, sizeof(more));
+	check(&h, "<full>", 3);
+	heard_fini(&h);
+}
+
+static void
+test_who_hears_that_it_is_full_may_close_it(void **state)
+{
+	struct heard h;
+
+	(void)state;
+	heard_init(&h, 1);
+	h.closes = true;
+	take(&h, STR("abc" BEGIN "d"), 100);
+	check(&h, "<full>", 0);
 	heard_fini(&h);
 }
 
@@ -174,6 +244,9 @@ main(void)
 		cmocka_unit_test(test_what_is_held_back_is_not_counted_as_given),
 		cmocka_unit_test(test_counts_go_on_in_the_next_part),
 		cmocka_unit_test(test_there_is_an_end_to_it),
+		cmocka_unit_test(test_a_segment_that_begins_then_may_write),
+		cmocka_unit_test(test_what_is_full_twice_is_told_twice),
+		cmocka_unit_test(test_who_hears_that_it_is_full_may_close_it),
 		cmocka_unit_test(test_nothing_is_given_behind_the_last_marker),
 	};
 
