@@ -22,6 +22,8 @@ static const struct recovery_row rows[] = {
 	  "davitd was restarted" },
 	{ RECOVERY_NOT_WHOLE, "its container ended as its input was cut off", RECOVERY_AGAIN,
 	  "davitd was restarted before the job had all its files" },
+	{ RECOVERY_CUT_OFF, "its container ended in the midst of its script", RECOVERY_AGAIN,
+	  "davitd was restarted, and the job's container was ended meanwhile" },
 	{ RECOVERY_RUNNING, "its container runs", RECOVERY_ADOPT, "" },
 	{ RECOVERY_ENDED, "its container has ended", RECOVERY_ADOPT, "" },
 };

@@ -17,8 +17,9 @@ enum recovery_fact {
 	RECOVERY_GONE = 1 << 6,           /* the engine does not have its container, or not in a network of ours */
 	RECOVERY_CREATED = 1 << 7,        /* the container was never started */
 	RECOVERY_NOT_WHOLE = 1 << 8,      /* it ended before any of the job's segments, as its input was cut off */
-	RECOVERY_RUNNING = 1 << 9,
-	RECOVERY_ENDED = 1 << 10,
+	RECOVERY_CUT_OFF = 1 << 9,        /* it ended, and its script did not say that the segment had */
+	RECOVERY_RUNNING = 1 << 10,
+	RECOVERY_ENDED = 1 << 11,
 };
 
 enum recovery_action { RECOVERY_ADOPT, RECOVERY_AGAIN };

@@ -693,6 +693,17 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 	return true;
 }
 
+/* Its script has a word for each segment's end, and its exit code is that of the segment: what ended without was ended
+ * from outside, with an engine that was killed as well, which then tells any exit code. */
+static bool
+is_cut_off(const struct run *r, const struct box_result *result)
+{
+	const struct verdict *v = &r->verdict;
+
+	return r->left != NULL && !verdict_is_ended(v) && v->exit_code < 0 && !v->result.oom &&
+	       (v->segment[0] == '\0' || v->segment_exit != result->exit_code);
+}
+
 /* The script of a part has ended by itself. The box of the last one stays for the owner's files. */
 static void
 part_ended(struct run *r, const struct box_result *result)
@@ -701,6 +712,10 @@ part_ended(struct run *r, const struct box_result *result)
 
 	if (r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->verdict.segment[0] == '\0') {
 		run_again(r, RECOVERY_NOT_WHOLE);
+		return;
+	}
+	if (is_cut_off(r, result)) {
+		run_again(r, RECOVERY_CUT_OFF);
 		return;
 	}
 	if (r->verdict.exit_code < 0 && !verdict_is_ended(&r->verdict) && (result->exit_code > 0 || is_last))

@@ -172,6 +172,22 @@ script:
     davit.stop()
 
 
+def test_a_job_whose_container_was_ended_meanwhile(davit, repo, docker):
+    """As an engine does that was killed too. Of what it wrote to its end nothing is known."""
+    davit.add_repo(repo)
+    number = forge.push(davit, repo, f"image: {IMAGE}\nscript: ['{AGAIN}']\n")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    davit.wait_log(job, "waiting\\n")
+    davit.kill()
+    docker("kill", container_of(davit, job))
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    told = davit.api("GET", f"/jobs/{job}")
+    assert told["history"] == "attempt 1: davitd was restarted, and the job's container was ended meanwhile", told
+    davit.stop()
+
+
 AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
 
 
