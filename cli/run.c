@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/plan_options.h"
+#include "cli/run_caches.h"
 #include "cli/run_files.h"
 #include "cli/run_secrets.h"
 #include "cli/workspace.h"
@@ -53,6 +54,7 @@ struct local {
 	enum outcome *outcomes;
 	size_t index; /* of the job */
 	bool failed;  /* something that matters did */
+	bool passed;  /* the job, and its files are being taken */
 	enum local_state state;
 	struct loop *loop;
 	struct children *children;
@@ -60,6 +62,8 @@ struct local {
 	struct workspace *workspace;
 	const struct workspace_result *made;
 	struct run_files *files;
+	struct run_caches *caches;
+	struct docker_piece *inputs; /* of the job: caches, then files */
 	struct run_secrets *secrets; /* of the job */
 	struct builder *builder;
 	struct builder_engine_conf engine;
@@ -139,6 +143,7 @@ enter_workspace(struct local *l)
 	char *top = workspace_top();
 
 	l->workspace = workspace_make(l->loop, l->children, top, on_workspace, l);
+	l->caches = run_caches_new(top);
 	free(top);
 }
 
@@ -262,6 +267,14 @@ on_segment(void *arg, const char *name, int exit_code)
 }
 
 static void
+on_saved(void *arg)
+{
+	struct local *l = arg;
+
+	builder_leave(l->run);
+}
+
+static void
 on_collected(void *arg, const struct err *err)
 {
 	struct local *l = arg;
@@ -269,7 +282,7 @@ on_collected(void *arg, const struct err *err)
 	if (err != NULL)
 		builder_cancel(l->run, err->text);
 	else
-		builder_leave(l->run);
+		run_caches_save(l->caches, l->run, l->passed, on_saved, l);
 }
 
 static void
@@ -277,7 +290,9 @@ on_ended(void *arg, const struct builder_result *result)
 {
 	struct local *l = arg;
 
-	run_files_collect(l->files, l->run, l->index, result->state == BUILDER_PASSED, on_collected, l);
+	run_secrets_flush(l->secrets);
+	l->passed = result->state == BUILDER_PASSED;
+	run_files_collect(l->files, l->run, l->index, l->passed, on_collected, l);
 }
 
 static bool
@@ -302,6 +317,8 @@ end_job(struct local *l, enum builder_state state, const char *reason)
 
 	run_secrets_free(&l->secrets);
 	env_fini(&l->env);
+	free(l->inputs);
+	l->inputs = NULL;
 	l->outcomes[l->index] = is_well ? OUTCOME_OK : state == BUILDER_CANCELLED ? OUTCOME_NONE : OUTCOME_FAILED;
 	l->failed = l->failed || !is_well;
 	print_end(l, names[state], reason);
@@ -315,6 +332,8 @@ on_done(void *arg, const struct builder_result *result)
 	struct local *l = arg;
 
 	l->run = NULL;
+	run_files_stop(l->files);
+	run_caches_stop(l->caches);
 	run_secrets_flush(l->secrets);
 	end_job(l, result->state, result->reason);
 }
@@ -351,6 +370,21 @@ add_env(struct local *l)
 }
 
 static void
+add_inputs(struct local *l)
+{
+	size_t cached, handed;
+	const struct docker_piece *caches, *files = run_files_inputs(l->files, l->index, &handed);
+
+	run_caches_begin(l->caches, this_job(l), l->made->tar);
+	caches = run_caches_inputs(l->caches, &cached);
+	l->inputs = xcalloc(cached + handed + 1, sizeof(*l->inputs));
+	memcpy(l->inputs, caches, cached * sizeof(*caches));
+	memcpy(l->inputs + cached, files, handed * sizeof(*files));
+	l->job.inputs = l->inputs;
+	l->job.input_count = cached + handed;
+}
+
+static void
 enter_job(struct local *l)
 {
 	snprintf(l->id, sizeof(l->id), "0.%zu", l->index + 1);
@@ -366,7 +400,7 @@ enter_job(struct local *l)
 		.has_secrets = this_job(l)->secret_count > 0,
 		.workspace_tar = l->made->tar,
 	};
-	l->job.inputs = run_files_inputs(l->files, l->index, &l->job.input_count);
+	add_inputs(l);
 	builder_start(l->builder, &l->job, &builder_events, l, &l->run);
 }
 
@@ -438,6 +472,8 @@ local_fini(struct local *l)
 {
 	builder_free(&l->builder);
 	run_files_free(&l->files);
+	run_caches_free(&l->caches);
+	free(l->inputs);
 	workspace_free(&l->workspace);
 	loop_signal_free(&l->interrupt);
 	loop_signal_free(&l->term);

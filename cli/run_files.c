@@ -7,13 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/buf.h"
+#include "cli/take.h"
 #include "proto/mem.h"
-#include "proto/tar.h"
-#include "server/builder/builder.h"
-#include "server/builder/collect.h"
 
-enum { ENTRY_MAX = 64 * 1024, MEMBERS_MAX = 1000000 };
+enum { MEMBERS_MAX = 1000000 };
 
 #define BYTES_MAX ((uint64_t)4 << 30)
 
@@ -23,15 +20,13 @@ struct run_files {
 	int *fds; /* of each job's tar; -1: it has none */
 	struct docker_piece *pieces;
 
-	/* The collect under way. */
+	/* What is being taken. */
 	struct builder_run *run;
-	struct collect *collect;
+	struct take *take;
 	size_t index;
 	size_t artifact;
 	bool passed;
 	FILE *out;
-	uint64_t left; /* bytes of the member that comes */
-	uint64_t size;
 	run_files_fn *fn;
 	void *arg;
 };
@@ -58,6 +53,13 @@ close_out(struct run_files *f)
 }
 
 void
+run_files_stop(struct run_files *f)
+{
+	take_cancel(&f->take);
+	close_out(f);
+}
+
+void
 run_files_free(struct run_files **files)
 {
 	struct run_files *f = *files;
@@ -65,8 +67,7 @@ run_files_free(struct run_files **files)
 	*files = NULL;
 	if (f == NULL)
 		return;
-	collect_cancel(&f->collect);
-	close_out(f);
+	run_files_stop(f);
 	for (size_t i = 0; i < f->plan->job_count; i++)
 		if (f->fds[i] >= 0)
 			close(f->fds[i]);
@@ -75,63 +76,22 @@ run_files_free(struct run_files **files)
 	free(f);
 }
 
-/* The tar is written with the program waiting for the disk: nobody else is served here. */
-static void
-write_entry(struct run_files *f, const struct tar_entry *entry, bool padding)
-{
-	struct buf front;
-
-	buf_init(&front, ENTRY_MAX);
-	if (padding)
-		tar_add_padding(&front, f->size);
-	else
-		tar_add_entry(&front, entry);
-	fwrite(front.data, 1, front.len, f->out);
-	buf_fini(&front);
-}
-
-static void
-on_entry(void *arg, const struct tar_entry *entry)
-{
-	struct run_files *f = arg;
-
-	f->size = f->left = entry->kind == TAR_FILE ? entry->size : 0;
-	write_entry(f, entry, false);
-}
-
-static void
-on_bytes(void *arg, struct str bytes)
-{
-	struct run_files *f = arg;
-
-	fwrite(bytes.p, 1, bytes.len, f->out);
-	f->left -= bytes.len;
-	if (f->left == 0)
-		write_entry(f, NULL, true);
-}
-
 static void next(struct run_files *f);
 
 static void
 end(struct run_files *f, const struct err *err)
 {
-	struct err failure;
-
-	if (err == NULL && f->out != NULL && (ferror(f->out) || fflush(f->out) != 0)) {
-		failure = err_errno("%s", f->folder);
-		err = &failure;
-	}
 	close_out(f);
 	f->fn(f->arg, err);
 }
 
 static void
-on_done(void *arg, unsigned missing, const struct err *err)
+on_taken(void *arg, uint64_t members, const struct err *err)
 {
 	struct run_files *f = arg;
 
-	(void)missing; /* on the server it is a note as well */
-	f->collect = NULL;
+	(void)members;
+	f->take = NULL;
 	if (err != NULL) {
 		end(f, err);
 		return;
@@ -149,9 +109,6 @@ is_wanted(const struct run_files *f, const struct artifact_spec *artifact)
 static void
 next(struct run_files *f)
 {
-	static const struct collect_handler handler = {
-		.on_entry = on_entry, .on_bytes = on_bytes, .on_done = on_done
-	};
 	static const struct collect_limits limits = { MEMBERS_MAX, BYTES_MAX };
 	const struct job_spec *job = &f->plan->jobs[f->index];
 
@@ -160,7 +117,7 @@ next(struct run_files *f)
 	if (f->artifact == job->artifact_count)
 		end(f, NULL);
 	else
-		f->collect = builder_collect(f->run, &job->artifacts[f->artifact].paths, &limits, &handler, f);
+		f->take = take_start(f->run, &job->artifacts[f->artifact].paths, &limits, f->out, on_taken, f);
 }
 
 static bool

@@ -23,6 +23,8 @@ void run_files_free(struct run_files **files);
 typedef void run_files_fn(void *arg, const struct err *err);
 void run_files_collect(
     struct run_files *files, struct builder_run *run, size_t index, bool passed, run_files_fn *fn, void *arg);
+/* The run is over, whatever it was doing. */
+void run_files_stop(struct run_files *files);
 /* What job `index` gets of those that it needs; the descriptors are the files'. */
 const struct docker_piece *run_files_inputs(struct run_files *files, size_t index, size_t *count);
 

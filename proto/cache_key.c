@@ -39,6 +39,15 @@ cache_key_next(struct str *rest, struct str *text, struct str *pattern)
 	return true;
 }
 
+void
+cache_key_add_file(struct sha256 *hash, struct str id, struct str path)
+{
+	sha256_add(hash, id);
+	sha256_add(hash, STR(" "));
+	sha256_add(hash, path);
+	sha256_add(hash, STR("\n"));
+}
+
 bool
 cache_path_is_valid(const char *path)
 {
@@ -62,6 +71,15 @@ cache_path_is_valid(const char *path)
 		if (str_is(first, own[i]))
 			return false;
 	return true;
+}
+
+bool
+cache_paths_are_valid(const struct strings *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		if (!cache_path_is_valid(paths->items[i]))
+			return false;
+	return paths->count > 0;
 }
 
 void

@@ -14,7 +14,7 @@
 #define SHA256_HEX_SIZE 65 /* with its NUL */
 #define SEAL_KEY_SIZE 32
 
-/* For WebSocket's handshake alone, as it keeps nothing apart any more. */
+/* For WebSocket's handshake and git's names of files alone, as it keeps nothing apart any more. */
 void sha1(struct str bytes, unsigned char ret[SHA1_SIZE]);
 /* FIPS 180-4. About 1 GB/s. */
 void sha256(struct str bytes, unsigned char ret[SHA256_SIZE]);

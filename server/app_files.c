@@ -128,15 +128,6 @@ set_trust(struct app_files *f)
 		cache_scope(change, f->trust);
 }
 
-static bool
-paths_are_valid(const struct strings *paths)
-{
-	for (size_t i = 0; i < paths->count; i++)
-		if (!cache_path_is_valid(paths->items[i]))
-			return false;
-	return paths->count > 0;
-}
-
 struct app_files *
 app_files_new(const struct app_files_deps *deps, const struct app_files_job *job)
 {
@@ -147,7 +138,7 @@ app_files_new(const struct app_files_deps *deps, const struct app_files_job *job
 	f->caches = xcalloc(job->spec->cache_count + 1, sizeof(*f->caches));
 	for (size_t i = 0; i < job->spec->cache_count; i++) {
 		buf_init(&f->caches[i].key, CACHE_KEY_MAX);
-		f->caches[i].is_invalid = !paths_are_valid(&job->spec->caches[i].paths);
+		f->caches[i].is_invalid = !cache_paths_are_valid(&job->spec->caches[i].paths);
 	}
 	set_trust(f);
 	set_report_paths(f);

@@ -11,10 +11,6 @@
 #include "proto/mem.h"
 #include "server/core/loop.h"
 
-enum {
-	CHECKSUM_DIGITS = 16 /* that stand in a key */
-};
-
 enum in_state {
 	IN_CACHE, /* the next one */
 	IN_KEY,   /* its next checksum */
@@ -124,7 +120,7 @@ on_checksum(void *arg, const char *hex, const struct err *err)
 		next_item(f, IN_CACHE);
 		return;
 	}
-	buf_add(key, hex, CHECKSUM_DIGITS);
+	buf_add(key, hex, CACHE_KEY_DIGITS);
 	in_step(f, IN_KEY);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/buf.h"
+#include "proto/cache_key.h"
 #include "proto/crypto.h"
 #include "proto/git_name.h"
 #include "proto/glob.h"
@@ -398,10 +399,7 @@ take_entry(struct git_query *q, struct str entry)
 	id = head;
 	if (path.len == 0 || !glob_match_path(q->pattern, path.p)) /* a NUL is behind it */
 		return;
-	sha256_add(q->hash, id);
-	sha256_add(q->hash, STR(" "));
-	sha256_add(q->hash, path);
-	sha256_add(q->hash, STR("\n"));
+	cache_key_add_file(q->hash, id, path);
 	q->found++;
 }
 

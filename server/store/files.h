@@ -58,7 +58,6 @@ struct id_list {
 };
 
 #define CACHE_TRUSTED "trusted"
-#define CACHE_KEY_MAX 512
 
 void artifact_list_fini(struct artifact_list *list);
 void test_report_list_fini(struct test_report_list *list);

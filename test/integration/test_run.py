@@ -1,11 +1,13 @@
 """`davit run`: the pipeline of a working copy on the engine, without a server."""
 
 import os
+import re
 import signal
 import subprocess
 
 import pytest
 
+import forge
 import server
 from server import IMAGE
 
@@ -21,7 +23,7 @@ def place(tmp_path):
 
 def start(folder, place, *args):
     env = {**os.environ, "TMPDIR": str(place), "DOCKER_HOST": server.ENGINE, "GIT_CONFIG_GLOBAL": "/dev/null",
-           "GIT_CONFIG_NOSYSTEM": "1"}
+           "GIT_CONFIG_NOSYSTEM": "1", "XDG_CACHE_HOME": str(place.parent / "cache")}
     return subprocess.Popen([DAVIT, "run", *args], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -154,6 +156,64 @@ jobs:
     assert "made\n300000\ndeep\nempty\nlarge\n" in "".join(
         line + "\n" for line in out.split("\n") if not line.startswith("\x1b")), out
     assert nothing_is_left(place, docker)
+
+
+def said_of_caches(out):
+    return [line.removeprefix("davit: cache ") for line in out.split("\n") if line.startswith("davit: cache ")]
+
+
+def test_caches_are_kept_from_run_to_run(davit, repo, place, docker):
+    """Restored under their keys and by their beginnings, saved when the job passed, with the server's keys."""
+    pipeline = f"""
+image: {IMAGE}
+cache:
+  - {{key: "go-${{checksum:go.*}}-x", fallback: [no-, go-], paths: [/root/pkg, deps]}}
+  - {{key: plain, paths: [/none]}}
+  - {{key: "none-${{checksum:missing}}", paths: [deps]}}
+script:
+  - cat deps/it /root/pkg/it || true
+  - mkdir -p deps /root/pkg; echo kept here | tee deps/it > /root/pkg/it
+  - test ! -e broken
+"""
+    commit = repo.push({"daocloud.yml": pipeline, "go.sum": "one\n", "go.mod": "m\n", "sub/go.sum": "other\n"})
+    davit.add_repo(repo)
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    assert davit.wait_build(number)["state"] == "passed"
+    key = re.search("cache (go-[0-9a-f]{16}-x): there is none yet", davit.job_log(f"{number}.1").decode())[1]
+    repo.write({"broken": ""})
+    code, out, _ = run(repo.tree, place)
+    assert code == 1 and said_of_caches(out) == [f"{key}: there is none yet", "plain: there is none yet",
+                                                 "none-${checksum:missing}: there is no file that fits missing"]
+    os.remove(os.path.join(repo.tree, "broken"))
+    code, out, err = run(repo.tree, place)
+    assert code == 0, out + err
+    assert said_of_caches(out)[3:] == [f"{key}: saved, 0 MiB", "plain: not saved: there are no such files"]
+    code, out, err = run(repo.tree, place)
+    assert code == 0 and out.count("kept here\n") == 2, out + err
+    assert f"{key}: restored, 0 MiB" in said_of_caches(out) and f"{key}: saved, 0 MiB" not in said_of_caches(out)
+    repo.write({"go.mod": "changed, and not committed\n"})
+    code, out, err = run(repo.tree, place)
+    changed = said_of_caches(out)[0].split(":")[0]
+    assert code == 0 and changed != key and out.count("kept here\n") == 2, out + err
+    assert said_of_caches(out)[0] == f"{changed}: restored from {key}, 0 MiB" and f"{changed}: saved, 0 MiB" in said_of_caches(out)
+    assert nothing_is_left(place, docker)
+
+
+def test_old_caches_go(repo, place):
+    repo.push({"daocloud.yml": f"image: {IMAGE}\ncache: [{{key: mine, paths: [a]}}]\nscript: [mkdir a]\n"})
+    folder = place.parent / "cache" / "davit"
+    folder.mkdir(parents=True)
+    for name in ("0" * 16 + "-" + "1" * 16 + ".tar", "0" * 16 + "-" + "1" * 16 + ".key", "2" * 16 + "-" + "1" * 16 + ".abcdef",
+                 "3" * 16 + "-" + "1" * 16 + ".tar", "3" * 16 + "-" + "1" * 16 + ".key", "4" * 16 + "-" + "1" * 16 + ".tar"):
+        (folder / name).write_text("x")
+        if name[0] != "3":
+            os.utime(folder / name, (1, 1))
+    os.truncate(folder / ("4" * 16 + "-" + "1" * 16 + ".tar"), 11 << 30)  # a hole
+    os.utime(folder / ("4" * 16 + "-" + "1" * 16 + ".tar"))
+    code, out, err = run(repo.tree, place)
+    assert code == 0 and said_of_caches(out) == ["mine: there is none yet", "mine: saved, 0 MiB"], out + err
+    left = sorted(name for name in os.listdir(folder))
+    assert [name for name in left if name[:16] in ("0" * 16, "2" * 16, "4" * 16)] == [], left
 
 
 def test_bad_calls(repo, place):
