@@ -237,6 +237,7 @@ come_up(struct app *app)
 		log_info("ready");
 		app_rotate_resume(app->rotate);
 		app_prune_start(app->prune);
+		app_sweep_soon(app->sweep);
 	}
 }
 

@@ -276,7 +276,6 @@ app_sweep_new(
 		.store = store, .files = files, .cache_bytes = cache_bytes, .cache_age_ms = (int64_t)cache_age_s * 1000
 	};
 	s->timer = timer_new(loop, on_timer, s);
-	timer_start(s->timer, SOON_MS);
 	return s;
 }
 

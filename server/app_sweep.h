@@ -11,11 +11,12 @@ struct file_store;
 struct loop;
 struct store;
 
+/* Rests until app_sweep_soon, as Redis may not be there yet. */
 struct app_sweep *app_sweep_new(
     struct loop *loop, struct store *store, struct file_store *files, uint64_t cache_bytes, unsigned cache_age_s);
 /* Accepts NULL inside. */
 void app_sweep_free(struct app_sweep **sweep);
-/* There is more than there was: now rather than in ten minutes. */
+/* Redis is there, or there is more than there was: now rather than in ten minutes. */
 void app_sweep_soon(struct app_sweep *sweep);
 
 #endif
