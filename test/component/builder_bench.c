@@ -552,6 +552,24 @@ bench_run(struct bench_job *j, struct bench *b, const char *image, const char *c
 }
 
 void
+bench_run_timed(
+    struct bench_job *j, struct bench *b, const char *const *commands, const char *const *always, const char *said)
+{
+	for (unsigned limit = 2;; limit *= 2) {
+		bench_job_init(j, b, BENCH_IMAGE, commands);
+		if (always != NULL)
+			bench_job_always(j, "after_script", always);
+		j->spec.timeout_s = limit;
+		bench_job_start(j);
+		bench_job_wait(j);
+		if (strstr(j->out.data, said) != NULL)
+			return;
+		assert_true(limit < 64);
+		bench_job_fini(j);
+	}
+}
+
+void
 bench_assert_has(const struct buf *b, const char *text)
 {
 	if (strstr(b->data, text) == NULL)

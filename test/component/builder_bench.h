@@ -82,6 +82,10 @@ void bench_job_wait_notice(struct bench_job *j, const char *text);
 void bench_job_wait(struct bench_job *j);
 /* init, start, wait. */
 void bench_run(struct bench_job *j, struct bench *b, const char *image, const char *const *commands);
+/* The same with a limit of some seconds, and with what runs always, if anything. The limit counts the making of the
+ * container, which takes its time on a busy machine, so it is doubled until the script has said that. */
+void bench_run_timed(
+    struct bench_job *j, struct bench *b, const char *const *commands, const char *const *always, const char *said);
 
 /* Turns the loop until *flag is set. */
 void bench_until(struct bench *b, const bool *flag);

@@ -270,12 +270,9 @@ test_timeout(void **state)
 	struct bench_job j;
 
 	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("trap '' TERM", "while :; do sleep 1; done"));
-	j.spec.timeout_s = 2;
-	bench_job_start(&j);
-	bench_job_wait(&j);
-	bench_assert_result(&j, BUILDER_TIMED_OUT, "took longer than 2 s, in script");
-	assert_true(j.done_us - j.began_us < 12000000);
+	bench_run_timed(
+	    &j, &shared, COMMANDS("trap '' TERM", "echo deaf", "while :; do sleep 1; done"), NULL, "\ndeaf\n");
+	bench_assert_result(&j, BUILDER_TIMED_OUT, " s, in script");
 	bench_job_fini(&j);
 }
 
@@ -289,7 +286,6 @@ test_leftovers_of_setsid_end_with_the_job(void **state)
 	    COMMANDS(
 		"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' &", "(setsid sleep 1000 &) ; echo left"));
 	bench_assert_result(&j, BUILDER_PASSED, "");
-	assert_true(j.done_us - j.began_us < 12000000);
 	assert_int_equal(bench_job_containers(&shared), 0);
 	bench_job_fini(&j);
 }
@@ -315,11 +311,8 @@ test_fork_bomb_is_contained(void **state)
 	struct bench_job j;
 
 	(void)state;
-	bench_job_init(
-	    &j, &shared, BENCH_IMAGE, COMMANDS("f() { f | f & }; f; f; sleep 1; echo still here; sleep 1000"));
-	j.spec.timeout_s = 4;
-	bench_job_start(&j);
-	bench_job_wait(&j);
+	bench_run_timed(&j, &shared, COMMANDS("f() { f | f & }; f; f; sleep 1; echo still here; sleep 1000"), NULL,
+	    "\nstill here\n");
 	assert_true(j.result.state == BUILDER_TIMED_OUT || j.result.state == BUILDER_FAILED);
 	bench_assert_has(&j.err, "can't fork");
 	bench_job_fini(&j);
