@@ -11,6 +11,14 @@ import server
 @pytest.fixture(scope="session", autouse=True)
 def parts():
     assert server.ENGINE, "DAVIT_TEST_DOCKER is not set: scripts/engine start DIR gives an engine"
+    top = os.path.join(os.path.dirname(__file__), "..", "..")
+    subprocess.run([f"{top}/scripts/engine", "image", server.ENGINE, server.IMAGE], check=True)
+    subprocess.run([f"{top}/test/component/builder_images.sh", server.ENGINE], check=True)
+
+
+def pytest_collection_modifyitems(items):
+    """What stays together and takes longest comes first, so that processes end at about the same time."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture
@@ -91,7 +99,8 @@ PACKAGES = "gcc,libc6-dev,make,automake,libtool,git,postgresql,redis-server"
 
 @pytest.fixture(scope="session")
 def debian_image():
-    """A Debian with a compiler and two servers, made by mmdebstrap and imported."""
+    """A Debian with a compiler and two servers, made by mmdebstrap and imported. Takes a minute, so what uses it is of the
+    group "debian", which one process runs."""
     docker = ["/usr/bin/docker", "-H", server.ENGINE]
     if subprocess.run([*docker, "image", "inspect", DEBIAN], capture_output=True).returncode != 0:
         make = subprocess.Popen(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", "-"],

@@ -4,13 +4,17 @@ import contextlib
 import hashlib
 import hmac
 import http.server
+import itertools
 import json
 import os
 import secrets
+import socket
 import ssl
 import subprocess
 import threading
 import time
+
+import server
 
 ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "Ada Example",
        "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_COMMITTER_NAME": "Ada Example", "GIT_COMMITTER_EMAIL": "ada@example.org"}
@@ -213,8 +217,13 @@ class MailServer:
         self.controller.stop()
 
 
+PORTS = itertools.cycle(range(10000 + 1000 * server.WORKER, 11000 + 1000 * server.WORKER))
+
+
 def free_port():
-    import socket
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the system gives to connections, and apart from those of other test processes: still free when used."""
+    for port in itertools.islice(PORTS, 1000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

@@ -13,7 +13,9 @@ import time
 import urllib.parse
 
 OBJ = os.environ.get("DAVIT_OBJ", "build/test/obj")
-ENGINE = os.environ.get("DAVIT_TEST_DOCKER", "")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+ENGINES = os.environ.get("DAVIT_TEST_DOCKERS", os.environ.get("DAVIT_TEST_DOCKER", "")).split()
+ENGINE = ENGINES[WORKER] if ENGINES else ""
 IMAGE = "davit-test/busybox:latest"
 FINAL = {"passed", "failed", "cancelled", "timed_out", "error"}
 

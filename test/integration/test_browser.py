@@ -9,6 +9,8 @@ import browser as browsers
 import forge
 from server import IMAGE
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 # Each would call hit() or leave an element that the page does not make.
 PAYLOADS = [
     "<script>hit()</script>", "<script src=/hit></script>", "<img src=x onerror=hit()>", "<svg onload=hit()>", "<svg/onload=hit()>",

@@ -12,6 +12,8 @@ import crashes
 import server
 from witness import Effects
 
+pytestmark = pytest.mark.xdist_group("crash points")
+
 POINTS = crashes.points()
 WORLDS = int(os.environ.get("DAVIT_TEST_WORLDS", "3"))
 CONTEXTS = ["idle", "recovering", "busy"]

@@ -9,6 +9,8 @@ import pytest
 
 import forge
 
+pytestmark = pytest.mark.xdist_group("debian")
+
 
 def deb_src():
     """The sources of the distribution that this machine takes its packages from."""

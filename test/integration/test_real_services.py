@@ -7,6 +7,8 @@ import pytest
 import forge
 import server
 
+pytestmark = pytest.mark.xdist_group("debian")
+
 POSTGRES = """FROM {debian}
 USER postgres
 RUN P=$(echo /usr/lib/postgresql/*/bin) && $P/initdb -A trust -D /var/lib/postgresql/data >/dev/null \\
