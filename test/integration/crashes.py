@@ -6,13 +6,11 @@ import json
 import mmap
 import os
 import queue
-import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
-import urllib.parse
 
 import forge
 import server
@@ -20,7 +18,8 @@ import server
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "torture"))
 import checker  # noqa: E402
 import pushes  # noqa: E402
-from records import Records, Redis, RedisError  # noqa: E402
+from engine import EngineOf  # noqa: E402
+from records import Records, Redis, unsettled  # noqa: E402
 
 IMAGE = server.IMAGE
 OTHER = "davit-test/crash-other:latest"
@@ -133,30 +132,6 @@ class Forge(threading.Thread):
 
 class Died(Exception):
     """Where the test wanted it, or not: who catches it knows."""
-
-
-class EngineOf:
-    """What of the shared engine is of one daemon."""
-
-    def __init__(self, node):
-        self.node = node
-
-    def objects(self, label):
-        filters = urllib.parse.quote(json.dumps({"label": [f"davit.node={self.node}", label]}))
-        found = [("container", c["Names"][0][1:], c["State"], ",".join(f"{k}={v}" for k, v in c["Labels"].items()))
-                 for c in self.get(f"/containers/json?all=1&filters={filters}")]
-        found += [("network", n["Name"], "", "") for n in self.get(f"/networks?filters={filters}")]
-        return found + [("volume", v["Name"], "", "") for v in self.get(f"/volumes?filters={filters}")["Volumes"] or []]
-
-    def get(self, path):
-        connection = http.client.HTTPConnection("engine", timeout=60)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect(server.ENGINE[len("unix://"):])
-        try:
-            connection.request("GET", path)
-            return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
 
 
 class World:
@@ -281,13 +256,7 @@ class World:
             time.sleep(0.02)
 
     def why_not_settled(self):
-        try:
-            with self.redis() as redis:
-                left = [name for name in ("planning", "running", "queue", "delayed", "outbox") if redis("ZCARD", f"davit:{name}")]
-                left += [f"open builds of {repo}" for repo in redis("ZRANGE", "davit:repos", 0, -1)
-                         if int(redis("HGET", f"davit:repo:{repo}", "open") or 0)]
-        except (OSError, RedisError, ValueError) as error:
-            return f"Redis: {error}"
+        left = unsettled(self.davit.redis_socket())
         if self.forge.open:
             left.append(f"{self.forge.open} requests without an answer")
         return ", ".join(left)
@@ -337,7 +306,7 @@ class World:
         deadline = time.monotonic() + checker.LEFT_S
         while True:
             records = Records.of(self.davit.redis_socket())
-            wrong = checker.check_left_in_engine(EngineOf(self.node))
+            wrong = checker.check_left_in_engine(EngineOf(server.ENGINE, self.node))
             wrong += checker.check_left_on_disk(self.davit.state, records) + self.check_files(records)
             if not wrong or time.monotonic() > deadline:
                 return wrong

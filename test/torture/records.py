@@ -77,6 +77,18 @@ class Redis:
                 return found
 
 
+def unsettled(path):
+    """What is still to be done, in words; nothing when all is at rest."""
+    try:
+        with Redis(path) as redis:
+            left = [name for name in ("planning", "running", "queue", "delayed", "outbox") if redis("ZCARD", f"davit:{name}")]
+            left += [f"open builds of {repo}" for repo in redis("ZRANGE", "davit:repos", 0, -1)
+                     if int(redis("HGET", f"davit:repo:{repo}", "open") or 0)]
+            return left
+    except (OSError, RedisError, ValueError) as error:
+        return [f"Redis: {error}"]
+
+
 class Records:
     """All that Redis holds of builds, jobs and what waits, as one look found it."""
 
