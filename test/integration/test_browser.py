@@ -182,3 +182,33 @@ def test_a_terminal_in_a_held_job(browser, davit, repo):
     button(browser, "Open a terminal")
     browser.wait(shown, "not held any more")
     assert not [text for text in browser.complaints() if "Content Security Policy" in text]
+
+
+def test_the_environments_of_a_repository(browser, davit, repo):
+    """What is deployed, what was before, the lock and the way back, all as text."""
+    davit.add_repo(repo)
+    davit.api("PUT", "/repos/app/environments/live", {"command": "echo deploying"})
+    numbers = []
+    for n in ("one", "two"):
+        commit = repo.push({"daocloud.yml": json.dumps({"image": IMAGE, "jobs": {"live": {"deploy": "live"}}}), "n": n})
+        numbers.append(forge.deliver(davit, forge.push_payload(commit)).json["build"])
+        assert davit.wait_build(numbers[-1])["state"] == "passed"
+    log_in(browser, davit, "/repos")
+    button(browser, "Environments…")
+    shown = "document.querySelector('.environment')?.textContent.includes(arguments[0])"
+    browser.wait(shown, f"#{numbers[1]}")
+    assert not browser.run("return " + shown, f"#{numbers[0]}"), "only what is deployed now"
+    button(browser, "History")
+    browser.wait(shown, f"#{numbers[0]}")
+    browser.write(".environment input[name=reason]", "<b>freeze</b>")
+    button(browser, "Lock")
+    browser.wait(shown, "Locked by admin: <b>freeze</b>")
+    button(browser, "Roll back")
+    browser.wait("location.pathname === arguments[0]", f"/builds/{numbers[1] + 1}")
+    browser.wait("document.body.textContent.includes('waits for environment live: locked by admin: <b>freeze</b>')")
+    visit(browser, davit, "/repos", "Environments…")
+    button(browser, "Environments…")
+    button(browser, "Unlock")
+    browser.wait("document.querySelector('.environment input[name=reason]')")
+    assert davit.wait_build(numbers[1] + 1)["state"] == "passed"
+    visit(browser, davit, f"/builds/{numbers[1] + 1}", "deployed again to live, of #1")

@@ -137,5 +137,5 @@ function triggerParts(repo, changed) {
 		place.replaceChildren(open === name ? make() : "");
 	} }, name);
 	return [el("div", { class: "bar" }, button("Start…", () => startForm(repo)), button("Schedules…", () => schedules(repo)),
-		button("Settings…", () => settingsForm(repo, changed))), place];
+		button("Environments…", () => environments(repo)), button("Settings…", () => settingsForm(repo, changed))), place];
 }
