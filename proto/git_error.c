@@ -64,6 +64,13 @@ git_error_is_missing_commit(struct str text)
 	       contains(text, "couldn't find remote ref");
 }
 
+bool
+git_error_is_damage(struct str text)
+{
+	return contains(text, "not a git repository: '") || contains(text, "object file ") ||
+	       contains(text, "(stored in ");
+}
+
 /* The last line that says something, without git's "fatal: ". */
 static struct str
 last_line(struct str text)

@@ -11,5 +11,7 @@
 struct err git_error(struct str text, int exit_code, const char *commit);
 /* Whether the server has or gives no such commit by its id: a ref may still bring it. */
 bool git_error_is_missing_commit(struct str text);
+/* Whether git complains of its own files, as a power cut leaves them. */
+bool git_error_is_damage(struct str text);
 
 #endif

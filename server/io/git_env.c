@@ -20,6 +20,9 @@ static const struct {
 	{ "http.followRedirects", "initial" },
 	{ "http.lowSpeedLimit", "100" },
 	{ "http.lowSpeedTime", "60" },
+	/* After a power cut a mirror's refs have their objects, and objects their bytes. */
+	{ "core.fsync", "objects,reference" },
+	{ "core.fsyncMethod", "batch" },
 	{ "gc.auto", "0" },
 	{ "maintenance.auto", "false" },
 	{ "fetch.fsckObjects", "true" },

@@ -18,7 +18,8 @@
  *                              by_id -> by_ref -> check -> keep -> done    the server gives no commits by id
  *
  * From init on it holds the mirror and one of the places for fetches, until its process has ended: also when nobody
- * waits for it any more (ending). A lock that a killed process left is removed once (unlock). refs/davit/COMMIT keeps
+ * waits for it any more (ending). A lock that a killed process left is removed once (unlock), and so is a mirror that a
+ * power cut has damaged (renew): what was in it comes again when it is asked for. refs/davit/COMMIT keeps
  * the commit alive. */
 enum fetch_state {
 	FETCH_HAS,
@@ -29,6 +30,7 @@ enum fetch_state {
 	FETCH_CHECK,
 	FETCH_KEEP,
 	FETCH_UNLOCK,
+	FETCH_RENEW,
 	FETCH_ENDING,
 	FETCH_DONE,
 };
@@ -54,6 +56,7 @@ struct fetch {
 	struct deferred *begin;
 	struct timer *timer;
 	bool unlocked;
+	bool renewed;
 	enum fetch_state again; /* after unlock */
 	struct err err;
 };
@@ -66,6 +69,7 @@ static void enter_by_ref(struct fetch *f);
 static void enter_check(struct fetch *f);
 static void enter_keep(struct fetch *f);
 static void enter_unlock(struct fetch *f);
+static void enter_renew(struct fetch *f);
 static void enter_ending(struct fetch *f);
 static void enter_done(struct fetch *f);
 static enum fetch_state after_has(struct fetch *f, const struct err *err);
@@ -75,6 +79,7 @@ static enum fetch_state after_by_ref(struct fetch *f, const struct err *err);
 static enum fetch_state after_check(struct fetch *f, const struct err *err);
 static enum fetch_state after_keep(struct fetch *f, const struct err *err);
 static enum fetch_state after_unlock(struct fetch *f, const struct err *err);
+static enum fetch_state after_renew(struct fetch *f, const struct err *err);
 static enum fetch_state after_ending(struct fetch *f, const struct err *err);
 static void start_next(struct git *git);
 
@@ -92,6 +97,7 @@ static const struct {
 	[FETCH_CHECK]  = { "check",  enter_check,  after_check },
 	[FETCH_KEEP]   = { "keep",   enter_keep,   after_keep },
 	[FETCH_UNLOCK] = { "unlock", enter_unlock, after_unlock },
+	[FETCH_RENEW]  = { "renew",  enter_renew,  after_renew },
 	[FETCH_ENDING] = { "ending", enter_ending, after_ending },
 	[FETCH_DONE]   = { "done",   enter_done,   NULL },
 };
@@ -132,6 +138,8 @@ on_timeout(void *arg)
 static enum fetch_state
 after_failure(struct fetch *f, const struct err *err)
 {
+	if (err->code == ERR_PROTO && !f->renewed)
+		return FETCH_RENEW;
 	if (err->code != ERR_CONFLICT || f->unlocked)
 		return fetch_fail(f, *err);
 	f->unlocked = true;
@@ -145,10 +153,13 @@ on_child(void *arg, const struct child_result *result, const struct err *err)
 	struct fetch *f = arg;
 	struct err meaning = git_run_error(result, err, f->commit);
 	bool missing = err != NULL && git_error_is_missing_commit(result->err);
+	bool damaged = err != NULL && git_error_is_damage(result->err);
 
 	f->child = NULL;
 	if (missing)
 		meaning.code = ERR_NOT_FOUND;
+	if (damaged)
+		meaning.code = ERR_PROTO;
 	fetch_step(f, states[f->state].next(f, err == NULL ? NULL : &meaning));
 }
 
@@ -351,6 +362,23 @@ static enum fetch_state
 after_unlock(struct fetch *f, const struct err *err)
 {
 	return err == NULL ? f->again : fetch_fail(f, *err);
+}
+
+/* --- renew --- */
+
+static void
+enter_renew(struct fetch *f)
+{
+	log_warn("git %s: removing %s, which is damaged", f->mirror->repo, f->mirror->path);
+	f->renewed = true;
+	f->mirror->ready = false;
+	f->unlink = disk_remove_tree(f->git->disk, f->mirror->path, on_unlinked, f);
+}
+
+static enum fetch_state
+after_renew(struct fetch *f, const struct err *err)
+{
+	return err == NULL ? FETCH_INIT : fetch_fail(f, *err);
 }
 
 /* --- ending: nobody waits --- */

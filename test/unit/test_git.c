@@ -429,6 +429,24 @@ test_stale_locks(void **state)
 	assert_int_equal(has(p, p->repo.commit), ERR_NONE);
 }
 
+/* As a power cut leaves what was not synced. */
+static void
+test_damaged_mirrors(void **state)
+{
+	static const char *const damages[] = { ": > state/git/acme-app.git/HEAD",
+		"find state/git/acme-app.git/objects -type f -exec chmod u+w {} + -exec truncate -s 0 {} +",
+		"rm -r state/git/acme-app.git" };
+	struct probe *p = *state;
+
+	fetch(p);
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		test_repo_commit(&p->repo, "echo >> file");
+		test_repo_run(&p->repo, "%s", damages[i]);
+		fetch(p);
+		assert_int_equal(has(p, p->repo.commit), ERR_NONE);
+	}
+}
+
 static void
 test_fetch_survives_force_push_and_prune(void **state)
 {
@@ -1015,6 +1033,7 @@ main(void)
 		TEST(test_local_needs_permission),
 		TEST(test_fetch_by_ref),
 		TEST(test_stale_locks),
+		TEST(test_damaged_mirrors),
 		TEST(test_fetch_survives_force_push_and_prune),
 		TEST(test_hostile_refs),
 		TEST(test_mirror_is_tidied),
