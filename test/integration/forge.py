@@ -217,7 +217,7 @@ class MailServer:
         self.controller.stop()
 
 
-PORTS = itertools.cycle(range(10000 + 1000 * server.WORKER, 11000 + 1000 * server.WORKER))
+PORTS = itertools.cycle(10000 + 1000 * server.WORKER + (os.getpid() + i) % 1000 for i in range(1000))
 
 
 def free_port():

@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(HERE, os.pardir, "integration"))
 import checker  # noqa: E402
 import forge  # noqa: E402
 import server  # noqa: E402
+from disk import Disk, cut_power  # noqa: E402
 from engine import EngineOf  # noqa: E402
 from pushes import Push  # noqa: E402
 from records import Records, unsettled  # noqa: E402
@@ -80,7 +81,8 @@ class Deliverer(threading.Thread):
 
 
 class Torture:
-    """kills: how often each of davitd, redis, both (at once) and engine is killed. engine: an Engine, killed if it is to be."""
+    """kills: how often each of davitd, redis, both (at once) and engine is killed, and power is cut: all three, with what had
+    come to the disk. engine: an Engine, killed if it is to be."""
 
     def __init__(self, folder, seed, kills, engine):
         self.folder, self.seed, self.engine = str(folder), seed, engine
@@ -111,6 +113,9 @@ class Torture:
             os.path.join(self.folder, "davit"), listen=[f"127.0.0.1:{forge.free_port()}"], node=self.node,
             engines=[{"url": self.engine.url, "slots": 3}],
             smtp={"url": f"smtp://127.0.0.1:{self.mails.port}", "from": "davit@example.org", "starttls": "off"}), "end")
+        if "power" in self.plan:
+            self.disk = Disk(os.path.join(self.folder, "disk"), self.davit.state)
+            self.ends.append(self.disk.unmount)
         self.davit.environment = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:quarantine_size_mb=4"}
         self.davit.start()
         self.davit.add_repo(self.repo, api=self.receiver.url, token="t0ken", statuses=True, emails=OWNER)
@@ -167,6 +172,15 @@ class Torture:
         self.wait_engine()
         self.engine.kill()
         self.restart = self.helper.submit(self.engine.start)
+
+    def cut_power(self):
+        """All deaths at once, and what was not synced is gone."""
+        self.wait_engine()
+        pids = [self.davit.process.pid, self.until("a Redis to be killed", self.davit.redis_pid)]
+        cut_power(self.disk, pids, self.engine.kill)
+        self.davit.process.wait()
+        self.restart = self.helper.submit(self.engine.start)
+        self.davit.start(wait_ready=False)
 
     def wait_engine(self):
         if self.restart is not None:
@@ -250,13 +264,15 @@ class Torture:
                 self.push()
             time.sleep(self.random.uniform(0, PAUSE_S))
             self.journal("kill", whom=whom)
-            getattr(self, "kill_" + whom)()
+            self.deaths[whom](self)
             if number % KILLS_A_CHECK == 0 or number == len(self.plan):
                 self.check()
         self.davit.stop()
         self.wrong(checker.check_reports(self.new_lines()))
         self.wrong([checker.Violation("I3", name, "nothing after an orderly end", kind)
                     for kind, name, *_ in EngineOf(self.engine.url, self.node).objects("davit.node")])
+
+    deaths = {"davitd": kill_davitd, "redis": kill_redis, "both": kill_both, "engine": kill_engine, "power": cut_power}
 
     def run(self):
         """Gives the violations; a run that does not come to its end is one."""
