@@ -68,7 +68,7 @@ bool
 git_error_is_damage(struct str text)
 {
 	return contains(text, "not a git repository: '") || contains(text, "object file ") ||
-	       contains(text, "(stored in ");
+	       contains(text, "(stored in ") || contains(text, "bad object refs/");
 }
 
 /* The last line that says something, without git's "fatal: ". */

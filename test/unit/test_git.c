@@ -435,6 +435,7 @@ test_damaged_mirrors(void **state)
 {
 	static const char *const damages[] = { ": > state/git/acme-app.git/HEAD",
 		"find state/git/acme-app.git/objects -type f -exec chmod u+w {} + -exec truncate -s 0 {} +",
+		"echo 1111111111111111111111111111111111111111 > state/git/acme-app.git/refs/davit/1",
 		"rm -r state/git/acme-app.git" };
 	struct probe *p = *state;
 
