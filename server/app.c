@@ -92,7 +92,7 @@ struct app {
 	struct loop_signal *upgrade;
 	enum stop_state stop;
 	unsigned stop_waits;
-	bool stop_redis; /* SIGINT: our Redis ends too */
+	bool stops_all; /* SIGINT: running jobs and our Redis end too */
 	bool ready;
 	bool is_recovered; /* every job of an earlier process is known */
 	bool is_begun;     /* the builder is */
@@ -145,8 +145,8 @@ on_left_job(void *arg, struct job *job)
 	struct app *app = arg;
 	bool is_own = strcmp(job->node, app->conf->node) == 0;
 
-	if (app_jobs_has(app->jobs, job->id)) {
-		job_free(&job); /* ours: the lease was renewed too late, not lost */
+	if (app->stop != STOP_NOT || app_jobs_has(app->jobs, job->id)) {
+		job_free(&job); /* it is who comes after us that looks at it; or ours, renewed too late, not lost */
 		return;
 	}
 	if (is_own && !app->is_begun && job->container[0] != '\0') {
@@ -162,7 +162,12 @@ on_adopted(void *arg, struct job *job, struct build *build)
 {
 	struct app *app = arg;
 
-	app_jobs_adopt(app->jobs, job, build);
+	if (app->stop == STOP_NOT) {
+		app_jobs_adopt(app->jobs, job, build);
+		return;
+	}
+	job_free(&job); /* whoever comes after us adopts it */
+	build_free(&build);
 }
 
 /* The builder removes what it does not know, so it begins when it knows all that goes on. */
@@ -171,7 +176,7 @@ begin_builder(void *arg)
 {
 	struct app *app = arg;
 
-	if (app->is_begun || !app->is_recovered || !app_jobs_are_placed(app->jobs))
+	if (app->stop != STOP_NOT || app->is_begun || !app->is_recovered || !app_jobs_are_placed(app->jobs))
 		return;
 	app->is_begun = true;
 	builder_begin(app->builder);
@@ -187,11 +192,12 @@ on_recovered(void *arg)
 }
 
 static void
-on_job_end(void *arg, const char *job)
+on_job_end(void *arg, const char *job, bool is_left)
 {
 	struct app *app = arg;
 
-	scheduler_release(app->scheduler, job);
+	if (!is_left) /* else its lease is held until the end, so that no other node takes it for lost */
+		scheduler_release(app->scheduler, job);
 	if (app->stop == STOP_JOBS && app_jobs_count(app->jobs) == 0)
 		stop_arrived(app, WAIT_JOBS);
 }
@@ -280,10 +286,24 @@ leave_place(struct app *app)
 }
 
 static void
+end_jobs(struct app *app)
+{
+	builder_drain(app->builder);
+	if (app->stops_all)
+		app_jobs_suspend(app->jobs);
+	else
+		app_jobs_detach(app->jobs);
+	if (app_jobs_count(app->jobs) > 0)
+		log_info("stopping: %u jobs end or are put back into the queue", app_jobs_count(app->jobs));
+	else
+		stop_arrived(app, WAIT_JOBS);
+}
+
+static void
 enter_jobs(struct app *app)
 {
 	CRASH_POINT(stop_beginning);
-	log_info("stopping: %u jobs are put back into the queue", app_jobs_count(app->jobs));
+	log_info("stopping: %u jobs are here", app_jobs_count(app->jobs));
 	timer_start(app->stop_timer, STOP_MS);
 	app->stop_waits = WAIT_JOBS | (app->takeover != NULL ? WAIT_OLDER : 0);
 	scheduler_drain(app->scheduler);
@@ -295,9 +315,7 @@ enter_jobs(struct app *app)
 		systemd_notify("STOPPING=1");
 		controller_drain(app->controller);
 	}
-	app_jobs_suspend(app->jobs);
-	if (app_jobs_count(app->jobs) == 0)
-		stop_arrived(app, WAIT_JOBS);
+	end_jobs(app);
 }
 
 static void
@@ -342,7 +360,7 @@ enter_redis(struct app *app)
 	schedules_free(&app->schedules);
 	polling_free(&app->polling);
 	notify_free(&app->notify);
-	if (app->redis_server != NULL && app->stop_redis)
+	if (app->redis_server != NULL && app->stops_all)
 		redis_server_stop(app->redis_server, on_redis_gone, app);
 	else
 		stop_step(app, STOP_END);
@@ -409,7 +427,7 @@ on_interrupt(void *arg)
 {
 	struct app *app = arg;
 
-	app->stop_redis = true;
+	app->stops_all = true;
 	on_term(arg);
 }
 

@@ -40,7 +40,7 @@ enum app_job_state {
 };
 
 /* How it is to end, when not by the job's own result. */
-enum ending { ENDING_OWN, ENDING_LOST, ENDING_SUSPENDED, ENDING_AGAIN };
+enum ending { ENDING_OWN, ENDING_LOST, ENDING_AGAIN, ENDING_LEFT };
 
 struct app_job {
 	const struct app_job_deps *deps;
@@ -161,7 +161,7 @@ job_fail(struct app_job *a, enum job_state state, const char *reason)
 	job_step(a, APP_JOB_FLUSH);
 }
 
-/* Of an adopted job, likewise: it gets another attempt. */
+/* Likewise, of one that gets another attempt. */
 static void
 job_again(struct app_job *a, const char *reason)
 {
@@ -778,23 +778,30 @@ enter_record(struct app_job *a)
 	case ENDING_OWN:
 		a->op = store_job_finished(a->deps->store, a->job->id, a->job->token, &result, on_recorded, a);
 		return;
-	case ENDING_SUSPENDED:
-		a->op = store_job_requeue(
-		    a->deps->store, a->job->id, a->job->token, 0, "davitd was stopped", on_recorded, a);
-		return;
 	case ENDING_AGAIN:
 		a->op = store_job_requeue(a->deps->store, a->job->id, a->job->token, 0, a->reason, on_recorded, a);
 		return;
 	case ENDING_LOST:
+	case ENDING_LEFT:
 		job_step(a, APP_JOB_END);
 		return;
 	}
+}
+
+/* Of one that ends without a result. */
+static const char *
+ending_words(enum ending ending)
+{
+	if (ending == ENDING_LOST)
+		return "given up, its lease is lost";
+	return ending == ENDING_LEFT ? "goes on in its container" : "put back";
 }
 
 static void
 enter_end(struct app_job *a)
 {
 	const struct app_job_deps *deps = a->deps;
+	bool is_left = a->ending == ENDING_LEFT;
 	char id[JOB_ID_MAX];
 
 	snprintf(id, sizeof(id), "%s", a->job->id);
@@ -802,7 +809,7 @@ enter_end(struct app_job *a)
 		log_info("job %s: %s: exit code %" PRId64 ", %" PRId64 " bytes of log%s%s", id,
 		    job_state_name(a->result), a->exit_code, a->log_bytes, a->reason[0] != '\0' ? ": " : "", a->reason);
 	else
-		log_info("job %s: %s", id, a->ending == ENDING_LOST ? "given up, its lease is lost" : "put back");
+		log_info("job %s: %s", id, ending_words(a->ending));
 	git_workspace_release(&a->workspace);
 	builder_give_back(&a->slot);
 	timer_free(&a->retry);
@@ -815,7 +822,7 @@ enter_end(struct app_job *a)
 	build_free(&a->build);
 	free(a);
 	CRASH_POINT(job_ended);
-	deps->on_end(deps->arg, id); /* last: the next claim may start from here */
+	deps->on_end(deps->arg, id, is_left); /* last: the next claim may start from here */
 }
 
 static bool
@@ -923,10 +930,51 @@ app_job_lose(struct app_job *a)
 	stop(a, builder_end, "the job is not ours any more");
 }
 
+/* Nothing of it changes: it is as if this process had been killed. */
+static void
+job_leave(struct app_job *a)
+{
+	deferred_cancel(&a->begin);
+	log_close(&a->log);
+	a->ending = ENDING_LEFT;
+	job_step(a, APP_JOB_END);
+}
+
+/* Where the container of one that was to be adopted is, only a later process will find out. */
+static bool
+is_lost_sight_of(const struct app_job *a)
+{
+	return a->is_adopted && a->run == NULL && a->state <= APP_JOB_RUN;
+}
+
 void
 app_job_suspend(struct app_job *a)
 {
-	if (a->ending == ENDING_OWN && a->result == JOB_RUNNING)
-		a->ending = ENDING_SUSPENDED;
-	stop(a, builder_end, "davitd was stopped");
+	static const char why[] = "davitd was stopped";
+
+	if (is_lost_sight_of(a)) {
+		job_leave(a);
+	} else if (a->run != NULL) {
+		builder_put_back(a->run, why);
+	} else if (a->state < APP_JOB_RUN) {
+		deferred_cancel(&a->begin);
+		job_again(a, why);
+	}
+}
+
+void
+app_job_detach(struct app_job *a)
+{
+	bool is_ours = a->ending == ENDING_OWN && a->result == JOB_RUNNING;
+
+	if (is_ours && a->run != NULL) {
+		app_files_stop(a->files);
+		is_ours = builder_detach(a->run);
+	} else {
+		is_ours = is_ours && is_lost_sight_of(a);
+	}
+	if (is_ours)
+		job_leave(a);
+	else
+		app_job_suspend(a);
 }

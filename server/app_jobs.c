@@ -33,7 +33,7 @@ find(const struct app_jobs *jobs, const char *id)
 }
 
 static void
-on_job_end(void *arg, const char *id)
+on_job_end(void *arg, const char *id, bool is_left)
 {
 	struct app_jobs *jobs = arg;
 	struct item *item = find(jobs, id);
@@ -42,7 +42,7 @@ on_job_end(void *arg, const char *id)
 	LIST_REMOVE(item, link);
 	free(item);
 	jobs->count--;
-	jobs->deps.on_end(jobs->deps.arg, id);
+	jobs->deps.on_end(jobs->deps.arg, id, is_left);
 }
 
 static void
@@ -132,18 +132,30 @@ app_jobs_has(const struct app_jobs *jobs, const char *id)
 	return find(jobs, id) != NULL;
 }
 
-/* A job that has no container yet may end, and leave the list, within its call. */
-void
-app_jobs_suspend(struct app_jobs *jobs)
+/* A job may end, and leave the list, within its call. */
+static void
+tell_all(struct app_jobs *jobs, void (*tell)(struct app_job *job))
 {
 	struct item *item = LIST_FIRST(&jobs->items);
 
 	while (item != NULL) {
 		struct item *next = LIST_NEXT(item, link);
 
-		app_job_suspend(item->job);
+		tell(item->job);
 		item = next;
 	}
+}
+
+void
+app_jobs_suspend(struct app_jobs *jobs)
+{
+	tell_all(jobs, app_job_suspend);
+}
+
+void
+app_jobs_detach(struct app_jobs *jobs)
+{
+	tell_all(jobs, app_job_detach);
 }
 
 unsigned

@@ -12,8 +12,8 @@ struct app_jobs;
 
 struct app_jobs_deps {
 	struct app_job_deps job; /* but on_placed, on_end and arg, which are ours */
-	/* The job is done with: its lease may be dropped, its slot is free. */
-	void (*on_end)(void *arg, const char *job);
+	/* The job is done with, its slot is free; its lease may be dropped, unless it is left. */
+	void (*on_end)(void *arg, const char *job, bool is_left);
 	/* No adopted job is left whose container the builder does not know yet. */
 	void (*on_placed)(void *arg);
 	void *arg;
@@ -31,8 +31,9 @@ bool app_jobs_are_placed(const struct app_jobs *jobs);
 /* See app_job_cancel and app_job_lose; nothing happens when the job is not here. */
 void app_jobs_stop(struct app_jobs *jobs, const char *id, enum scheduler_stop why);
 bool app_jobs_has(const struct app_jobs *jobs, const char *id);
-/* All of them, see app_job_suspend. */
+/* All of them, see app_job_suspend and app_job_detach. */
 void app_jobs_suspend(struct app_jobs *jobs);
+void app_jobs_detach(struct app_jobs *jobs);
 unsigned app_jobs_count(const struct app_jobs *jobs);
 
 #endif

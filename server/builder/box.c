@@ -556,18 +556,38 @@ enter_kept(struct box *b)
 		box_advance(b);
 }
 
-/* By name while the id is not known: the engine may have heard of it all the same. */
+/* Nothing is heard of it any more. */
 static void
-enter_remove(struct box *b)
+unwatch(struct box *b)
 {
-	sandbox_unclaim(&b->claim);
 	docker_attach_close(&b->attach);
 	docker_cancel(&b->replay);
 	docker_cancel(&b->wait);
 	docker_cancel(&b->rename);
 	docker_exec_close(&b->stop);
+}
+
+/* By name while the id is not known: the engine may have heard of it all the same. */
+static void
+enter_remove(struct box *b)
+{
+	sandbox_unclaim(&b->claim);
+	unwatch(b);
 	CRASH_POINT(container_removing);
 	b->op = docker_remove(b->host->docker, b->id[0] != '\0' ? b->id : b->name, on_reply, b);
+}
+
+static void
+box_free(struct box *b)
+{
+	host_disown(b->host, &b->old_name);
+	host_disown(b->host, &b->name);
+	timer_free(&b->timer);
+	buf_fini(&b->first_words);
+	free(b->head);
+	free(b->image);
+	free(b->title);
+	free(b);
 }
 
 static void
@@ -581,14 +601,7 @@ enter_done(struct box *b)
 
 	assert(b->op == NULL && b->wait == NULL && b->attach == NULL && b->replay == NULL && b->claim == NULL &&
 	       b->rename == NULL);
-	host_disown(b->host, &b->old_name);
-	host_disown(b->host, &b->name);
-	timer_free(&b->timer);
-	buf_fini(&b->first_words);
-	free(b->head);
-	free(b->image);
-	free(b->title);
-	free(b);
+	box_free(b);
 	handler->on_end(arg, sandbox, &result, err.code != ERR_NONE ? &err : NULL);
 }
 
@@ -686,8 +699,31 @@ box_adopt(struct host *host, struct sandboxes *sandboxes, const struct left *lef
 	b->image = xstrdup("");
 	b->title = xstrdup("");
 	snprintf(b->id, sizeof(b->id), "%s", left->id);
+	b->is_fed = true;
 	box_step(b, BOX_ADOPT);
 	return b;
+}
+
+/* --- what is left to a later one --- */
+
+bool
+box_may_be_left(const struct box *box)
+{
+	bool is_whole = box->is_fed || box->input == BOX_ARCHIVE;
+
+	return is_whole && box->state >= BOX_ADOPT && box->state <= BOX_KEPT;
+}
+
+void
+box_detach(struct box **box)
+{
+	struct box *b = *box;
+
+	*box = NULL;
+	docker_cancel(&b->op);
+	unwatch(b);
+	sandbox_detach(&b->sandbox);
+	box_free(b);
 }
 
 /* --- for the owner --- */

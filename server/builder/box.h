@@ -86,6 +86,10 @@ void box_go(struct box *box);
 void box_stop_script(struct box *box, const char *word);
 /* The answer to on_exit. */
 void box_let_go(struct box *box);
+/* Whether box_adopt could take it up as it is: it has all that it is fed. */
+bool box_may_be_left(const struct box *box);
+/* It stays as it is, and so does its sandbox; it is nobody's in this process any more. */
+void box_detach(struct box **box);
 /* Ends it by force. May be called twice. */
 void box_end(struct box *box);
 /* Once it is ready. */

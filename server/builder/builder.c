@@ -77,6 +77,13 @@ on_engine_end(void *arg)
 }
 
 void
+builder_drain(struct builder *builder)
+{
+	for (size_t i = 0; i < builder->count; i++)
+		engine_drain(builder->engines[i]);
+}
+
+void
 builder_stop(struct builder *builder, builder_slot_fn *done, void *arg)
 {
 	builder->done = done;
@@ -210,7 +217,19 @@ builder_cancel(struct builder_run *run, const char *why)
 void
 builder_end(struct builder_run *run, const char *why)
 {
-	run->kind->end(run, why);
+	run->kind->end(run, BUILDER_CANCELLED, why);
+}
+
+void
+builder_put_back(struct builder_run *run, const char *why)
+{
+	run->kind->end(run, BUILDER_AGAIN, why);
+}
+
+bool
+builder_detach(struct builder_run *run)
+{
+	return run->kind->detach(run);
 }
 
 static struct run *

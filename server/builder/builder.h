@@ -84,7 +84,7 @@ enum builder_state {
 	BUILDER_CANCELLED,
 	BUILDER_TIMED_OUT,
 	BUILDER_ERROR,
-	BUILDER_AGAIN, /* of one that was to be adopted: it cannot be, and nothing is left of it */
+	BUILDER_AGAIN, /* it was put back, or was to be adopted and cannot be; nothing is left of it */
 };
 
 /* Everything is lent: until done. */
@@ -142,8 +142,10 @@ struct builder *builder_new(struct loop *loop, const struct builder_conf *conf, 
 /* With conf->waits, once: whoever had this node's name before works on no engine any more, so that what is left there
  * may be removed. */
 void builder_begin(struct builder *builder);
-/* Removes warm containers and networks, within some seconds; done when it is over. No run may be alive: cancel them and
- * wait for their done first. */
+/* Before the end: nothing is swept any more, since it may be what is left for another process. */
+void builder_drain(struct builder *builder);
+/* Removes warm containers and networks, within some seconds; done when it is over. No run may be alive: end or detach
+ * them and wait for their done first. */
 void builder_stop(struct builder *builder, builder_slot_fn *done, void *arg);
 /* After builder_stop's done. Accepts NULL inside. */
 void builder_free(struct builder **builder);
@@ -184,6 +186,11 @@ void builder_leave(struct builder_run *run);
 void builder_cancel(struct builder_run *run, const char *why);
 /* Ends it at once. */
 void builder_end(struct builder_run *run, const char *why);
+/* Likewise, with BUILDER_AGAIN, unless it had come to a result. */
+void builder_put_back(struct builder_run *run, const char *why);
+/* After builder_drain, with no collect going on: the job's container is left as it is, for the builder_adopt of a later
+ * process; the run is gone, and nothing follows. False: no other process could take it up, and nothing has happened. */
+bool builder_detach(struct builder_run *run);
 
 /* A terminal in the container of a job that runs or is held. NULL and *err: ERR_NOT_FOUND when it has none here. Closed
  * before builder_stop. */

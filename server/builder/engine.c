@@ -47,6 +47,7 @@ struct engine {
 	struct docker_version version;
 	struct err why_down;
 	unsigned busy;
+	bool is_draining; /* nothing is swept any more */
 	engine_fn *on_slot;
 	void *arg;
 	engine_fn *done;
@@ -203,7 +204,8 @@ on_swept(void *arg, const struct err *err)
 static void
 enter_sweep(struct engine *e)
 {
-	e->sweep = sweep_start(&e->host, on_swept, e);
+	if (!e->is_draining)
+		e->sweep = sweep_start(&e->host, on_swept, e);
 }
 
 static void
@@ -272,7 +274,7 @@ on_timer(void *arg)
 	if (e->state == ENGINE_DOWN)
 		engine_step(e, states[e->state].next);
 	else
-		e->sweep = sweep_start(&e->host, on_swept, e);
+		enter_sweep(e);
 }
 
 static void
@@ -311,6 +313,13 @@ engine_begin(struct engine *engine)
 }
 
 /* --- the end --- */
+
+void
+engine_drain(struct engine *engine)
+{
+	engine->is_draining = true;
+	sweep_cancel(&engine->sweep);
+}
 
 static void
 on_sandboxes_end(void *arg)

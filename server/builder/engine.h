@@ -15,6 +15,8 @@ struct engine *engine_new(struct loop *loop, const struct builder_conf *conf, co
     engine_fn *on_slot, void *arg);
 /* Nothing is asked of it before. Once only. */
 void engine_begin(struct engine *engine);
+/* See builder_drain. */
+void engine_drain(struct engine *engine);
 /* Takes down what is kept on it, held jobs too, within bounded time; then done is called, and the engine is gone. No
  * other run may be alive. */
 void engine_end(struct engine **engine, engine_fn *done, void *arg);

@@ -121,12 +121,26 @@ image_fail(struct image_run *r, enum builder_state state, struct err err)
 }
 
 static void
-image_run_cancel(struct builder_run *run, const char *why)
+image_run_end(struct builder_run *run, enum builder_state state, const char *why)
 {
 	struct image_run *r = (struct image_run *)run;
 
 	if (r->state < IMAGE_REMOVE)
-		image_fail(r, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+		image_fail(r, state, err_make(ERR_CANCELLED, 0, "%s", why));
+}
+
+static void
+image_run_cancel(struct builder_run *run, const char *why)
+{
+	image_run_end(run, BUILDER_CANCELLED, why);
+}
+
+/* The engine's build ends with the connection that asked for it. */
+static bool
+image_run_detach(struct builder_run *run)
+{
+	(void)run;
+	return false;
 }
 
 static void
@@ -496,7 +510,7 @@ struct builder_run *
 image_run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
     void *arg, run_ended_fn *ended, void *ended_arg)
 {
-	static const struct run_kind kind = { image_run_go, image_run_cancel, image_run_cancel };
+	static const struct run_kind kind = { image_run_go, image_run_cancel, image_run_end, image_run_detach };
 	struct image_run *r = xcalloc(1, sizeof(*r));
 	unsigned timeout = job->spec->timeout_s != 0 ? job->spec->timeout_s : DEFAULT_TIMEOUT_S;
 	const struct strings *tags = &job->spec->build->tags;

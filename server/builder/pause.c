@@ -335,13 +335,8 @@ enter_remove(struct pause *p)
 }
 
 static void
-enter_done(struct pause *p)
+pause_free(struct pause *p)
 {
-	const struct pause_handler *handler = p->handler;
-	struct err err = p->err;
-	void *arg = p->arg;
-
-	assert(p->op == NULL && p->attach == NULL);
 	host_unlisten(p->host, &p->listener);
 	host_disown(p->host, &p->name);
 	timer_free(&p->timer);
@@ -349,7 +344,32 @@ enter_done(struct pause *p)
 	free(p->network);
 	free(p->alias);
 	free(p);
+}
+
+static void
+enter_done(struct pause *p)
+{
+	const struct pause_handler *handler = p->handler;
+	struct err err = p->err;
+	void *arg = p->arg;
+
+	assert(p->op == NULL && p->attach == NULL);
+	pause_free(p);
 	handler->on_end(arg, err.code != ERR_CANCELLED ? &err : NULL);
+}
+
+void
+pause_detach(struct pause **pause)
+{
+	struct pause *p = *pause;
+
+	if (p == NULL)
+		return;
+	*pause = NULL;
+	docker_cancel(&p->op);
+	docker_attach_close(&p->attach);
+	docker_exec_close(&p->blocking);
+	pause_free(p);
 }
 
 static struct pause *

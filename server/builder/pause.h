@@ -39,6 +39,8 @@ struct pause *pause_start(
  * processes beside its own. NULL: it is none of this node's. handler->on_ready is not called. */
 struct pause *pause_adopt(
     struct host *host, const char *id, const char *name, const struct pause_handler *handler, void *arg);
+/* It stays as it is, for a later process to adopt; no callback follows. Accepts NULL inside. */
+void pause_detach(struct pause **pause);
 /* on_end follows. May be called twice. */
 void pause_end(struct pause *pause);
 /* Once it is ready. */

@@ -930,15 +930,12 @@ drop_kept(struct run *r)
 	job_spec_fini(&r->kept_spec);
 }
 
+/* Its slot is free then. */
 static void
-on_finish(void *arg)
+run_free(struct run *r)
 {
-	struct run *r = arg;
-	const struct builder_events *events = r->events;
-	struct builder_result result = verdict_result(&r->verdict);
 	run_ended_fn *ended = r->ended;
 	void *ended_arg = r->ended_arg;
-	void *events_arg = r->arg;
 
 	LIST_REMOVE(r, link);
 	deferred_cancel(&r->tell);
@@ -950,6 +947,17 @@ on_finish(void *arg)
 	free(r->left);
 	free(r);
 	ended(ended_arg);
+}
+
+static void
+on_finish(void *arg)
+{
+	struct run *r = arg;
+	const struct builder_events *events = r->events;
+	struct builder_result result = verdict_result(&r->verdict);
+	void *events_arg = r->arg;
+
+	run_free(r);
 	events->done(events_arg, &result);
 }
 
@@ -960,6 +968,31 @@ enter_done(struct run *r)
 	assert(r->box == NULL && r->services == NULL && r->pull == NULL && r->op == NULL);
 	sandbox_put(&r->sandbox, r->is_clean);
 	deferred_call(r->place.host->loop, on_finish, r);
+}
+
+/* --- left to a later process --- */
+
+/* One that has not been found stays where it is, too. */
+static bool
+may_be_left(const struct run *r)
+{
+	if (r->state == RUN_FIND)
+		return true;
+	return r->state >= RUN_SCRIPT && r->state <= RUN_KEEP && r->box != NULL && box_may_be_left(r->box) &&
+	       recovery_find(facts_of(r) | RECOVERY_RUNNING)->action == RECOVERY_ADOPT;
+}
+
+static bool
+run_detach(struct builder_run *run)
+{
+	struct run *r = (struct run *)run;
+
+	if (!may_be_left(r))
+		return false;
+	if (r->box != NULL)
+		box_detach(&r->box);
+	run_free(r);
+	return true;
 }
 
 /* --- for the owner --- */
@@ -1001,16 +1034,16 @@ run_next(const struct run *run)
 }
 
 static void
-end(struct builder_run *run, const char *why)
+end(struct builder_run *run, enum builder_state state, const char *why)
 {
-	run_end((struct run *)run, why);
+	run_abort((struct run *)run, state, err_make(ERR_CANCELLED, 0, "%s", why));
 }
 
 static struct run *
 run_new(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
     run_ended_fn *ended, void *ended_arg)
 {
-	static const struct run_kind kind = { run_go, run_cancel, end };
+	static const struct run_kind kind = { run_go, run_cancel, end, run_detach };
 	static const struct output_handler output_handler = {
 		.on_text = on_text, .on_marker = on_marker, .on_full = on_full
 	};

@@ -35,8 +35,10 @@ struct builder_run {
 		void (*go)(struct builder_run *run); /* the answer to events->started */
 		/* done follows, after what runs always. why: for people. A second time, or for a held job: as end. */
 		void (*cancel)(struct builder_run *run, const char *why);
-		/* The same without anything more of the job. */
-		void (*end)(struct builder_run *run, const char *why);
+		/* The same without anything more of the job; BUILDER_CANCELLED or BUILDER_AGAIN. */
+		void (*end)(struct builder_run *run, enum builder_state state, const char *why);
+		/* See builder_detach. */
+		bool (*detach)(struct builder_run *run);
 	} * kind;
 };
 

@@ -402,6 +402,22 @@ sandbox_adopt(struct sandboxes *sandboxes, const char *network, const char *hold
 }
 
 void
+sandbox_detach(struct sandbox **sandbox)
+{
+	struct sandbox *s = *sandbox;
+
+	if (s == NULL)
+		return;
+	*sandbox = NULL;
+	assert(s->state == SANDBOX_LENT);
+	pause_detach(&s->pause);
+	TAILQ_REMOVE(&s->set->all, s, next);
+	s->set->count--;
+	host_disown(s->set->host, &s->network);
+	free(s);
+}
+
+void
 sandbox_put(struct sandbox **sandbox, bool is_clean)
 {
 	struct sandbox *s = *sandbox;

@@ -28,6 +28,9 @@ struct sandbox *sandbox_adopt(
 /* Gives it back when all containers in it are gone. is_clean false: it is not used again. Accepts NULL inside. */
 void sandbox_put(struct sandbox **sandbox, bool is_clean);
 
+/* It stays as it is, for a later process to adopt. Accepts NULL inside. */
+void sandbox_detach(struct sandbox **sandbox);
+
 /* The network's name. */
 const char *sandbox_network(const struct sandbox *sandbox);
 /* "container:ID", the network mode of who joins the holder. */

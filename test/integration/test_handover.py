@@ -161,15 +161,19 @@ def test_a_stop_during_it(make_davit, repo):
     assert davit.redis_pid() is None
 
 
-def test_a_job_that_runs_comes_to_its_end(make_davit, repo):
+def test_a_job_that_runs_comes_to_its_end(make_davit, repo, docker):
     davit = make_davit()
     davit.add_repo(repo)
-    slow = f"image: {IMAGE}\nscript:\n  - echo begun; if [ $DAVIT_ATTEMPT = 1 ]; then sleep 10; fi; echo ended\n"
+    slow = f"image: {IMAGE}\nscript:\n  - echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; echo ended\n"
     number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": slow}))).json["build"]
+    job = f"{number}.1"
     davit.wait_build(number, {"running"})
-    with davit.follow(f"{number}.1") as events:
+    with davit.follow(job) as events:
         assert any("begun" in event["data"] for event in events)
         davit.reload()
+        davit.reload()
+    docker("exec", davit.redis("HGET", f"davit:job:{job}", "container"), "touch", "/tmp/go")
     assert davit.wait_build(number)["state"] == "passed"
-    assert davit.job_log(f"{number}.1").endswith(b"ended\n")
+    assert davit.job_log(job).count(b"begun\n") == 1 and davit.job_log(job).endswith(b"ended\n")
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 1
     davit.stop()

@@ -1,7 +1,8 @@
-"""davitd is killed while jobs run, and started again: what runs goes on in its container, as attempt 1, and its log has
+"""davitd is killed, stopped or replaced while jobs run: what runs goes on in its container, as attempt 1, and its log has
 every byte once; what cannot go on is run again. The rows of the table in ARCHITECTURE.md, with the real daemon."""
 
 import json
+import signal
 
 import pytest
 
@@ -34,20 +35,35 @@ def streams(log):
     return [line for line in lines if not line.startswith("aside")], [line for line in lines if line.startswith("aside")]
 
 
-def start_and_stop(davit, repo, text):
-    """A job that waits is there; davitd is killed and back."""
+def start_and_stop(davit, repo, text, stop=None):
+    """A job that waits is there; davitd is killed, or stopped."""
     davit.add_repo(repo)
     number = forge.push(davit, repo, text)
     job = f"{number}.1"
     davit.wait_build(number, {"running"})
     davit.wait_log(job, "waiting\\n")
     container = container_of(davit, job)
-    davit.kill()
+    (stop or davit.kill)()
     return number, job, container
 
 
-@pytest.mark.parametrize("at", ["line 0", "line 333", "line 950"])
-def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
+def kill(davit):
+    davit.kill()
+    davit.start()
+
+
+def restart(davit):
+    davit.stop(signal.SIGTERM)
+    davit.start()
+
+
+def reload(davit):
+    davit.reload()
+
+
+@pytest.mark.parametrize("at, again", [("line 0", kill), ("line 333", kill), ("line 950", kill),
+                                       ("line 333", restart), ("line 333", reload)])
+def test_another_davitd_goes_on_with_the_log(davit, repo, docker, at, again):
     davit.add_repo(repo)
     number = forge.push(davit, repo, CHATTY)
     job = f"{number}.1"
@@ -62,8 +78,7 @@ def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
                 if at in event["data"]:
                     break
     container = container_of(davit, job)
-    davit.kill()
-    davit.start()
+    again(davit)
     with davit.follow(job, last_event_id=last) as events:
         for event in events:
             if event["event"] == "log":
@@ -80,9 +95,10 @@ def test_a_killed_davitd_goes_on_with_the_log(davit, repo, docker, at):
     assert asides == [f"aside {i}" for i in range(1000)]
     assert [line for line in lines if line.startswith("line")] == [f"line {i}" for i in range(1000)]
     assert "".join(json.loads(piece) for piece in seen).encode() == log, "the follower saw every byte once"
-    undisturbed = forge.push(davit, repo, CHATTY, {"other": "file"})
-    assert davit.wait_build(undisturbed)["state"] == "passed"
-    assert streams(davit.job_log(f"{undisturbed}.1")) == (lines, asides)
+    if again is kill:
+        undisturbed = forge.push(davit, repo, CHATTY, {"other": "file"})
+        assert davit.wait_build(undisturbed)["state"] == "passed"
+        assert streams(davit.job_log(f"{undisturbed}.1")) == (lines, asides)
     davit.stop()
 
 
@@ -214,6 +230,32 @@ def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
     assert davit.wait_build(number)["state"] == "passed"
     assert davit.api("GET", f"/jobs/{job}")["history"] == f"attempt 1: {reason}"
     assert container not in docker("ps", "-aq", "--no-trunc")
+    davit.stop()
+
+
+def test_a_stop_for_good_takes_the_containers_along(davit, repo, docker):
+    number, job, container = start_and_stop(davit, repo, f"image: {IMAGE}\nscript: ['{AGAIN}']\n", davit.stop)
+    assert container not in docker("ps", "-aq", "--no-trunc")
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    assert davit.api("GET", f"/jobs/{job}")["history"] == "attempt 1: davitd was stopped"
+    davit.stop()
+
+
+def test_a_stop_puts_back_what_has_not_begun(davit, repo):
+    """Its service never gets ready."""
+    davit.add_repo(repo)
+    number = forge.push(davit, repo, f"""\
+image: {IMAGE}
+services: [{{name: web, image: davit-test/service:latest, ready: {{tcp: 9, timeout: 10m}}}}]
+script: [echo]
+""")
+    davit.wait_log(f"{number}.1", "starting 1 service")
+    restart(davit)
+    davit.log.wait(rf"job {number}\.1: box -> services")
+    assert davit.api("GET", f"/jobs/{number}.1")["history"] == "attempt 1: davitd was stopped"
+    davit.api("POST", f"/builds/{number}/cancel")
+    assert davit.wait_build(number)["state"] == "cancelled"
     davit.stop()
 
 
