@@ -63,7 +63,8 @@ struct pause {
 	const struct host_labels *labels;
 	char id[DOCKER_ID_SIZE];
 	char address[INET_ADDRSTRLEN];
-	struct err err; /* the first cause */
+	struct err closed; /* how the attachment ended, in PAUSE_START */
+	struct err err;    /* the first cause */
 	const struct pause_handler *handler;
 	void *arg;
 };
@@ -136,7 +137,10 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 		pause_fail(p, err != NULL ? own_error(err) : p->err);
 		return;
 	}
-	pause_step(p, states[p->state].next);
+	if (p->state == PAUSE_START && p->attach == NULL)
+		pause_fail(p, p->closed);
+	else
+		pause_step(p, states[p->state].next);
 }
 
 static void
@@ -288,13 +292,16 @@ on_output(void *arg, enum docker_stream stream, struct str bytes)
 		pause_fail(p, err_make(ERR_LIMIT, 0, "network holder: too long a line"));
 }
 
+/* The engine ends the attachment of a container that it cannot start, and says why in the answer to the start. */
 static void
 on_closed(void *arg, const struct err *err)
 {
 	struct pause *p = arg;
 
 	p->attach = NULL;
-	pause_fail(p, err != NULL ? *err : err_make(ERR_IO, 0, "network holder: it ended by itself"));
+	p->closed = err != NULL ? *err : err_make(ERR_IO, 0, "network holder: it ended by itself");
+	if (p->state != PAUSE_START)
+		pause_fail(p, p->closed);
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -335,6 +336,36 @@ match(struct fake_engine *fake, const char *method, const char *path)
 	return NULL;
 }
 
+struct late_answer {
+	struct fake_conn *conn;
+	const struct fake_rule *rule;
+};
+
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct late_answer *late = arg;
+
+	(void)fd;
+	(void)what;
+	reply(late->conn, late->rule->status, late->rule->body);
+	free(late);
+}
+
+/* What is readable in the loop comes before what is late. */
+static void
+answer_after_eof(struct fake_conn *conn, const struct fake_rule *rule, const char *path)
+{
+	const struct timeval soon = { .tv_usec = 20000 };
+	struct late_answer *late = xcalloc(1, sizeof(*late));
+	struct fake_container *c = find(conn->fake, path);
+
+	assert_true(c != NULL && c->attach != NULL);
+	conn_free(c->attach);
+	*late = (struct late_answer){ conn, rule };
+	event_base_once(loop_base(conn->fake->loop), -1, EV_TIMEOUT, on_late, late, &soon);
+}
+
 static void
 misbehave(struct fake_conn *c, const struct fake_rule *rule, const char *method, const char *path, struct str body)
 {
@@ -361,6 +392,9 @@ misbehave(struct fake_conn *c, const struct fake_rule *rule, const char *method,
 			reply(c, 409, "{\"message\":\"Conflict. The name is in use\"}");
 		else
 			conn_free(c);
+		break;
+	case FAKE_EOF_FIRST:
+		answer_after_eof(c, rule, path);
 		break;
 	}
 }

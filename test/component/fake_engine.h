@@ -20,6 +20,7 @@ enum fake_deed {
 	FAKE_HANG,     /* no answer */
 	FAKE_DO_CLOSE, /* it is done, and the connection closed without a word */
 	FAKE_DO_409,   /* it is done, and the answer is that it was done before */
+	FAKE_EOF_FIRST /* the container's output ends; once that was to be seen, that status, with that body */
 };
 
 struct fake_rule {

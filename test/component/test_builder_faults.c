@@ -167,6 +167,22 @@ test_nonsense(void **state)
 			    (struct fake_rule){ .deed = FAKE_STATUS, .status = 200, .body = bodies[k] });
 }
 
+static void
+test_a_holder_that_cannot_be_started(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	scene_init(&s, NULL);
+	s.fake.rules[0] = (struct fake_rule){ "POST", "-pause-2/start", FAKE_EOF_FIRST, 500,
+		"{\"message\":\"no room for an address\"}", 0, 0 };
+	scene_run(&s);
+	assert_non_null(strstr(s.job.result.reason, "no room for an address"));
+	s.fake.rules[0].method = NULL;
+	bench_stop(&s.bench);
+	scene_fini(&s);
+}
+
 /* The reason is the engine's own, not the echo of what failed after it. */
 static void
 test_the_first_cause_is_told(void **state)
@@ -715,6 +731,7 @@ main(void)
 		cmocka_unit_test(test_connections_lost),
 		cmocka_unit_test(test_half_answers),
 		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_a_holder_that_cannot_be_started),
 		cmocka_unit_test(test_the_first_cause_is_told),
 		cmocka_unit_test(test_what_cannot_be_removed_is_no_failure),
 		cmocka_unit_test(test_exit_code_without_reason),
