@@ -1,5 +1,6 @@
 #include "server/builder/left.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define BY_HOLDER "container:"
@@ -37,4 +38,46 @@ left_find(const struct docker_list *containers, const char *id, struct left *ret
 		.holder_id = holder->id,
 		.holder_name = holder->name,
 		.network = holder->network_mode };
+}
+
+static bool
+is_service_in(const struct docker_list *containers, const struct docker_item *item, const struct left *left,
+    struct left_service *ret)
+{
+	const struct docker_item *holder = NULL;
+
+	if (strncmp(item->network_mode, BY_HOLDER, strlen(BY_HOLDER)) == 0)
+		holder = find(containers, item->network_mode + strlen(BY_HOLDER));
+	if (holder == NULL || strcmp(holder->id, left->holder_id) == 0 ||
+	    strcmp(holder->network_mode, left->network) != 0)
+		return false;
+	*ret = (struct left_service){ .id = item->id,
+		.name = item->name,
+		.is_running = fact_of(item->state) == RECOVERY_RUNNING,
+		.holder_id = holder->id,
+		.holder_name = holder->name };
+	return true;
+}
+
+/* Their names end with numbers that rise. */
+static int
+compare(const void *a, const void *b)
+{
+	const char *one = strrchr(((const struct left_service *)a)->name, '-');
+	const char *two = strrchr(((const struct left_service *)b)->name, '-');
+	unsigned long x = one != NULL ? strtoul(one + 1, NULL, 10) : 0;
+	unsigned long y = two != NULL ? strtoul(two + 1, NULL, 10) : 0;
+
+	return x < y ? -1 : x > y;
+}
+
+size_t
+left_services(const struct docker_list *containers, const struct left *left, struct left_service *ret, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < containers->count && count < max; i++)
+		count += is_service_in(containers, &containers->items[i], left, &ret[count]);
+	qsort(ret, count, sizeof(*ret), compare);
+	return count;
 }

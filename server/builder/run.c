@@ -420,12 +420,13 @@ on_services_end(void *arg, const struct err *err)
 		run_fail(r, verdict_blame(err), *err);
 }
 
+static const struct service_handler services_handler = {
+	.on_notice = on_notice, .on_ready = on_services_ready, .on_end = on_services_end
+};
+
 static void
 enter_services(struct run *r)
 {
-	static const struct service_handler handler = {
-		.on_notice = on_notice, .on_ready = on_services_ready, .on_end = on_services_end
-	};
 	char text[100];
 
 	if (r->job->spec->service_count == 0 || r->part > 0) {
@@ -435,8 +436,8 @@ enter_services(struct run *r)
 	CRASH_POINT(services_starting);
 	snprintf(text, sizeof(text), "starting %zu service%s", r->job->spec->service_count,
 	    r->job->spec->service_count > 1 ? "s" : "");
-	r->services =
-	    services_start(r->place.host, r->place.pulls, r->job->spec, &r->labels, box_network(r->box), &handler, r);
+	r->services = services_start(
+	    r->place.host, r->place.pulls, r->job->spec, &r->labels, box_network(r->box), &services_handler, r);
 	on_notice(r, text);
 }
 
@@ -559,7 +560,20 @@ run_is_left(const struct run *run)
 static unsigned
 facts_of(const struct run *r)
 {
-	return (r->parts.count > 1 ? RECOVERY_PARTS : 0) | (r->job->spec->service_count > 0 ? RECOVERY_SERVICES : 0);
+	return r->parts.count > 1 ? RECOVERY_PARTS : 0;
+}
+
+/* False: one is gone. */
+static bool
+adopt_services(struct run *r, const struct docker_list *containers, const struct left *left)
+{
+	size_t count = r->job->spec->service_count;
+	struct left_service *services = xcalloc(count + 1, sizeof(*services));
+
+	if (count > 0 && left_services(containers, left, services, count + 1) == count)
+		r->services = services_adopt(r->place.host, r->job->spec, services, &services_handler, r);
+	free(services);
+	return (r->services != NULL) == (count > 0);
 }
 
 void
@@ -574,7 +588,9 @@ run_found(struct run *run, const struct docker_list *containers)
 		run->box = box_adopt(run->place.host, run->place.sandboxes, &left, &box_handler, run);
 		facts |= run->box == NULL ? RECOVERY_GONE : 0;
 	}
-	if (run->box == NULL) {
+	if (run->box != NULL && !adopt_services(run, containers, &left))
+		facts |= RECOVERY_SERVICE_GONE;
+	if (recovery_find(facts)->action == RECOVERY_AGAIN) {
 		run_again(run, facts);
 		return;
 	}
@@ -991,13 +1007,13 @@ run_detach(struct builder_run *run)
 		return false;
 	if (r->box != NULL)
 		box_detach(&r->box);
+	services_detach(&r->services);
 	run_free(r);
 	return true;
 }
 
 /* --- for the owner --- */
 
-/* Of a job that may be held when its owner has given up what it lent. */
 static void
 keep_job(struct run *r)
 {

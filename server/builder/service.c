@@ -8,6 +8,7 @@
 #include "proto/docker_lines.h"
 #include "proto/mem.h"
 #include "server/builder/container.h"
+#include "server/builder/left.h"
 #include "server/builder/pause.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -214,18 +215,19 @@ on_pause_end(void *arg, const struct err *err)
 		service_fail(s, err != NULL ? *err : err_make(ERR_IO, 0, "its network has ended"));
 }
 
+static const struct pause_handler pause_handler = {
+	.on_ready = on_pause_ready, .on_open = on_pause_open, .on_end = on_pause_end
+};
+
 static void
 enter_pause(struct service *s)
 {
-	static const struct pause_handler handler = {
-		.on_ready = on_pause_ready, .on_open = on_pause_open, .on_end = on_pause_end
-	};
 	struct pause_spec spec = { .network = s->start.network,
 		.alias = s->start.spec->name,
 		.port = s->start.spec->ready_port,
 		.labels = s->start.labels };
 
-	s->pause = pause_start(s->host, &spec, &handler, s);
+	s->pause = pause_start(s->host, &spec, &pause_handler, s);
 }
 
 static bool
@@ -387,12 +389,19 @@ enter_words(struct service *s)
 	s->op = docker_logs(s->host->docker, s->id, WORD_LINES, on_words, on_words_end, s);
 }
 
+/* Nothing is heard of it any more. */
 static void
-enter_remove(struct service *s)
+unwatch(struct service *s)
 {
 	pull_cancel(&s->pull);
 	docker_cancel(&s->wait);
 	docker_cancel(&s->events);
+}
+
+static void
+enter_remove(struct service *s)
+{
+	unwatch(s);
 	s->op = docker_remove(s->host->docker, s->id[0] != '\0' ? s->id : s->name, on_reply, s);
 }
 
@@ -406,6 +415,15 @@ enter_unpause(struct service *s)
 }
 
 static void
+service_free(struct service *s)
+{
+	host_disown(s->host, &s->name);
+	timer_free(&s->timer);
+	buf_fini(&s->words);
+	free(s);
+}
+
+static void
 enter_done(struct service *s)
 {
 	const struct service_handler *handler = s->handler;
@@ -413,26 +431,80 @@ enter_done(struct service *s)
 	void *arg = s->arg;
 
 	assert(s->op == NULL && s->wait == NULL && s->events == NULL && s->pull == NULL && s->pause == NULL);
-	host_disown(s->host, &s->name);
-	timer_free(&s->timer);
-	buf_fini(&s->words);
-	free(s);
+	service_free(s);
 	handler->on_end(arg, err.code != ERR_CANCELLED ? &err : NULL);
+}
+
+static struct service *
+service_new(struct host *host, const char *name, const struct service_handler *handler, void *arg)
+{
+	struct service *s = xcalloc(1, sizeof(*s));
+
+	*s = (struct service){ .host = host, .name = name, .handler = handler, .arg = arg };
+	s->timer = timer_new(host->loop, on_timeout, s);
+	buf_init(&s->words, WORDS_MAX);
+	return s;
 }
 
 struct service *
 service_start(struct host *host, struct pulls *pulls, const struct service_start *start,
     const struct service_handler *handler, void *arg)
 {
-	struct service *s = xcalloc(1, sizeof(*s));
+	struct service *s = service_new(host, host_own(host, "service-%u", host_serial(host)), handler, arg);
 
-	*s = (struct service){ .host = host, .pulls = pulls, .start = *start, .handler = handler, .arg = arg };
-	s->name = host_own(host, "service-%u", host_serial(host));
-	s->timer = timer_new(host->loop, on_timeout, s);
-	buf_init(&s->words, WORDS_MAX);
+	s->pulls = pulls;
+	s->start = *start;
 	service_step(s, SERVICE_IMAGE);
 	return s;
 }
+
+/* --- what an earlier process left, and what is left to a later one --- */
+
+static void
+on_adopted(void *arg)
+{
+	(void)arg;
+}
+
+/* Of one that has ended the earlier process has told. */
+struct service *
+service_adopt(struct host *host, const struct service_spec *spec, const struct left_service *left,
+    const struct service_handler *handler, void *arg)
+{
+	const char *name = host_adopt(host, left->name);
+	struct service *s;
+
+	if (name == NULL)
+		return NULL;
+	s = service_new(host, name, handler, arg);
+	s->start.spec = spec;
+	s->state = SERVICE_UP;
+	snprintf(s->id, sizeof(s->id), "%s", left->id);
+	s->pause = pause_adopt(host, left->holder_id, left->holder_name, &pause_handler, s);
+	if (s->pause == NULL) {
+		service_free(s);
+		return NULL;
+	}
+	if (left->is_running)
+		s->wait = docker_wait_started(host->docker, s->id, on_adopted, on_exit_code, s);
+	return s;
+}
+
+void
+service_detach(struct service **service)
+{
+	struct service *s = *service;
+
+	if (s == NULL)
+		return;
+	*service = NULL;
+	docker_cancel(&s->op);
+	unwatch(s);
+	pause_detach(&s->pause);
+	service_free(s);
+}
+
+/* --- for the owner --- */
 
 const struct service_spec *
 service_spec(const struct service *service)

@@ -8,6 +8,7 @@
 #include "server/builder/host.h"
 #include "server/builder/pull.h"
 
+struct left_service;
 struct service;
 
 struct service_handler {
@@ -27,6 +28,12 @@ struct service_start {
 /* All of start's members are lent for the service's life. */
 struct service *service_start(struct host *host, struct pulls *pulls, const struct service_start *start,
     const struct service_handler *handler, void *arg);
+/* One that an earlier process left; it is ready, and on_ready is not called. left is copied. NULL: it is none of this
+ * node's. */
+struct service *service_adopt(struct host *host, const struct service_spec *spec, const struct left_service *left,
+    const struct service_handler *handler, void *arg);
+/* It stays as it is, for a later process to adopt; no callback follows. Accepts NULL inside. */
+void service_detach(struct service **service);
 /* on_end follows. May be called twice. */
 void service_end(struct service *service);
 const struct service_spec *service_spec(const struct service *service);

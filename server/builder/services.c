@@ -5,6 +5,7 @@
 
 #include "proto/link.h"
 #include "proto/mem.h"
+#include "server/builder/left.h"
 
 struct entry {
 	struct services *all;
@@ -66,24 +67,67 @@ on_end(void *arg, const struct err *err)
 		services_end(services);
 }
 
-struct services *
-services_start(struct host *host, struct pulls *pulls, const struct job_spec *spec, const struct host_labels *labels,
-    const char *network, const struct service_handler *handler, void *arg)
+static const struct service_handler own_handler = { .on_notice = on_notice, .on_ready = on_ready, .on_end = on_end };
+
+static struct services *
+services_new(const struct job_spec *spec, const struct service_handler *handler, void *arg)
 {
-	static const struct service_handler own = { .on_notice = on_notice, .on_ready = on_ready, .on_end = on_end };
 	struct services *services = xcalloc(1, sizeof(*services));
 
 	assert(spec->service_count > 0);
 	*services = (struct services){ .count = spec->service_count, .handler = handler, .arg = arg };
-	services->alive = services->starting = spec->service_count;
+	services->alive = spec->service_count;
 	services->entries = xcalloc(spec->service_count, sizeof(*services->entries));
-	for (size_t i = 0; i < spec->service_count; i++) {
+	for (size_t i = 0; i < services->count; i++)
+		services->entries[i].all = services;
+	return services;
+}
+
+struct services *
+services_start(struct host *host, struct pulls *pulls, const struct job_spec *spec, const struct host_labels *labels,
+    const char *network, const struct service_handler *handler, void *arg)
+{
+	struct services *services = services_new(spec, handler, arg);
+
+	services->starting = services->count;
+	for (size_t i = 0; i < services->count; i++) {
 		struct service_start start = { .spec = &spec->services[i], .labels = labels, .network = network };
 
-		services->entries[i].all = services;
-		services->entries[i].service = service_start(host, pulls, &start, &own, &services->entries[i]);
+		services->entries[i].service = service_start(host, pulls, &start, &own_handler, &services->entries[i]);
 	}
 	return services;
+}
+
+struct services *
+services_adopt(struct host *host, const struct job_spec *spec, const struct left_service *left,
+    const struct service_handler *handler, void *arg)
+{
+	struct services *services = services_new(spec, handler, arg);
+
+	for (size_t i = 0; i < services->count; i++) {
+		struct entry *e = &services->entries[i];
+
+		e->service = service_adopt(host, &spec->services[i], &left[i], &own_handler, e);
+		if (e->service == NULL) {
+			services_detach(&services);
+			return NULL;
+		}
+	}
+	return services;
+}
+
+void
+services_detach(struct services **services)
+{
+	struct services *s = *services;
+
+	if (s == NULL)
+		return;
+	*services = NULL;
+	for (size_t i = 0; i < s->count; i++)
+		service_detach(&s->entries[i].service);
+	free(s->entries);
+	free(s);
 }
 
 void

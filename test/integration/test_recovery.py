@@ -204,6 +204,38 @@ def test_a_job_whose_container_was_ended_meanwhile(davit, repo, docker):
     davit.stop()
 
 
+@pytest.mark.parametrize("again", [kill, reload])
+def test_a_job_goes_on_with_its_services(davit, repo, docker, again):
+    """Both are there by their names; one that ends is told of."""
+    davit.add_repo(repo)
+    number = forge.push(davit, repo, f"""\
+image: {IMAGE}
+services:
+  - {{name: web, image: davit-test/service:latest, ready: {{tcp: 8000}}}}
+  - {{name: other, image: davit-test/service:latest, ready: {{tcp: 8000}}}}
+script:
+  - "echo wai''ting; until [ -e /tmp/go ]; do sleep 0.1; done; wget -qO- http://web:8000/; wget -qO- http://other:8000/"
+  - "until [ -e /tmp/done ]; do sleep 0.1; done"
+""")
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    davit.wait_log(job, "waiting\\n")
+    again(davit)
+    davit.log.wait(rf"job {job}: find -> script")
+    container = container_of(davit, job)
+    docker("exec", container, "touch", "/tmp/go")
+    davit.wait_log(job, "it is up\\n")
+    services = docker("ps", "--format", "{{.Names}}", "--filter", f"label=davit.job={job}", "--filter", "name=service").split()
+    docker("kill", max(services, key=lambda name: int(name.split("-")[-1])))
+    davit.wait_log(job, "service other ended with exit code 137")
+    docker("exec", container, "touch", "/tmp/done")
+    assert davit.wait_build(number)["state"] == "passed"
+    assert davit.job_log(job).count(b"it is up\n") == 2
+    assert davit.api("GET", f"/jobs/{job}")["attempt"] == 1
+    davit.stop()
+    assert not set(services) & set(docker("ps", "-a", "--format", "{{.Names}}").split())
+
+
 AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
 
 
@@ -212,8 +244,8 @@ AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
     (f"steps:\n  - script: ['{AGAIN}']\n  - image: davit-test/other:latest\n    script: [echo]\n",
      "davitd was restarted, and a job of several containers cannot be taken up"),
     (f"services: [{{name: web, image: davit-test/service:latest}}]\nscript: ['{AGAIN}']\n",
-     "davitd was restarted, and a job with services cannot be taken up"),
-], ids=["secret", "parts", "services"])
+     "davitd was restarted, and a service of the job was gone"),
+], ids=["secret", "parts", "service"])
 def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
     docker("tag", IMAGE, "davit-test/other:latest")
     davit.add_repo(repo)
@@ -226,6 +258,8 @@ def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
     if "secret" in reason:
         davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "another fish"})
     davit.kill()
+    if "service" in reason:
+        docker("rm", "-f", *docker("ps", "-q", "--filter", f"label=davit.job={job}", "--filter", "name=service").split())
     davit.start()
     assert davit.wait_build(number)["state"] == "passed"
     assert davit.api("GET", f"/jobs/{job}")["history"] == f"attempt 1: {reason}"
