@@ -68,8 +68,8 @@ struct app_job {
 	struct builder_run *run;
 	struct timer *retry;
 	struct deferred *begin;
-	enum job_state result; /* JOB_RUNNING: none yet */
-	bool passed;           /* the script */
+	struct builder_result ended; /* as the script has */
+	enum job_state result;       /* JOB_RUNNING: none yet */
 	int64_t exit_code;
 	char reason[256];
 	int64_t log_bytes;
@@ -569,18 +569,29 @@ state_of(enum builder_state state)
 	return JOB_ERROR;
 }
 
-/* The script's own failure counts before that of its files. */
+static void
+take_result(struct app_job *a, const struct builder_result *result)
+{
+	CRASH_POINT(run_ended);
+	if (result->reason[0] != '\0')
+		note(a, result->reason);
+	set_result(a, state_of(result->state), result->exit_code, result->reason);
+	job_step(a, APP_JOB_FLUSH);
+}
+
+/* The script's own failure counts before that of its files. The container stays until the result is on record: who
+ * finds it after our death knows how the job came out. */
 static void
 on_collected(void *arg, const struct err *err)
 {
 	struct app_job *a = arg;
 
-	if (err != NULL && a->passed)
+	if (err != NULL && a->ended.state == BUILDER_PASSED)
 		set_result(a, err->code == ERR_LIMIT ? JOB_FAILED : JOB_ERROR, 0, err->text);
 	if (err != NULL)
 		note(a, err->text);
 	CRASH_POINT(files_collected);
-	builder_leave(a->run);
+	take_result(a, &a->ended);
 }
 
 static void
@@ -590,9 +601,9 @@ on_ended(void *arg, const struct builder_result *result)
 
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
-	a->passed = result->state == BUILDER_PASSED;
+	a->ended = *result;
 	CRASH_POINT(collect_beginning);
-	app_files_collect(a->files, a->run, a->passed, on_collected, a);
+	app_files_collect(a->files, a->run, result->state == BUILDER_PASSED, on_collected, a);
 }
 
 static void
@@ -601,16 +612,18 @@ on_done(void *arg, const struct builder_result *result)
 	struct app_job *a = arg;
 
 	a->run = NULL;
-	CRASH_POINT(run_ended);
+	if (a->state == APP_JOB_END) {
+		job_step(a, APP_JOB_END);
+		return;
+	}
+	if (a->state != APP_JOB_RUN)
+		return; /* its result is on its way */
 	app_files_stop(a->files);
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
-	if (result->reason[0] != '\0')
-		note(a, result->reason);
 	if (result->state == BUILDER_AGAIN && a->ending == ENDING_OWN)
 		a->ending = ENDING_AGAIN;
-	set_result(a, state_of(result->state), result->exit_code, result->reason);
-	job_step(a, APP_JOB_FLUSH);
+	take_result(a, result);
 }
 
 static const struct builder_events builder_events = {
@@ -804,6 +817,8 @@ enter_end(struct app_job *a)
 	bool is_left = a->ending == ENDING_LEFT;
 	char id[JOB_ID_MAX];
 
+	if (a->run != NULL && !builder_forget(a->run))
+		return; /* done follows */
 	snprintf(id, sizeof(id), "%s", a->job->id);
 	if (a->ending == ENDING_OWN)
 		log_info("job %s: %s: exit code %" PRId64 ", %" PRId64 " bytes of log%s%s", id,
@@ -902,7 +917,7 @@ app_job_id(const struct app_job *a)
 static void
 stop(struct app_job *a, void (*end_run)(struct builder_run *run, const char *why), const char *why)
 {
-	if (a->run != NULL) {
+	if (a->state == APP_JOB_RUN && a->run != NULL) {
 		end_run(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
 		deferred_cancel(&a->begin);
@@ -954,7 +969,7 @@ app_job_suspend(struct app_job *a)
 
 	if (is_lost_sight_of(a)) {
 		job_leave(a);
-	} else if (a->run != NULL) {
+	} else if (a->state == APP_JOB_RUN && a->run != NULL) {
 		builder_put_back(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
 		deferred_cancel(&a->begin);
@@ -962,18 +977,23 @@ app_job_suspend(struct app_job *a)
 	}
 }
 
+/* It has no result yet, so it runs. */
+static bool
+detach_run(struct app_job *a)
+{
+	app_files_stop(a->files);
+	if (!builder_detach(a->run))
+		return false;
+	a->run = NULL;
+	return true;
+}
+
 void
 app_job_detach(struct app_job *a)
 {
 	bool is_ours = a->ending == ENDING_OWN && a->result == JOB_RUNNING;
 
-	if (is_ours && a->run != NULL) {
-		app_files_stop(a->files);
-		is_ours = builder_detach(a->run);
-	} else {
-		is_ours = is_ours && is_lost_sight_of(a);
-	}
-	if (is_ours)
+	if (is_ours && (a->run != NULL ? detach_run(a) : is_lost_sight_of(a)))
 		job_leave(a);
 	else
 		app_job_suspend(a);

@@ -208,6 +208,12 @@ builder_leave(struct builder_run *run)
 	run_leave(run);
 }
 
+bool
+builder_forget(struct builder_run *run)
+{
+	return run_forget(run);
+}
+
 void
 builder_cancel(struct builder_run *run, const char *why)
 {

@@ -9,7 +9,8 @@
  *   ended               the script has ended by itself, or waits at its end to be held; its container is still there,
  *                       and files can be taken out of it
  *   builder_leave       the owner's answer, when it has them
- *   done                exactly once, from the loop, when nothing of the job is left on the engine
+ *   done                exactly once, from the loop, when nothing of the job is left on the engine; not after
+ *                       builder_forget, the other answer to ended
  * builder_cancel asks for the end: done follows with BUILDER_CANCELLED. The async contract of core/loop.h holds.
  *
  * A job whose spec says hold_s is done when it has failed, but its container stays for so long, in its slot, for who
@@ -181,6 +182,9 @@ struct collect *builder_collect(struct builder_run *run, const struct strings *p
     const struct collect_limits *limits, const struct collect_handler *handler, void *arg);
 /* The answer to ended; no collect may go on. Nothing happens when the run is ending anyway. */
 void builder_leave(struct builder_run *run);
+/* Likewise, of an owner that wants to hear nothing more: the result is that of ended, and what is left of the job is
+ * removed, or held, by the builder alone. False: the run is ending anyway, and done follows. */
+bool builder_forget(struct builder_run *run);
 /* Ends the job, but for what runs always, which has a minute; done still follows. Asked again, it ends at once. Nothing
  * happens when it is ending anyway. why: for people. */
 void builder_cancel(struct builder_run *run, const char *why);

@@ -357,7 +357,7 @@ enter_ending(struct engine *e)
 		pool_end(&e->pool, on_pool_end, e);
 	for (; run != NULL; run = next) {
 		next = run_next(run);
-		assert(run_is_held(run));
+		assert(run_is_forgotten(run));
 		run_end(run, "the builder is stopped");
 	}
 }
@@ -461,7 +461,7 @@ engine_find(const struct engine *engine, const char *job)
 	for (run = LIST_FIRST(&engine->runs); run != NULL; run = run_next(run)) {
 		if (strcmp(run_job(run), job) != 0)
 			continue;
-		if (!run_is_held(run))
+		if (!run_is_forgotten(run))
 			return run;
 		held = run;
 	}

@@ -50,8 +50,8 @@ struct run {
 	struct builder_run base;
 	LIST_ENTRY(run) link; /* of the place's */
 	struct run_place place;
-	const struct builder_job *job; /* the owner's, or kept */
-	struct builder_job kept;       /* of a job that may outlive its owner, being held */
+	const struct builder_job *job; /* kept: the run may outlive its owner */
+	struct builder_job kept;
 	struct job_spec kept_spec;
 	const struct builder_events *events;
 	void *arg;
@@ -771,6 +771,18 @@ next_part(struct run *r)
 }
 
 static void
+add_hold_words(struct run *r)
+{
+	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
+	struct builder_result *result = &r->verdict.result;
+	size_t len = strlen(result->reason);
+	struct tm tm;
+
+	gmtime_r(&until, &tm);
+	strftime(result->reason + len, sizeof(result->reason) - len, "; held for debugging until %H:%M UTC", &tm);
+}
+
+static void
 enter_collect(struct run *r)
 {
 	struct builder_result result;
@@ -780,6 +792,8 @@ enter_collect(struct run *r)
 		timer_start(r->deadline, AFTER_S * 1000);
 	else
 		judge(r);
+	if (r->state == RUN_KEEP)
+		add_hold_words(r);
 	result = verdict_result(&r->verdict);
 	if (r->events->ended != NULL)
 		r->events->ended(r->arg, &result);
@@ -841,7 +855,7 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		run_step(r, RUN_UNBOX);
 }
 
-/* --- held for who looks at it --- */
+/* --- without its owner --- */
 
 static void
 ignore_notice(void *arg, const char *text)
@@ -857,22 +871,29 @@ ignore_done(void *arg, const struct builder_result *result)
 	(void)result;
 }
 
+static const struct builder_events nobody = { .notice = ignore_notice, .done = ignore_done };
+
+bool
+run_forget(struct builder_run *run)
+{
+	struct run *r = (struct run *)run;
+
+	if (!is_collecting(r))
+		return false;
+	r->events = &nobody;
+	run_step(r, states[r->state].next);
+	return true;
+}
+
 static void
 on_tell(void *arg)
 {
-	static const struct builder_events nobody = { .notice = ignore_notice, .done = ignore_done };
 	struct run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = r->verdict.result;
-	time_t until = (time_t)(loop_wall_ms() / 1000 + r->job->spec->hold_s);
-	size_t len = strlen(result.reason);
-	struct tm tm;
 
 	r->tell = NULL;
 	r->events = &nobody;
-	gmtime_r(&until, &tm);
-	strftime(result.reason + len, sizeof(result.reason) - len, "; held for debugging until %H:%M UTC", &tm);
-	events->done(r->arg, &result);
+	events->done(r->arg, &r->verdict.result);
 }
 
 /* From now on the run is the builder's: its owner has the result, and everything that was lent goes with it. */
@@ -881,13 +902,20 @@ enter_hold(struct run *r)
 {
 	CRASH_POINT(job_held);
 	timer_start(r->deadline, (int64_t)r->job->spec->hold_s * 1000);
-	r->tell = deferred_call(r->place.host->loop, on_tell, r);
+	if (r->events != &nobody)
+		r->tell = deferred_call(r->place.host->loop, on_tell, r);
+}
+
+bool
+run_is_forgotten(const struct run *run)
+{
+	return run->events == &nobody;
 }
 
 bool
 run_is_held(const struct run *run)
 {
-	return run->state >= RUN_HOLD && run->events->started == NULL;
+	return run->state == RUN_HOLD && run_is_forgotten(run);
 }
 
 /* --- the end --- */
@@ -939,8 +967,6 @@ enter_unvolume(struct run *r)
 static void
 drop_kept(struct run *r)
 {
-	if (r->job != &r->kept)
-		return;
 	free((char *)r->kept.id);
 	free((char *)r->kept.nonce);
 	job_spec_fini(&r->kept_spec);
@@ -1074,8 +1100,7 @@ run_new(const struct run_place *place, const struct builder_job *job, const stru
 		.ended_arg = ended_arg,
 		.is_clean = true };
 	verdict_init(&r->verdict);
-	if (job->spec->hold_s > 0)
-		keep_job(r);
+	keep_job(r);
 	LIST_INSERT_HEAD(place->runs, r, link);
 	parts_init(&r->parts, r->job->spec);
 	feed_init(&r->feed);

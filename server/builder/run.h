@@ -53,15 +53,19 @@ struct builder_run *run_adopt(const struct run_place *place, const struct builde
 /* It waits for run_found: all containers of the engine that are this node's. */
 bool run_is_left(const struct run *run);
 void run_found(struct run *run, const struct docker_list *containers);
-/* For builder_collect and builder_leave: of a script. */
+/* For builder_collect, builder_leave and builder_forget: of a script. */
 struct collect *run_collect(struct builder_run *run, const struct strings *patterns,
     const struct collect_limits *limits, const struct collect_handler *handler, void *arg);
 void run_leave(struct builder_run *run);
+bool run_forget(struct builder_run *run);
 
 /* --- scripts, which can be held --- */
 
 void run_end(struct run *run, const char *why);
-/* Its owner has been told that it is done; only run_end is left to do. */
+/* Its owner hears nothing more of it: it is held, or what is left of it is being removed. Only run_end is left to do.
+ */
+bool run_is_forgotten(const struct run *run);
+/* For who looks at it. */
 bool run_is_held(const struct run *run);
 const char *run_job(const struct run *run);
 /* The container in which its script is; NULL: there is none. */

@@ -86,13 +86,13 @@
 	X(container_removing,   "a container is about to be removed") \
 	X(container_removed,    "it is") \
 	X(volume_removed,       "a job's volume is removed") \
-	X(job_held,             "a failed job's container is kept; its result is not recorded") \
-	X(run_ended,            "nothing of the job is on the engine; its result is in memory alone") \
+	X(job_held,             "a failed job's container is kept; its result is recorded") \
+	X(run_ended,            "the job has come to its result, which is in memory alone") \
 	X(log_finishing,        "the log's last record is written and not synced") \
 	X(log_synced,           "the log lasts; the result is not recorded") \
 	X(result_recording,     "the result is about to be recorded") \
 	X(result_recorded,      "it is; the job's slot is not free") \
-	X(job_ended,            "the job is forgotten here; its slot is free") \
+	X(job_ended,            "the job is forgotten here; its container is the builder's alone") \
 	/* messages */ \
 	X(outbox_claiming,      "a message is about to be claimed") \
 	X(notice_claimed,       "it is; nothing was sent") \

@@ -61,9 +61,9 @@ def check(davit, docker, made, states):
             assert EXPECTED in davit.job_log(job["id"]).decode()
         else:
             assert job["reason"], job
+    davit.stop()
     for number in made.values():
         assert docker("ps", "-aq", "--filter", f"label=davit.job={number}.1") == ""
-    davit.stop()
 
 
 @pytest.mark.parametrize("seed", seeds())

@@ -67,9 +67,9 @@ def test_failing_calls(davit, repo, docker, tmp_path, calls, error, when):
     for build in ends:
         assert build["state"] == "passed" or build["state"] == "error" and (build.get("reason") or build["jobs"][0]["reason"]), build
     assert sorted(b["build"] for b in davit.api("GET", "/builds")["builds"]) == sorted({first, *builds}), "one build for each push"
+    davit.stop()
     for number in builds:
         assert docker("ps", "-aq", "--filter", f"label=davit.job={number}.1") == ""
-    davit.stop()
 
 
 def until(davit, builds):

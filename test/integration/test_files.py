@@ -91,8 +91,8 @@ def test_artifacts_go_down_the_needs_and_out_to_people(davit, repo, docker, tmp_
     got = davit.cli("artifact", "get", f"{number}.1", "dist", "-o", str(tmp_path / "all"))
     assert got.returncode == 0 and (tmp_path / "all").read_bytes() == whole.body
     assert davit.cli("artifact", "get", f"{number}.1", "none").returncode == 1
-    assert docker("ps", "-aq", "--filter", f"label=davit.build={number}") == ""
     davit.stop()
+    assert docker("ps", "-aq", "--filter", f"label=davit.build={number}") == ""
     assert incoming(davit) == []
 
 

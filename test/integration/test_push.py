@@ -42,8 +42,8 @@ def test_push_to_passed(davit, repo, docker):
     assert "hello world\n" in log
     assert "to stderr\n" in log
     assert "\x1e" not in log, "markers do not reach the stored log"
-    assert docker("ps", "-aq", "--filter", f"label=davit.job={job['id']}") == ""
     davit.stop()
+    assert docker("ps", "-aq", "--filter", f"label=davit.job={job['id']}") == ""
 
 
 @pytest.mark.parametrize("kind,payload", [

@@ -67,5 +67,5 @@ script:
     assert "# PASS:" in log and "# FAIL:  0" in log, log[-3000:]
     posted = receiver.wait(lambda rs: any(json.loads(r["body"])["state"] == "success" for r in rs))
     assert posted[-1]["path"].endswith(urllib.parse.quote(commit))
-    assert docker("ps", "-aq", "--filter", f"label=davit.job={number}.1") == ""
     davit.stop()
+    assert docker("ps", "-aq", "--filter", f"label=davit.job={number}.1") == ""

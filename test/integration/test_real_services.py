@@ -50,4 +50,5 @@ def test_postgresql_is_awaited_by_its_health_and_redis_by_its_port(davit, repo, 
     log = davit.job_log(f"{number}.1").decode(errors="replace")
     assert build["state"] == "passed", log[-3000:]
     assert "INSERT 0 1\n" in log and "\ndavit\n" in log and "\nOK\n" in log and "\nvalue\n" in log, log
+    davit.stop()
     assert docker("ps", "-aq", "--filter", f"label=davit.job={number}.1") == ""

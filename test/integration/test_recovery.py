@@ -89,7 +89,6 @@ def test_another_davitd_goes_on_with_the_log(davit, repo, docker, at, again):
     told = davit.api("GET", f"/jobs/{job}")
     assert told["attempt"] == 1 and not told.get("history"), told
     assert container_of(davit, job) == container
-    assert container not in docker("ps", "-aq", "--no-trunc")
     log = davit.job_log(job)
     lines, asides = streams(log)
     assert asides == [f"aside {i}" for i in range(1000)]
@@ -100,6 +99,7 @@ def test_another_davitd_goes_on_with_the_log(davit, repo, docker, at, again):
         assert davit.wait_build(undisturbed)["state"] == "passed"
         assert streams(davit.job_log(f"{undisturbed}.1")) == (lines, asides)
     davit.stop()
+    assert container not in docker("ps", "-aq", "--no-trunc")
 
 
 def test_a_job_that_waits_goes_on_in_its_container(davit, repo, docker):
@@ -284,13 +284,34 @@ image: {IMAGE}
 services: [{{name: web, image: davit-test/service:latest, ready: {{tcp: 9, timeout: 10m}}}}]
 script: [echo]
 """)
-    davit.wait_log(f"{number}.1", "starting 1 service")
+    davit.log.wait("service .*: start -> check")
     restart(davit)
     davit.log.wait(rf"job {number}\.1: box -> services")
     assert davit.api("GET", f"/jobs/{number}.1")["history"] == "attempt 1: davitd was stopped"
     davit.api("POST", f"/builds/{number}/cancel")
     assert davit.wait_build(number)["state"] == "cancelled"
     davit.stop()
+
+
+def test_a_job_that_was_killed_at_its_result_does_not_run_again(make_davit, repo, docker):
+    """Before the record its container tells how it came out, behind it nothing is needed of it but its removal."""
+    davit = make_davit()
+    davit.add_repo(repo)
+    for point in ("result_recording", "container_removing"):
+        davit.stop()
+        davit.environment["DAVIT_CRASH"] = f"{point}:1"
+        davit.start()
+        number = forge.push(davit, repo, f"image: {IMAGE}\nscript: [echo ra''n, exit 3]\n", {"point": point})
+        davit.process.wait(60)
+        davit.environment.clear()
+        davit.start()
+        assert davit.wait_build(number)["state"] == "failed"
+        job = davit.api("GET", f"/jobs/{number}.1")
+        assert (job["attempt"], job["exit_code"], davit.job_log(job["id"]).count(b"ran\n")) == (1, 3, 1)
+    container = container_of(davit, f"{number}.1")
+    davit.log.wait("engine .* is up")  # and swept before
+    davit.stop()
+    assert container and container not in docker("ps", "-aq", "--no-trunc")
 
 
 def test_a_job_that_was_not_fed_wholly_is_run_again(make_davit, repo):
