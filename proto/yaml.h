@@ -3,7 +3,7 @@
  *
  * Refused, each with "FILE:LINE:COLUMN: ..." in the error: bytes that are not UTF-8, control characters, duplicate
  * keys, keys that are not scalars, tags beyond YAML's core schema, a second document, an alias inside its own anchor,
- * and more than the limits: 256 kB, depth 32, 30,000 parser events, 100 aliases, 30,000 values after the aliases'
+ * and more than the limits: 256 kB, depth 64, 100,000 parser events, 100 aliases, 100,000 values after the aliases'
  * expansion. Merge keys (<<) are resolved: the mapping's own keys win, then those of the earlier merged mapping. Lines
  * and columns count from 1, columns in characters. */
 #ifndef DAVIT_PROTO_YAML_H
@@ -18,10 +18,10 @@
 
 enum {
 	YML_MAX_BYTES = 256 * 1024,
-	YML_MAX_DEPTH = 32,
-	YML_MAX_EVENTS = 30000, /* libyaml takes up to 0.4 us for each when they are nested: below 20 ms */
+	YML_MAX_DEPTH = 64,
+	YML_MAX_EVENTS = 100000,
 	YML_MAX_ALIASES = 100,
-	YML_MAX_VALUES = 30000
+	YML_MAX_VALUES = 100000
 };
 
 enum yml_type {

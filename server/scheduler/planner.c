@@ -8,13 +8,14 @@
 
 #include "proto/change.h"
 #include "proto/mem.h"
-#include "proto/params.h"
 #include "proto/pipeline.h"
 #include "proto/trigger.h"
 #include "server/core/crash.h"
+#include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/git.h"
+#include "server/scheduler/parsing.h"
 #include "server/scheduler/paths.h"
 #include "server/scheduler/template.h"
 
@@ -31,6 +32,7 @@ enum planner_state {
 	PLANNER_MERGE,
 	PLANNER_READ,
 	PLANNER_READ_ALIAS,
+	PLANNER_LIST,
 	PLANNER_INCLUDE,
 	PLANNER_PARSE,
 	PLANNER_PATHS,
@@ -47,13 +49,9 @@ struct planner_op {
 	struct template_op *template_op;
 	struct timer *retry;
 	unsigned fetches;
-	const char *name; /* of the pipeline file */
-	char *text;       /* and what is in it */
-	size_t len;
-	struct pipeline_includes includes;
-	size_t included;      /* how many of them were read */
-	struct strings paths; /* the changed files */
-	bool knows_paths;
+	struct disk_op *disk_op; /* it has the parsing meanwhile */
+	struct parsing *parsing; /* from the file's text on */
+	size_t included;         /* how many of its includes were read */
 	struct planner_result result;
 	planner_fn *fn;
 	void *arg;
@@ -81,6 +79,7 @@ static void enter_fetch_target(struct planner_op *op);
 static void enter_merge(struct planner_op *op);
 static void enter_read(struct planner_op *op);
 static void enter_read_alias(struct planner_op *op);
+static void enter_list(struct planner_op *op);
 static void enter_include(struct planner_op *op);
 static void enter_parse(struct planner_op *op);
 static void enter_paths(struct planner_op *op);
@@ -99,6 +98,7 @@ static const struct {
 	[PLANNER_MERGE]        = { "merge",             enter_merge },
 	[PLANNER_READ]         = { "read daocloud.yml", enter_read },
 	[PLANNER_READ_ALIAS]   = { "read davit.yml",    enter_read_alias },
+	[PLANNER_LIST]         = { "list of includes",  enter_list },
 	[PLANNER_INCLUDE]      = { "include",           enter_include },
 	[PLANNER_PARSE]        = { "parse",             enter_parse },
 	[PLANNER_PATHS]        = { "changed files",     enter_paths },
@@ -397,15 +397,8 @@ enter_merge(struct planner_op *op)
 static void
 take_file(struct planner_op *op, const char *name, struct str text)
 {
-	struct err err;
-
-	op->name = name;
-	op->text = xstrndup(text.p, text.len);
-	op->len = text.len;
-	if (pipeline_includes(text, name, &op->includes, &err))
-		planner_step(op, PLANNER_INCLUDE);
-	else
-		planner_fail(op, BUILD_FAILED, err.text);
+	op->parsing = parsing_new(name, text);
+	planner_step(op, PLANNER_LIST);
 }
 
 static void
@@ -460,11 +453,52 @@ enter_read_alias(struct planner_op *op)
 
 /* --- include --- */
 
+/* A large text in a thread, where it holds nobody. */
+static void
+parse(struct planner_op *op, disk_run_fn *run, disk_done_fn *fn)
+{
+	if (parsing_is_large(op->parsing)) {
+		op->disk_op = disk_call(op->planner->disk, run, parsing_release, op->parsing, fn, op);
+	} else {
+		run(op->parsing, NULL);
+		fn(op, NULL);
+	}
+}
+
+/* What came of it; false: op has failed. */
+static bool
+is_parsed(struct planner_op *op, const struct err *err)
+{
+	const struct err *own = parsing_error(op->parsing);
+
+	op->disk_op = NULL;
+	if (err != NULL)
+		planner_fail(op, BUILD_ERROR, err->text);
+	else if (own != NULL)
+		planner_fail(op, BUILD_FAILED, own->text);
+	return err == NULL && own == NULL;
+}
+
+static void
+on_list(void *arg, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	if (is_parsed(op, err))
+		planner_step(op, PLANNER_INCLUDE);
+}
+
+static void
+enter_list(struct planner_op *op)
+{
+	parse(op, parsing_list, on_list);
+}
+
 /* One that is not there is an error of the pipeline, which names the line. */
 static void
 take_include(struct planner_op *op, struct str text, const struct err *err)
 {
-	struct pipeline_include *include = &op->includes.items[op->included];
+	struct pipeline_include *include = &parsing_includes(op->parsing)->items[op->included];
 
 	if (err != NULL && err->code != ERR_NOT_FOUND) {
 		fail_read(op, include->name, err);
@@ -500,13 +534,14 @@ static void
 enter_include(struct planner_op *op)
 {
 	const struct planner *planner = op->planner;
+	const struct pipeline_includes *includes = parsing_includes(op->parsing);
 	const struct pipeline_include *include;
 
-	if (op->included == op->includes.count) {
+	if (op->included == includes->count) {
 		planner_step(op, PLANNER_PARSE);
 		return;
 	}
-	include = &op->includes.items[op->included];
+	include = &includes->items[op->included];
 	if (include->is_template)
 		op->template_op = template_read(
 		    planner->loop, planner->disk, planner->conf.templates, include->name, FILE_MAX, on_template, op);
@@ -524,7 +559,7 @@ branch_of(const char *ref)
 }
 
 static struct pipeline_context
-context_of(const struct planner_op *op, const struct env *parameters)
+context_of(const struct planner_op *op)
 {
 	const struct build *b = op->build;
 	const struct change *c = b->change;
@@ -544,35 +579,29 @@ context_of(const struct planner_op *op, const struct env *parameters)
 		.author = b->author,
 		.pull_number = c != NULL ? c->pull_number : 0,
 		.fork = c != NULL && c->trust == CHANGE_FORK,
-		.paths = op->knows_paths ? &op->paths : NULL,
-		.parameters = parameters->count > 0 ? parameters : NULL,
-		.includes = &op->includes,
 	};
 }
 
-static bool
-may_know_paths(const struct planner_op *op)
+static void
+on_plan(void *arg, const struct err *err)
 {
-	return !op->knows_paths && op->build->change != NULL;
+	struct planner_op *op = arg;
+	bool may_know_paths = op->build->change != NULL && !parsing_knows_paths(op->parsing);
+
+	if (!is_parsed(op, err))
+		return;
+	op->result.plan = parsing_plan(op->parsing);
+	planner_step(op, op->result.plan->wants_paths && may_know_paths ? PLANNER_PATHS : PLANNER_DONE);
 }
 
 static void
 enter_parse(struct planner_op *op)
 {
-	struct env parameters;
-	struct pipeline_context context;
-	struct err err;
-	bool ok;
+	struct pipeline_context context = context_of(op);
 
-	params_env(op->build->change != NULL ? op->build->change->params : NULL, &parameters);
-	context = context_of(op, &parameters);
 	plan_free(&op->result.plan);
-	ok = pipeline_parse((struct str){ op->text, op->len }, op->name, &context, &op->result.plan, &err);
-	env_fini(&parameters);
-	if (!ok)
-		planner_fail(op, BUILD_FAILED, err.text);
-	else
-		planner_step(op, op->result.plan->wants_paths && may_know_paths(op) ? PLANNER_PATHS : PLANNER_DONE);
+	parsing_set(op->parsing, &context, op->build->change != NULL ? op->build->change->params : NULL);
+	parse(op, parsing_run, on_plan);
 }
 
 /* --- changed files --- */
@@ -587,9 +616,7 @@ on_paths(void *arg, const struct strings *paths)
 		planner_step(op, PLANNER_DONE); /* not known: the plan stands as it is */
 		return;
 	}
-	op->knows_paths = true;
-	for (size_t i = 0; i < paths->count; i++)
-		strings_add(&op->paths, str_of(paths->items[i]));
+	parsing_set_paths(op->parsing, paths);
 	planner_step(op, PLANNER_PARSE);
 }
 
@@ -609,9 +636,10 @@ op_free(struct planner_op *op)
 	paths_cancel(&op->paths_op);
 	template_cancel(&op->template_op);
 	timer_free(&op->retry);
-	pipeline_includes_fini(&op->includes);
-	strings_fini(&op->paths);
-	free(op->text);
+	if (op->disk_op != NULL)
+		disk_cancel(&op->disk_op); /* and the parsing stays the disk's */
+	else
+		parsing_free(&op->parsing);
 	free(op);
 }
 
@@ -622,7 +650,7 @@ enter_done(struct planner_op *op)
 	planner_fn *fn = op->fn;
 	void *arg = op->arg;
 
-	assert(op->git_op == NULL && op->paths_op == NULL && op->template_op == NULL);
+	assert(op->git_op == NULL && op->paths_op == NULL && op->template_op == NULL && op->disk_op == NULL);
 	op_free(op);
 	fn(arg, &result);
 }

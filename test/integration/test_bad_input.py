@@ -287,8 +287,8 @@ HOSTILE_FILES = [
     "a: &a [x]\n" + "".join(f"b{i}: *a\n" for i in range(2000)),
     "jobs:\n" + "".join(f"  k{i}: {{script: [x]}}\n" for i in range(6000)),
     "image: x\nscript:\n" + "  - 'x\n" * 20_000,
-    "image: x\nscript: [" + ", ".join(["x"] * 29_000) + "]\n",
-    "image: x\nscript: " + "[" * 28 + ",".join(["[x]"] * 7_000) + "]" * 28 + "\n",
+    "image: x\nscript: [" + ",".join(["x"] * 95_000) + "]\n",
+    "image: x\nscript: " + "[" * 58 + ",".join(["[x]"] * 32_000) + "]" * 58 + "\n",
 ]
 HOSTILE_BODIES = [
     b"[" * 1_000_000,
@@ -311,7 +311,8 @@ def test_who_holds_the_loop_is_measured(davit, repo):
     for body in HOSTILE_BODIES:
         assert forge.deliver(davit, body).status == 422
     for text in HOSTILE_FILES:
-        assert build_of(davit, repo, {"daocloud.yml": text})["state"] == "failed"
+        built = build_of(davit, repo, {"daocloud.yml": text})
+        assert built["state"] == "failed" and built["jobs"] == [], built["reason"]
     after = figures(davit)
     count, longest = float(after["davit_loop_callback_seconds_count"]), float(after["davit_loop_longest_callback_seconds"])
     assert count - before > len(HOSTILE_FILES) + len(HOSTILE_BODIES)

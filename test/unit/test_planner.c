@@ -380,6 +380,27 @@ test_huge_file(void **state)
 	assert_ends(p, BUILD_FAILED, "daocloud.yml: it is larger than 262144 bytes");
 }
 
+/* A thread reads what is larger than the loop should: the whole, its includes, and what is wrong with it. */
+static void
+test_large_file(void **state)
+{
+	struct probe *p = *state;
+
+	write_template(p, "b", "jobs: {more: {script: y}}\n");
+	test_repo_commit(&p->source,
+	    "{ echo 'image: busybox'; yes '# a comment' | head -c 100000; echo; echo 'include: {template: b}'; "
+	    "printf 'jobs: {own: {script: [x'; yes ', x' | tr -d '\\n' | head -c 30000; echo ']}}'; } > daocloud.yml");
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	assert_int_equal(p->result.plan->job_count, 2);
+	assert_int_equal(p->result.plan->jobs[0].segments[0].command_count, 10001);
+	plan_free(&p->result.plan);
+	p->calls = 0;
+	test_repo_commit(&p->source, "echo 'scrpt: x' >> daocloud.yml");
+	plan(p);
+	assert_non_null(strstr(p->result.reason, "unknown key \"scrpt\""));
+}
+
 static void
 test_missing_repository(void **state)
 {
@@ -435,6 +456,7 @@ test_cancel_at_any_time(void **state)
 	struct probe *p = *state;
 	struct timer *timer = timer_new(p->loop, on_cancel, p);
 
+	test_repo_commit(&p->source, "yes '# read by a thread' | head -c 200000 >> daocloud.yml");
 	for (int ms = 0; ms < 30; ms += 3) {
 		test_repo_commit(&p->source, "date +%N > README");
 		p->calls = 0;
@@ -472,6 +494,7 @@ main(void)
 		TEST(test_broken_file),
 		TEST(test_folder_of_that_name),
 		TEST(test_huge_file),
+		TEST(test_large_file),
 		TEST(test_missing_repository),
 		TEST(test_missing_commit),
 		TEST(test_dead_server),

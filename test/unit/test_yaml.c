@@ -276,7 +276,7 @@ accept_repeated(const char *begin, const char *what, size_t n, const char *end)
 static void
 test_every_limit_and_one_below_it(void **state)
 {
-	char *deep;
+	char *deep, *ends;
 
 	(void)state;
 	accept_repeated("", "#", YML_MAX_BYTES, "");
@@ -285,20 +285,22 @@ test_every_limit_and_one_below_it(void **state)
 	deep = repeat("", "]", YML_MAX_DEPTH, "");
 	accept_repeated("", "[", YML_MAX_DEPTH, deep);
 	free(deep);
-	refuse_repeated("", "[", YML_MAX_DEPTH + 1, "", "t.yml:1:33: nested deeper than 32 levels");
-	/* A stream, a document and a sequence begin and end: five events before the last item, which is the 30,000th.
+	refuse_repeated("", "[", YML_MAX_DEPTH + 1, "", "t.yml:1:65: nested deeper than 64 levels");
+	/* A stream, a document and a sequence begin and end: five events before the last item, which is the 100,000th.
 	 */
 	accept_repeated("[", "a,", YML_MAX_EVENTS - 6, "]");
-	refuse_repeated("[", "a,", YML_MAX_EVENTS - 2, "]", "t.yml:1:59996: more than 30000 parts");
+	refuse_repeated("[", "a,", YML_MAX_EVENTS - 2, "]", "t.yml:1:199996: more than 100000 parts");
 	accept_repeated("a: &a x\nb:\n", "- *a\n", YML_MAX_ALIASES, "");
 	refuse_repeated("a: &a x\nb:\n", "- *a\n", YML_MAX_ALIASES + 1, "", "t.yml:103:3: more than 100 aliases");
 	/* Depth is counted through aliases too. */
-	deep = repeat("", "]", 10, "\nb: [[[[[[[[[[[[[[[[[[[[[*a]]]]]]]]]]]]]]]]]]]]]");
+	ends = repeat("*a", "]", 53, "");
+	deep = repeat("]]]]]]]]]]\nb: ", "[", 53, ends);
 	accept_repeated("a: &a ", "[", 10, deep);
 	free(deep);
-	deep = repeat("", "]", 10, "\nb: [[[[[[[[[[[[[[[[[[[[[[*a");
-	refuse_repeated("a: &a ", "[", 10, deep, "t.yml:2:26: nested deeper than 32 levels");
+	deep = repeat("]]]]]]]]]]\nb: ", "[", 54, ends);
+	refuse_repeated("a: &a ", "[", 10, deep, "t.yml:2:58: nested deeper than 64 levels");
 	free(deep);
+	free(ends);
 }
 
 /* Each level names the one before nine times: 9^9 values in 300 bytes. */
@@ -316,7 +318,7 @@ test_billion_laughs(void **state)
 			buf_addf(&b, "*a%d, ", i - 1);
 		buf_adds(&b, "]\n");
 	}
-	refuse_str(buf_str(&b), ERR_LIMIT, "t.yml:6:20: more than 30000 values after the expansion of aliases");
+	refuse_str(buf_str(&b), ERR_LIMIT, "t.yml:7:10: more than 100000 values after the expansion of aliases");
 	buf_fini(&b);
 }
 
@@ -328,13 +330,13 @@ test_merges_are_counted(void **state)
 	(void)state;
 	buf_init(&b, 1 << 20);
 	buf_adds(&b, "a: &a {");
-	for (int i = 0; i < 150; i++)
+	for (int i = 0; i < 600; i++)
 		buf_addf(&b, "k%d: v, ", i);
 	buf_adds(&b, "}\nb: {<<: [");
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 50; i++)
 		buf_adds(&b, "*a, ");
 	buf_adds(&b, "]}\n");
-	refuse_str(buf_str(&b), ERR_LIMIT, "t.yml:1:4: more than 30000 values after the expansion of aliases");
+	refuse_str(buf_str(&b), ERR_LIMIT, "t.yml:1:4: more than 100000 values after the expansion of aliases");
 	buf_fini(&b);
 }
 
