@@ -1,15 +1,36 @@
 #include "proto/mem.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef DAVIT_CRASH_POINTS
+#include <stdatomic.h>
+
+/* For tests: the n-th allocation is the one for which there is no memory. */
+static bool
+is_to_fail(void)
+{
+	static atomic_ulong count;
+	const char *wish = getenv("DAVIT_ALLOC_FAIL");
+
+	return wish != NULL && atomic_fetch_add(&count, 1) + 1 == strtoul(wish, NULL, 10);
+}
+#else
+static bool
+is_to_fail(void)
+{
+	return false;
+}
+#endif
+
 static void *
 checked(void *p)
 {
-	if (p == NULL) {
+	if (p == NULL || is_to_fail()) {
 		fputs("out of memory\n", stderr);
 		abort();
 	}

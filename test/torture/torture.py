@@ -3,12 +3,14 @@ checker looks at what became of it all. What is killed in which order, and what 
 meets its victim differs by load, so the journal in the folder says what happened."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
 import queue
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -81,8 +83,8 @@ class Deliverer(threading.Thread):
 
 
 class Torture:
-    """kills: how often each of davitd, redis, both (at once) and engine is killed, and power is cut: all three, with what had
-    come to the disk. engine: an Engine, killed if it is to be."""
+    """kills: how often each of davitd, redis, both (at once) and engine is killed, power is cut (all three, with what had come to
+    the disk), and memory is refused to davitd. engine: an Engine, killed if it is to be."""
 
     def __init__(self, folder, seed, kills, engine):
         self.folder, self.seed, self.engine = str(folder), seed, engine
@@ -182,6 +184,18 @@ class Torture:
         self.restart = self.helper.submit(self.engine.start)
         self.davit.start(wait_ready=False)
 
+    def fail_allocation(self):
+        """davitd's n-th allocation fails, and it ends: within its start, or in the midst of its work."""
+        self.davit.kill()
+        self.davit.environment["DAVIT_ALLOC_FAIL"] = str(int(10 ** self.random.uniform(0, 4.3)))
+        with contextlib.suppress(AssertionError):  # it ended before it listened
+            self.davit.start(wait_ready=False)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self.davit.process.wait(2 * PAUSE_S)
+            assert code == -signal.SIGABRT and "out of memory" in self.davit.log.lines[-1], self.davit.log.lines[-20:]
+        del self.davit.environment["DAVIT_ALLOC_FAIL"]
+        self.kill_davitd()
+
     def wait_engine(self):
         if self.restart is not None:
             restart, self.restart = self.restart, None
@@ -272,7 +286,8 @@ class Torture:
         self.wrong([checker.Violation("I3", name, "nothing after an orderly end", kind)
                     for kind, name, *_ in EngineOf(self.engine.url, self.node).objects("davit.node")])
 
-    deaths = {"davitd": kill_davitd, "redis": kill_redis, "both": kill_both, "engine": kill_engine, "power": cut_power}
+    deaths = {"davitd": kill_davitd, "redis": kill_redis, "both": kill_both, "engine": kill_engine, "power": cut_power,
+              "memory": fail_allocation}
 
     def run(self):
         """Gives the violations; a run that does not come to its end is one."""
