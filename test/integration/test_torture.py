@@ -18,5 +18,5 @@ def engine(tmp_path):
 
 
 def test_torture(tmp_path, engine):
-    wrong = Torture(tmp_path / "torture", 1, {"davitd": 6, "redis": 1, "engine": 1, "power": 1, "memory": 1}, engine).run()
+    wrong = Torture(tmp_path / "torture", 1, {"davitd": 4, "redis": 1, "engine": 1, "power": 1, "memory": 1}, engine).run()
     assert not wrong, "\n".join(map(str, wrong))
