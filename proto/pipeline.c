@@ -10,7 +10,7 @@
 #define WARNING_MAX 100
 #define TEXT_MAX (4u << 20)
 #define JOB_TEXT_MAX (1u << 20)
-#define ITEM_BYTES 64 /* what each text counts besides: very many small ones take their time too */
+#define ITEM_BYTES 64             /* what each text counts besides: very many small ones take their time too */
 #define CONDITION_BUDGET 10000000 /* some 10 ms */
 
 /* The forms of the file, by the first of these keys that it has; without any it is flat. */
@@ -80,7 +80,9 @@ foreign_word(const char *word)
 		{ "entrypoint", "script" },
 		{ "environment", "env" },
 		{ "extends", "an anchor and <<: *name" },
+		{ "fallback_keys", "fallback" },
 		{ "global", "the same keys at the file's top" },
+		{ "if", "when" },
 		{ "interruptible", "concurrency: {group: ..., cancel: true}" },
 		{ "kind", "jobs" },
 		{ "language", "image, as in image: python:3.12; see davit convert" },
@@ -89,7 +91,11 @@ foreign_word(const char *word)
 		{ "os", "labels" },
 		{ "parallel", "matrix" },
 		{ "pipeline", "jobs" },
+		{ "ports", "ready: {tcp: PORT}; a job reaches each service by its name" },
+		{ "privileged", "not to be had: no job or service is privileged" },
 		{ "resource_group", "concurrency" },
+		{ "restore-keys", "fallback" },
+		{ "restore_keys", "fallback" },
 		{ "rules", "when" },
 		{ "runs-on", "labels" },
 		{ "strategy", "matrix" },

@@ -278,6 +278,10 @@ test_unknown_keys_name_the_nearest(void **state)
 	refuse(JOB "notfiy: {}\n", "3:1: unknown key \"notfiy\"; did you mean \"notify\"?");
 	refuse(JOB "volumes: {}\n", "3:1: unknown key \"volumes\"; here it is cache, for folders that are kept; jobs "
 				    "have none of the server's");
+	refuse(JOB "privileged: yes\n",
+	    "3:1: unknown key \"privileged\"; here it is not to be had: no job or service is privileged");
+	refuse(JOB "cache: {key: a, paths: [b], restore_keys: [c]}\n",
+	    "3:29: unknown key \"restore_keys\"; here it is fallback");
 	refuse("test:\n  imag: a\n", "2:3: unknown key \"imag\"; did you mean \"image\"?");
 	refuse("version: 2.0\ntest:\n  image: a\n  script: a\nbiuld: {}\n",
 	    "5:1: unknown key \"biuld\"; did you mean \"build\"?");
