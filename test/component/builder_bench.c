@@ -201,6 +201,17 @@ bench_leftovers(struct bench *b)
 	return look.count;
 }
 
+void
+bench_wait_swept(struct bench *b)
+{
+	int64_t until = loop_mono_ms() + WATCHDOG_MS;
+
+	while (bench_leftovers(b) > 0) {
+		assert_true(loop_mono_ms() < until);
+		bench_turns(b, 50);
+	}
+}
+
 static void
 on_text(void *arg, const struct httpc_reply *reply, const struct err *err)
 {

@@ -93,6 +93,8 @@ void bench_until(struct bench *b, const bool *flag);
 void bench_turns(struct bench *b, unsigned count);
 /* How many containers, networks and volumes of the bench's node there are. */
 unsigned bench_leftovers(struct bench *b);
+/* Until there are none. */
+void bench_wait_swept(struct bench *b);
 /* How many containers of jobs. */
 unsigned bench_job_containers(struct bench *b);
 /* What the engine says of a container, as it is; free() it. */
