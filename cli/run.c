@@ -358,7 +358,7 @@ add_env(struct local *l)
 		.job = l->id,
 		.attempt = 1,
 		.job_name = this_job(l)->name,
-		.workspace = "/workspace",
+		.workspace = BUILDER_WORKSPACE,
 		.event = o->event != NULL ? o->event : "push",
 		.ref = o->tag != NULL || branch[0] != '\0' ? ref : NULL,
 		.branch = o->tag != NULL ? o->tag : branch,
@@ -366,6 +366,7 @@ add_env(struct local *l)
 	};
 
 	variables_add(&variables, &l->env);
+	variables_add_reports(this_job(l), BUILDER_WORKSPACE, &l->env);
 	free(ref);
 }
 
@@ -399,6 +400,7 @@ enter_job(struct local *l)
 		.env = &l->env,
 		.has_secrets = this_job(l)->secret_count > 0,
 		.workspace_tar = l->made->tar,
+		.folder = variables_reports(this_job(l)),
 	};
 	add_inputs(l);
 	builder_start(l->builder, &l->job, &builder_events, l, &l->run);

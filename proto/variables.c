@@ -297,3 +297,43 @@ variables_name(size_t i)
 {
 	return i < NAME_COUNT ? names[i].name : NULL;
 }
+
+/* --- reports of the old form --- */
+
+#define REPORTS ".davit"
+
+static bool
+names_reports(const char *command)
+{
+	return strstr(command, "TEST_RESULT") != NULL || strstr(command, "TEST_COVERAGE") != NULL ||
+	       strstr(command, "TEST_DIR") != NULL;
+}
+
+const char *
+variables_reports(const struct job_spec *job)
+{
+	for (size_t i = 0; i < job->segment_count; i++)
+		for (size_t k = 0; k < job->segments[i].command_count; k++)
+			if (names_reports(job->segments[i].commands[k]))
+				return REPORTS;
+	return NULL;
+}
+
+static void
+add_report(struct env *env, const char *name, const char *workspace, const char *file)
+{
+	char *path = xasprintf("%s/" REPORTS "%s", workspace, file);
+
+	env_add(env, name, path);
+	free(path);
+}
+
+void
+variables_add_reports(const struct job_spec *job, const char *workspace, struct env *env)
+{
+	if (variables_reports(job) == NULL)
+		return;
+	add_report(env, "TEST_DIR", workspace, "");
+	add_report(env, "TEST_RESULT", workspace, "/result.xml");
+	add_report(env, "TEST_COVERAGE", workspace, "/coverage.xml");
+}

@@ -36,6 +36,11 @@ struct variables {
 };
 
 void variables_add(const struct variables *v, struct env *env);
+/* The folder below the workspace in which $TEST_RESULT and $TEST_COVERAGE lie, of a job that names one of them or
+ * $TEST_DIR; NULL: it does not, and is to have neither. */
+const char *variables_reports(const struct job_spec *job);
+/* They, of such a job. */
+void variables_add_reports(const struct job_spec *job, const char *workspace, struct env *env);
 /* The names that there are; NULL behind the last one. */
 const char *variables_name(size_t i);
 

@@ -7,11 +7,8 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
-#include "server/builder/box.h"
+#include "proto/variables.h"
 #include "server/core/loop.h"
-
-#define RESULT_PATH BOX_WORKSPACE "/" APP_FILES_FOLDER "/result.xml"
-#define COVERAGE_PATH BOX_WORKSPACE "/" APP_FILES_FOLDER "/coverage.xml"
 
 void
 app_files_note(struct app_files *files, const char *fmt, ...)
@@ -75,46 +72,22 @@ on_timeout(void *arg)
 
 /* --- what the job has to do with files --- */
 
-static bool
-mentions_old_form(const struct job_spec *spec)
-{
-	static const char *const names[] = { "TEST_RESULT", "TEST_COVERAGE", "TEST_DIR" };
-
-	for (size_t i = 0; i < spec->segment_count; i++)
-		for (size_t k = 0; k < spec->segments[i].command_count; k++)
-			for (size_t n = 0; n < 3; n++)
-				if (strstr(spec->segments[i].commands[k], names[n]) != NULL)
-					return true;
-	return false;
-}
-
-bool
-app_files_has_folder(const struct app_files *files)
-{
-	return mentions_old_form(files->job.spec);
-}
-
-void
-app_files_add_env(const struct app_files *files, struct env *env)
-{
-	if (!app_files_has_folder(files))
-		return;
-	env_add(env, "TEST_DIR", BOX_WORKSPACE "/" APP_FILES_FOLDER);
-	env_add(env, "TEST_RESULT", RESULT_PATH);
-	env_add(env, "TEST_COVERAGE", COVERAGE_PATH);
-}
-
 static void
 set_report_paths(struct app_files *f)
 {
 	const struct report_spec *reports = &f->job.spec->reports;
+	const char *folder = variables_reports(f->job.spec);
 
 	for (size_t i = 0; i < reports->junit.count; i++)
 		strings_add(&f->report_paths, str_of(reports->junit.items[i]));
 	if (reports->coverage != NULL)
 		strings_add(&f->report_paths, str_of(reports->coverage));
-	if (app_files_has_folder(f))
-		strings_add(&f->report_paths, STR(APP_FILES_FOLDER "/*.xml"));
+	if (folder != NULL) {
+		char *old = xasprintf("%s/*.xml", folder);
+
+		strings_add(&f->report_paths, str_of(old));
+		free(old);
+	}
 }
 
 static void

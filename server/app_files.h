@@ -51,9 +51,6 @@ struct app_files_job {
 	void *arg;
 };
 
-/* The folder below the workspace where $TEST_RESULT and $TEST_COVERAGE are. */
-#define APP_FILES_FOLDER ".davit"
-
 struct app_files *app_files_new(const struct app_files_deps *deps, const struct app_files_job *job);
 /* At any time; no callback follows. Accepts NULL inside. */
 void app_files_free(struct app_files **files);
@@ -65,9 +62,6 @@ typedef void app_files_fn(void *arg, const struct err *err);
 void app_files_gather(struct app_files *files, app_files_fn *fn, void *arg);
 /* Good until app_files_free. */
 const struct docker_piece *app_files_pieces(const struct app_files *files, size_t *count);
-/* Whether the job writes reports of the old form: then it gets the folder and the variables. */
-bool app_files_has_folder(const struct app_files *files);
-void app_files_add_env(const struct app_files *files, struct env *env);
 
 /* Between the run's ended and builder_leave. err: the job has not done what it should: ERR_LIMIT is its own fault. */
 void app_files_collect(struct app_files *files, struct builder_run *run, bool passed, app_files_fn *fn, void *arg);

@@ -723,13 +723,13 @@ enter_run(struct app_job *a)
 		.env = &a->env,
 		.has_secrets = a->spec.secret_count > 0,
 		.workspace_tar = git_workspace_path(a->workspace),
-		.folder = app_files_has_folder(a->files) ? APP_FILES_FOLDER : NULL,
+		.folder = variables_reports(&a->spec),
 		.pull_always = a->deps->pull_always,
 	};
 
 	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);
 	add_env(a);
-	app_files_add_env(a->files, &a->env);
+	variables_add_reports(&a->spec, BUILDER_WORKSPACE, &a->env);
 	app_secrets_add(a->secrets, &a->env);
 	a->slot = NULL;
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);

@@ -45,7 +45,7 @@ def nothing_is_left(place, docker):
 
 
 def test_the_working_copy_as_it_is(repo, place, docker):
-    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: [sh ./show.sh]\n", ".gitignore": "*.o\n", "old": "old\n",
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: [sh ./show.sh, echo x > $TEST_RESULT, ls $TEST_DIR]\n", ".gitignore": "*.o\n", "old": "old\n",
                         "gone": "gone\n",
                         "show.sh": "cat old new ./-name\nls\ncat .git/HEAD\necho commit $DAVIT_COMMIT on $DAVIT_BRANCH\n"})
     repo.write({"old": "changed\n", "new": "new\n", "-name": "dash\n", "skipped.o": "", "sub/below": ""})
@@ -53,6 +53,7 @@ def test_the_working_copy_as_it_is(repo, place, docker):
     code, out, err = run(os.path.join(repo.tree, "sub"), place, "../daocloud.yml")
     assert code == 0, out + err
     assert "changed\nnew\n" in out and "dash\n" in out
+    assert "\nresult.xml\n" in out, "as on the server"
     assert "ref: refs/heads/main\n" in out and f"commit {commit} on main\n" in out
     listed = out.split("\n")
     assert "gone" not in listed and "skipped.o" not in listed and "sub" in listed
