@@ -1,6 +1,7 @@
 #include "server/builder/run.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -720,6 +721,16 @@ is_cut_off(const struct run *r, const struct box_result *result)
 	       (v->segment[0] == '\0' || v->segment_exit != result->exit_code);
 }
 
+/* By the signal with which an engine that is stopped ends its containers. */
+static bool
+is_terminated(const struct run *r, const struct box_result *result)
+{
+	const struct verdict *v = &r->verdict;
+
+	return !verdict_is_ended(v) && v->exit_code < 0 && !v->result.oom && v->segment[0] != '\0' &&
+	       v->segment_exit < 0 && result->exit_code == 128 + SIGTERM;
+}
+
 /* The script of a part has ended by itself. The box of the last one stays for the owner's files. */
 static void
 part_ended(struct run *r, const struct box_result *result)
@@ -732,6 +743,12 @@ part_ended(struct run *r, const struct box_result *result)
 	}
 	if (is_cut_off(r, result)) {
 		run_again(r, RECOVERY_CUT_OFF);
+		return;
+	}
+	if (is_terminated(r, result)) {
+		run_abort(r, BUILDER_ERROR,
+		    err_make(ERR_UNAVAILABLE, 0, "its container was ended from outside, in %s: was the engine stopped?",
+			r->verdict.segment));
 		return;
 	}
 	if (r->verdict.exit_code < 0 && !verdict_is_ended(&r->verdict) && (result->exit_code > 0 || is_last))

@@ -236,6 +236,18 @@ script:
     assert not set(services) & set(docker("ps", "-a", "--format", "{{.Names}}").split())
 
 
+def test_a_container_that_is_ended_from_outside_is_no_failure_of_the_job(davit, repo, docker):
+    """As an engine does that is stopped in order."""
+    davit.add_repo(repo)
+    number = forge.push(davit, repo, f"image: {IMAGE}\nscript: ['{AGAIN}']\n")
+    davit.wait_build(number, {"running"})
+    davit.wait_log(f"{number}.1", "waiting\\n")
+    docker("stop", container_of(davit, f"{number}.1"))
+    build = davit.wait_build(number)
+    assert build["state"] == "error" and "ended from outside, in script" in build["reason"], build
+    davit.stop()
+
+
 AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
 
 
