@@ -11,6 +11,9 @@ import server
 @pytest.fixture(scope="session", autouse=True)
 def parts():
     assert server.ENGINE, "DAVIT_TEST_DOCKER is not set: scripts/engine start DIR gives an engine"
+    wanted = [server.IMAGE, "davit-test/service:latest", "davit-test/healthy:latest"]
+    if subprocess.run(["/usr/bin/docker", "-H", server.ENGINE, "image", "inspect", *wanted], capture_output=True).returncode == 0:
+        return
     top = os.path.join(os.path.dirname(__file__), "..", "..")
     subprocess.run([f"{top}/scripts/engine", "image", server.ENGINE, server.IMAGE], check=True)
     subprocess.run([f"{top}/test/component/builder_images.sh", server.ENGINE], check=True)
