@@ -101,10 +101,9 @@ engine_status(const struct engine *engine, struct builder_engine_status *ret)
 }
 
 void
-run_end(struct run *run, const char *why)
+engine_drain(struct engine *engine)
 {
-	(void)run;
-	(void)why;
+	(void)engine;
 }
 
 void
@@ -114,7 +113,7 @@ run_leave(struct builder_run *run)
 }
 
 bool
-run_is_held(const struct run *run)
+run_forget(struct builder_run *run)
 {
 	(void)run;
 	return false;
