@@ -241,6 +241,16 @@ class Davit:
                 assert time.monotonic() < deadline, build
                 events.wait(deadline - time.monotonic())
 
+    def wait_waiting(self, job, words):
+        """Until the job waits for that: each change of a job is an event."""
+        number, k = job.split(".")
+        with Events(self) as events:
+            while True:
+                jobs = self.api("GET", f"/builds/{number}")["jobs"]
+                if len(jobs) >= int(k) and jobs[int(k) - 1].get("waits_for") == words:
+                    return
+                events.wait(60)
+
     def job_log(self, job, attempt=None):
         query = f"?attempt={attempt}" if attempt else ""
         return self.ask("GET", f"/api/v1/jobs/{job}/log{query}").body

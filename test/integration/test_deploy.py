@@ -3,7 +3,7 @@
 import json
 
 import forge
-from server import IMAGE, Events
+from server import IMAGE
 
 
 def pipeline(**deploy):
@@ -20,17 +20,6 @@ def push(davit, repo, files, ref="refs/heads/main"):
     return commit, forge.deliver(davit, forge.push_payload(commit, ref=ref)).json["build"]
 
 
-def wait_for_words(davit, job, words):
-    """Until it waits for that: each change of a job is an event."""
-    number, k = job.split(".")
-    with Events(davit) as events:
-        while True:
-            jobs = davit.api("GET", f"/builds/{number}")["jobs"]
-            if len(jobs) >= int(k) and jobs[int(k) - 1].get("waits_for") == words:
-                return
-            events.wait(60)
-
-
 def deployments(davit):
     return davit.api("GET", "/repos/app/environments/live/deployments")["deployments"]
 
@@ -43,7 +32,7 @@ def test_approved_run_listed_and_rolled_back(davit, repo):
     for n in (1, 2):
         commit, number = push(davit, repo, {"daocloud.yml": pipeline(command=COMMAND), "data.txt": f"version {n}"})
         commits.append(commit)
-        wait_for_words(davit, f"{number}.2", "an approval")
+        davit.wait_waiting(f"{number}.2", "an approval")
         assert deployments(davit)[0]["state"] == "waiting"
         assert davit.cli("approve", f"{number}.2").returncode == 0
         assert davit.wait_build(number)["state"] == "passed"
@@ -78,7 +67,7 @@ def test_rules_are_asked_when_it_is_planned_and_when_it_begins(davit, repo):
     assert (build["state"], build["reason"]) == ("failed", "live: the environment live does not take refs/heads/topic")
     assert deployments(davit) == [], "nobody was asked about it"
     _, number = push(davit, repo, {"daocloud.yml": pipeline(), "data.txt": ""})
-    wait_for_words(davit, f"{number}.2", "an approval")
+    davit.wait_waiting(f"{number}.2", "an approval")
     assert davit.cli("environment", "set", "app", "live", "--branches", "release").returncode == 0
     assert davit.cli("approve", f"{number}.2").returncode == 0
     build = davit.wait_build(number)
@@ -97,7 +86,7 @@ def test_a_locked_environment_waits(davit, repo):
         done = davit.cli("environment", *words)
         assert done.returncode == 0, done.stderr
     _, number = push(davit, repo, {"daocloud.yml": pipeline(), "data.txt": ""})
-    wait_for_words(davit, f"{number}.2", "environment live: locked by admin: a freeze")
+    davit.wait_waiting(f"{number}.2", "environment live: locked by admin: a freeze")
     busy = davit.cli("environment", "rm", "app", "live")
     assert busy.returncode == 1 and "something is being deployed there" in busy.stderr
     assert davit.cli("environment", "unlock", "app", "live").returncode == 0
