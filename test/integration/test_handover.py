@@ -11,7 +11,7 @@ import forge
 from server import IMAGE, OBJ, Davit, Successor
 
 PASSING = f"image: {IMAGE}\nscript:\n  - echo fine\n"
-RELOADS = int(os.environ.get("DAVIT_TEST_RELOADS", "20"))
+RELOADS = int(os.environ.get("DAVIT_TEST_RELOADS", "20" if "DAVIT_TEST_LONG" in os.environ else "6"))
 
 
 class Hammer:

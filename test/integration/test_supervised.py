@@ -22,7 +22,7 @@ def made(tmp_path):
     davits = []
 
     def make(**options):
-        folder = tmp_path / f"supervised{len(davits)}"
+        folder = tmp_path / f"davit{len(davits)}"
         folder.mkdir()
         davits.append(server.Davit(folder, **options))
         return davits[-1]
