@@ -217,8 +217,7 @@ add_marker_name(struct buf *b, const char *name)
 		buf_addc(b, is_name_byte(name[i]) || name[i] == '-' || (name[i] == '.' && i > 0) ? name[i] : '-');
 }
 
-/* A script that outlives its segments: script_stop ends these and not the container, of which something is wanted yet.
- */
+/* A script that outlives its segments: script_stop ends these and not the container, of which more is wanted. */
 static bool
 has_ending(const struct script_spec *spec)
 {

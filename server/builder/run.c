@@ -156,8 +156,7 @@ run_abort(struct run *r, enum builder_state state, struct err err)
 		run_step(r, RUN_UNBOX);
 }
 
-/* Whether something is left to run, or files to take, although the job has to end, and its container is there for it.
- */
+/* Whether something is left to run, or files to take, though the job has to end, and its container is there for it. */
 static bool
 ends_gently(const struct run *r, enum builder_state state)
 {

@@ -62,8 +62,7 @@ bool run_forget(struct builder_run *run);
 /* --- scripts, which can be held --- */
 
 void run_end(struct run *run, const char *why);
-/* Its owner hears nothing more of it: it is held, or what is left of it is being removed. Only run_end is left to do.
- */
+/* Its owner hears nothing more of it: it is held, or what is left of it is being removed. Only run_end is left. */
 bool run_is_forgotten(const struct run *run);
 /* For who looks at it. */
 bool run_is_held(const struct run *run);
