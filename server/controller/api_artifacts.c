@@ -9,7 +9,7 @@
 #include "proto/tar.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
-#include "server/controller/range.h"
+#include "proto/range.h"
 #include "server/core/log.h"
 #include "server/store/artifact_tar.h"
 #include "server/store/file_store.h"

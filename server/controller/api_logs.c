@@ -7,7 +7,7 @@
 #include "proto/mem.h"
 #include "server/controller/controller_private.h"
 #include "server/controller/log_stream.h"
-#include "server/controller/range.h"
+#include "proto/range.h"
 #include "server/core/log.h"
 
 #define HIGH_WATER (256 * 1024)

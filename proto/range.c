@@ -1,4 +1,4 @@
-#include "server/controller/range.h"
+#include "proto/range.h"
 
 #include <string.h>
 
@@ -22,4 +22,18 @@ range_parse(struct str text, uint64_t size, uint64_t *start, uint64_t *end)
 	*start = a;
 	*end = b < size ? b + 1 : size;
 	return a < size ? 1 : -1;
+}
+
+bool
+range_parse_content(struct str text, uint64_t *start, uint64_t *end, uint64_t *size)
+{
+	struct str unit = str_cut(&text, ' '), range = str_cut(&text, '/'), first = str_cut(&range, '-');
+	uint64_t last;
+
+	if (!str_is_nocase(unit, "bytes") || !str_to_u64(first, INT64_MAX, start) ||
+	    !str_to_u64(range, INT64_MAX, &last) || !str_to_u64(text, INT64_MAX, size) || *start > last ||
+	    last >= *size)
+		return false;
+	*end = last + 1;
+	return true;
 }

@@ -1,0 +1,90 @@
+#include "proto/http_vary.h"
+
+#include <stdlib.h>
+
+static void
+add_lower(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		buf_addc(b, s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i]);
+}
+
+/* All headers of that name as one list, without blanks beside its commas. */
+static void
+add_value(struct buf *b, const struct http1_head *request, const char *name)
+{
+	bool is_first = true;
+
+	for (size_t i = 0; i < request->header_count; i++) {
+		struct str list = request->headers[i].value;
+
+		if (!str_is_nocase(request->headers[i].name, name))
+			continue;
+		do {
+			if (!is_first)
+				buf_addc(b, ',');
+			is_first = false;
+			buf_addstr(b, str_trim(str_cut(&list, ',')));
+		} while (list.len > 0);
+	}
+}
+
+/* "name: value\n"; without the header "name\n". */
+static void
+add_line(struct buf *b, const struct http1_head *request, struct str name)
+{
+	char *text = str_dup(name);
+
+	buf_addstr(b, name);
+	if (http1_find(request, text) != NULL) {
+		buf_adds(b, ": ");
+		add_value(b, request, text);
+	}
+	buf_addc(b, '\n');
+	free(text);
+}
+
+bool
+http_vary_print(struct buf *b, const struct http1_head *request, const struct http1_head *reply)
+{
+	struct buf names;
+
+	buf_init(&names, 8192);
+	for (size_t i = 0; i < reply->header_count; i++) {
+		struct str list = reply->headers[i].value;
+
+		if (!str_is_nocase(reply->headers[i].name, "Vary"))
+			continue;
+		while (list.len > 0) {
+			struct str name = str_trim(str_cut(&list, ','));
+			size_t at = names.len;
+
+			add_lower(&names, name);
+			if (name.len > 0 && !buf_failed(&names))
+				add_line(b, request, (struct str){ names.data + at, names.len - at });
+		}
+	}
+	if (buf_failed(&names))
+		b->failed = true;
+	buf_fini(&names);
+	return !buf_failed(b);
+}
+
+bool
+http_vary_matches(struct str selection, const struct http1_head *request)
+{
+	struct buf line;
+	bool is_same = true;
+
+	buf_init(&line, 65536);
+	while (is_same && selection.len > 0) {
+		struct str stored = str_cut(&selection, '\n'), name = stored;
+
+		name = str_cut(&name, ':');
+		buf_reset(&line);
+		add_line(&line, request, name);
+		is_same = !buf_failed(&line) && str_eq(stored, (struct str){ line.data, line.len - 1 });
+	}
+	buf_fini(&line);
+	return is_same;
+}

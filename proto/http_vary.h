@@ -1,0 +1,16 @@
+/* Vary (RFC 9111 section 4.1): of a stored reply, the request's headers that it was chosen by. */
+#ifndef DAVIT_PROTO_HTTP_VARY_H
+#define DAVIT_PROTO_HTTP_VARY_H
+
+#include <stdbool.h>
+
+#include "proto/buf.h"
+#include "proto/http1.h"
+
+/* Writes the request's headers that the reply names, "name: value\n" each, its name in lower case, with blanks
+ * and lines of one header brought into one form. Empty without Vary. */
+bool http_vary_print(struct buf *b, const struct http1_head *request, const struct http1_head *reply);
+/* Whether the request is of that selection. */
+bool http_vary_matches(struct str selection, const struct http1_head *request);
+
+#endif
