@@ -22,8 +22,10 @@ struct httpc {
 	struct url base;
 	char *prefix;    /* of all paths; "" or "/api/v1" */
 	char *authority; /* for Host */
-	struct stream_tls *tls;
+	struct stream_tls *own_tls;
+	const struct stream_tls *tls;
 	int64_t connect_ms;
+	bool public_only;
 	struct httpc_pool *pool;
 	unsigned ops;
 };
@@ -422,6 +424,7 @@ connect_anew(struct httpc_op *op)
 		.host = h->base.host,
 		.port = h->base.port,
 		.tls = h->tls,
+		.public_only = h->public_only,
 		.timeout_ms = h->connect_ms,
 	};
 
@@ -630,13 +633,15 @@ set_base(struct httpc *h, const char *base, struct err *err)
 }
 
 static bool
-set_tls(struct httpc *h, const struct stream_tls_conf *conf, struct err *err)
+set_tls(struct httpc *h, const struct httpc_conf *conf, struct err *err)
 {
-	bool tcp_tls = h->base.scheme == URL_TCP && (conf->ca_file != NULL || conf->cert_file != NULL);
+	bool tcp_tls = h->base.scheme == URL_TCP && (conf->tls.ca_file != NULL || conf->tls.cert_file != NULL);
 
 	if (h->base.scheme != URL_HTTPS && !tcp_tls)
 		return true;
-	h->tls = stream_tls_new(conf, err);
+	if (conf->shared_tls == NULL)
+		h->own_tls = stream_tls_new(&conf->tls, err);
+	h->tls = conf->shared_tls != NULL ? conf->shared_tls : h->own_tls;
 	return h->tls != NULL;
 }
 
@@ -649,10 +654,11 @@ httpc_new(struct loop *loop, const char *base, const struct httpc_conf *conf, st
 	if (conf == NULL)
 		conf = &defaults;
 	h->loop = loop;
+	h->public_only = conf->public_only;
 	h->connect_ms = conf->connect_ms > 0 ? conf->connect_ms : CONNECT_MS;
 	h->pool = httpc_pool_new(
 	    loop, conf->idle_max > 0 ? conf->idle_max : IDLE_MAX, conf->idle_ms > 0 ? conf->idle_ms : IDLE_MS);
-	if (!set_base(h, base, err) || !set_tls(h, &conf->tls, err))
+	if (!set_base(h, base, err) || !set_tls(h, conf, err))
 		httpc_free(&h);
 	return h;
 }
@@ -667,7 +673,7 @@ httpc_free(struct httpc **httpc)
 	*httpc = NULL;
 	assert(h->ops == 0);
 	httpc_pool_free(&h->pool);
-	stream_tls_free(&h->tls);
+	stream_tls_free(&h->own_tls);
 	url_fini(&h->base);
 	free(h->prefix);
 	free(h->authority);

@@ -27,9 +27,12 @@ struct httpc_op;
 /* All zero is the default. */
 struct httpc_conf {
 	struct stream_tls_conf tls;
-	int64_t connect_ms; /* name lookup, connecting and TLS together; 0: 10 s */
-	unsigned idle_max;  /* idle connections kept; 0: 4 */
-	int64_t idle_ms;    /* and for how long; 0: 30 s */
+	const struct stream_tls *shared_tls; /* in the place of tls, lent until httpc_free: reading the system's
+					      * certificates takes some 20 ms. NULL: tls */
+	bool public_only;                    /* as struct stream_target has it */
+	int64_t connect_ms;                  /* name lookup, connecting and TLS together; 0: 10 s */
+	unsigned idle_max;                   /* idle connections kept; 0: 4 */
+	int64_t idle_ms;                     /* and for how long; 0: 30 s */
 };
 
 struct httpc_header {

@@ -339,7 +339,7 @@ stream_connect(struct loop *loop, const struct stream_target *target, const stru
 	if (s->err.code != ERR_NONE)
 		s->begin = deferred_call(loop, on_failed, s);
 	else
-		s->dial = dial_start(loop, target->path, host, target->port, target->timeout_ms, on_dialed, s);
+		s->dial = dial_start(loop, target, on_dialed, s);
 	return s;
 }
 

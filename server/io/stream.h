@@ -48,6 +48,8 @@ struct stream_target {
 	const char *host; /* a name, or an address without brackets; with TLS also what the certificate must say */
 	unsigned port;
 	const struct stream_tls *tls; /* NULL: without TLS (it may come later by stream_starttls) */
+	bool public_only; /* no address of a private, loopback or otherwise special network is connected to: ERR_REFUSED
+			   */
 	int64_t timeout_ms; /* for all of name lookup, connecting and TLS; must be > 0. Addresses are tried in turn,
 			     * each with an equal share of what is left */
 };

@@ -5,6 +5,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/address.h"
 #include "proto/mem.h"
 
 #define ADDRESSES_MAX 16
@@ -33,6 +35,8 @@ struct dial {
 	char *path;
 	char *host;
 	unsigned port;
+	bool public_only;
+	unsigned refused; /* addresses that are not public */
 	int64_t deadline; /* loop_mono_ms */
 	struct timer *timer;
 	struct deferred *begin;
@@ -179,6 +183,22 @@ on_timer(void *arg)
 	try_next(d);
 }
 
+static bool
+is_public(const struct sockaddr *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->sa_family == AF_INET) {
+		memcpy(&v4, address, sizeof(v4));
+		return address_v4_is_public((const unsigned char *)&v4.sin_addr);
+	}
+	if (address->sa_family != AF_INET6)
+		return false;
+	memcpy(&v6, address, sizeof(v6));
+	return address_v6_is_public(v6.sin6_addr.s6_addr);
+}
+
 static void
 add_addresses(struct dial *d, const struct evutil_addrinfo *list)
 {
@@ -187,6 +207,10 @@ add_addresses(struct dial *d, const struct evutil_addrinfo *list)
 
 		if (list->ai_addrlen > sizeof(address->storage))
 			continue;
+		if (d->public_only && !is_public(list->ai_addr)) {
+			d->refused++;
+			continue;
+		}
 		memcpy(&address->storage, list->ai_addr, list->ai_addrlen);
 		address->len = (socklen_t)list->ai_addrlen;
 		d->count++;
@@ -209,7 +233,10 @@ on_lookup(int result, struct evutil_addrinfo *list, void *arg)
 		evutil_freeaddrinfo(list);
 	if (d == NULL)
 		return;
-	if (d->count == 0)
+	if (d->count == 0 && d->refused > 0)
+		fail(d,
+		    err_make(ERR_REFUSED, 0, "its address is of a private or special network, which is not allowed"));
+	else if (d->count == 0)
 		fail(d, err_make(ERR_IO, 0, "cannot find the host's address: %s", evutil_gai_strerror(result)));
 	else
 		try_next(d);
@@ -261,24 +288,24 @@ on_begin(void *arg)
 }
 
 struct dial *
-dial_start(
-    struct loop *loop, const char *path, const char *host, unsigned port, int64_t timeout_ms, dial_fn *fn, void *arg)
+dial_start(struct loop *loop, const struct stream_target *target, dial_fn *fn, void *arg)
 {
 	struct dial *d = xcalloc(1, sizeof(*d));
 
-	assert(timeout_ms > 0);
+	assert(target->timeout_ms > 0);
 	*d = (struct dial){
 		.loop = loop,
 		.fn = fn,
 		.arg = arg,
-		.path = xstrdup_null(path),
-		.host = xstrdup_null(host),
-		.port = port,
-		.deadline = loop_mono_ms() + timeout_ms,
+		.path = xstrdup_null(target->path),
+		.host = xstrdup(target->host != NULL ? target->host : "localhost"),
+		.port = target->port,
+		.public_only = target->public_only,
+		.deadline = loop_mono_ms() + target->timeout_ms,
 		.fd = -1,
 	};
 	d->timer = timer_new(loop, on_timer, d);
-	timer_start(d->timer, timeout_ms);
+	timer_start(d->timer, target->timeout_ms);
 	d->begin = deferred_call(loop, on_begin, d);
 	return d;
 }

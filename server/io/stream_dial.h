@@ -6,16 +6,15 @@
 #include <stdint.h>
 
 #include "proto/err.h"
-#include "server/core/loop.h"
+#include "server/io/stream.h"
 
 struct dial;
 
 /* fd is yours (non-blocking, closed on exec), or -1 with the cause. */
 typedef void dial_fn(void *arg, int fd, const struct err *err);
 
-/* path: of a unix socket; NULL: TCP to host and port. The strings are needed during the call only. */
-struct dial *dial_start(
-    struct loop *loop, const char *path, const char *host, unsigned port, int64_t timeout_ms, dial_fn *fn, void *arg);
+/* Its path, name, host, port, public_only and timeout_ms count, and are needed during the call only. */
+struct dial *dial_start(struct loop *loop, const struct stream_target *target, dial_fn *fn, void *arg);
 void dial_cancel(struct dial **dial);
 
 #endif
