@@ -31,6 +31,7 @@
 #include "server/io/listening.h"
 #include "server/io/redis.h"
 #include "server/io/redis_server.h"
+#include "server/mirror/mirror.h"
 #include "server/notify/notify.h"
 #include "server/scheduler/planner.h"
 #include "server/scheduler/scheduler.h"
@@ -49,7 +50,7 @@
 #define FDS_MAX 60 /* listening sockets and the lock, which a newer davitd inherits */
 
 /* What STOP_JOBS waits for. */
-enum { WAIT_JOBS = 1, WAIT_REQUESTS = 2, WAIT_OLDER = 4 };
+enum { WAIT_JOBS = 1, WAIT_REQUESTS = 2, WAIT_OLDER = 4, WAIT_MIRROR = 8 };
 
 /* How far a stop has come; what each state waits for stands beside its enter function. */
 enum stop_state { STOP_NOT, STOP_JOBS, STOP_POOLS, STOP_REDIS, STOP_END };
@@ -84,6 +85,8 @@ struct app {
 	struct notify *notify;
 	struct hook *hook;
 	struct polling *polling; /* NULL: never */
+	struct upstream_rule *upstreams;
+	struct mirror *mirror; /* NULL: none is configured */
 	struct controller *controller;
 	struct app_prune *prune;
 	struct app_rotate *rotate;
@@ -276,12 +279,21 @@ on_requests_answered(void *arg)
 	stop_arrived(arg, WAIT_REQUESTS);
 }
 
-/* First ours stops to accept, then the newer one begins to: whoever comes in between waits in the kernel. */
+static void
+on_mirror_left(void *arg)
+{
+	stop_arrived(arg, WAIT_MIRROR);
+}
+
+/* First ours stops to accept, then the newer one begins to: whoever comes in between waits in the kernel. The mirror's
+ * clients wait until this process has ended, as its folder is one process' alone. */
 static void
 leave_place(struct app *app)
 {
-	app->stop_waits |= WAIT_REQUESTS;
+	app->stop_waits |= WAIT_REQUESTS | (app->mirror != NULL ? WAIT_MIRROR : 0);
 	controller_leave(app->controller, on_requests_answered, app);
+	if (app->mirror != NULL)
+		mirror_leave(app->mirror, on_mirror_left, app);
 	handover_go(app->handover);
 }
 
@@ -338,7 +350,8 @@ static void
 enter_pools(struct app *app)
 {
 	CRASH_POINT(stop_jobs_gone);
-	controller_free(&app->controller); /* shows the builder's engines */
+	controller_free(&app->controller); /* shows the builder's engines, and the mirror's figures */
+	mirror_free(&app->mirror);
 	builder_stop(app->builder, on_pools_gone, app);
 }
 
@@ -461,10 +474,12 @@ may_hand_over(const struct app *app, struct err *err)
 		    err, ERR_CONFLICT, 0, "the end of process 1 is that of its container; start another container");
 	if (app->start->program == NULL)
 		return err_set(err, ERR_NOT_FOUND, 0, "the path of the program is not known; restart it");
-	return app->conf->listen.count < FDS_MAX ||
-	       err_set(err, ERR_LIMIT, 0, "listen: has more than %d addresses; restart it", FDS_MAX - 1);
+	return app->conf->listen.count + app->conf->mirror.listen.count < FDS_MAX ||
+	       err_set(err, ERR_LIMIT, 0, "listen: and mirror.listen: have more than %d addresses; restart it",
+		   FDS_MAX - 1);
 }
 
+/* In the order in which start() takes them: any socket fits port 0. */
 static size_t
 list_fds(const struct app *app, struct handover_fd ret[FDS_MAX])
 {
@@ -472,7 +487,9 @@ list_fds(const struct app *app, struct handover_fd ret[FDS_MAX])
 	size_t count = 0;
 
 	ret[count++] = (struct handover_fd){ STATE_DIR_LOCK, app->state_dir.lock };
-	while ((socket = controller_socket(app->controller, count - 1)) != NULL)
+	for (size_t i = 0; app->mirror != NULL && (socket = mirror_socket(app->mirror, i)) != NULL; i++)
+		ret[count++] = (struct handover_fd){ listening_name(socket), socket->fd };
+	for (size_t i = 0; (socket = controller_socket(app->controller, i)) != NULL; i++)
 		ret[count++] = (struct handover_fd){ listening_name(socket), socket->fd };
 	return count;
 }
@@ -500,8 +517,12 @@ on_upgrade(void *arg)
 static void
 take_place(struct app *app)
 {
+	struct err err;
+
 	git_sweep(app->git);
 	file_store_sweep(app->files);
+	if (app->mirror != NULL && !mirror_open(app->mirror, &err))
+		log_error("%s; the mirror serves nobody", err.text);
 }
 
 static void
@@ -724,6 +745,32 @@ start_notify(struct app *app, struct err *err)
 }
 
 static bool
+start_mirror(struct app *app, struct err *err)
+{
+	const struct conf *conf = app->conf;
+	struct mirror_conf mirror = {
+		.loop = app->loop,
+		.disk = app->disk,
+		.state_dir = conf->state_dir,
+		.listen = (const char *const *)conf->mirror.listen.items,
+		.listen_count = conf->mirror.listen.count,
+		.inherited = app->start->inherited,
+		.rule_count = conf->mirror.upstream_count,
+		.size = conf->mirror.size,
+		.ca_file = app_conf_file(conf->mirror.ca),
+	};
+	const struct listening *socket;
+
+	if (conf->mirror.listen.count == 0)
+		return true;
+	mirror.rules = app->upstreams = app_conf_upstreams(conf);
+	app->mirror = mirror_new(&mirror, err);
+	for (size_t i = 0; app->mirror != NULL && (socket = mirror_socket(app->mirror, i)) != NULL; i++)
+		log_info("mirror on %s", socket->address);
+	return app->mirror != NULL;
+}
+
+static bool
 start_controller(struct app *app, struct err *err)
 {
 	struct controller_deps deps = {
@@ -733,6 +780,7 @@ start_controller(struct app *app, struct err *err)
 		.files = app->files,
 		.builder = app->builder,
 		.hook = app->hook,
+		.mirror = app->mirror,
 		.zones = app->zones,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
@@ -774,7 +822,7 @@ start(struct app *app, struct err *err)
 	start_builder(app);
 	start_scheduler(app);
 	start_hook(app);
-	if (!start_notify(app, err) || !start_controller(app, err))
+	if (!start_notify(app, err) || !start_mirror(app, err) || !start_controller(app, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
 	app->term = loop_signal_new(app->loop, SIGTERM, on_term, app);
@@ -825,6 +873,8 @@ app_free(struct app **app)
 	loop_signal_free(&a->upgrade);
 	takeover_free(&a->takeover);
 	controller_free(&a->controller);
+	mirror_free(&a->mirror);
+	free(a->upstreams);
 	hook_free(&a->hook);
 	notify_free(&a->notify);
 	scheduler_free(&a->scheduler);

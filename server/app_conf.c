@@ -204,6 +204,19 @@ tls_of(enum conf_starttls starttls)
 	return SMTP_TLS_AUTO;
 }
 
+struct upstream_rule *
+app_conf_upstreams(const struct conf *conf)
+{
+	struct upstream_rule *rules = xcalloc(conf->mirror.upstream_count, sizeof(*rules));
+
+	for (size_t i = 0; i < conf->mirror.upstream_count; i++) {
+		const struct conf_upstream *u = &conf->mirror.upstreams[i];
+
+		rules[i] = (struct upstream_rule){ u->host, .is_private = u->is_private, .is_clear = u->is_clear };
+	}
+	return rules;
+}
+
 bool
 app_conf_smtp(const struct conf *conf, struct app_smtp_conf *ret, struct err *err)
 {

@@ -8,6 +8,7 @@
 #include "server/builder/builder.h"
 #include "server/io/redis.h"
 #include "server/io/smtpc.h"
+#include "server/mirror/upstreams.h"
 #include "server/notify/notify.h"
 
 struct conf;
@@ -37,6 +38,9 @@ struct app_redis_conf {
 };
 bool app_conf_redis(const struct conf *conf, struct app_redis_conf *ret, struct err *err);
 void app_conf_redis_fini(struct app_redis_conf *conf);
+
+/* mirror.upstreams; free() it, its strings are conf's. */
+struct upstream_rule *app_conf_upstreams(const struct conf *conf);
 
 struct app_smtp_conf {
 	struct smtpc_conf conf;

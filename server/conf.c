@@ -21,6 +21,11 @@ static const char *const smtp_schemes[] = { "smtp", "smtps", NULL };
 
 #define AT(member) offsetof(struct conf, member)
 #define ENGINE(member) offsetof(struct conf_engine, member)
+#define UPSTREAM(member) offsetof(struct conf_upstream, member)
+#define UPSTREAMS                                                                                                  \
+	"[{host: \"*.debian.org\"}, {host: \"*.ubuntu.com\"}, {host: \"*.alpinelinux.org\"}, "                     \
+	"{host: registry.npmjs.org}, {host: pypi.org}, {host: files.pythonhosted.org}, {host: proxy.golang.org}, " \
+	"{host: sum.golang.org}, {host: repo.maven.apache.org}, {host: index.crates.io}, {host: static.crates.io}]"
 #define ALIASES                                                                                                      \
 	"{\"daocloud/ci-golang:*\": \"golang:*\", \"daocloud/ci-python:*\": \"python:*\", "                          \
 	"\"daocloud/ci-node:*\": \"node:*\", \"daocloud/ci-php:*\": \"php:*\", \"daocloud/ci-ruby:*\": \"ruby:*\", " \
@@ -113,6 +118,17 @@ static const struct conf_option options[] = {
 	OPTION("hook.max_body", SIZE, AT(hook.max_body), "26M", "largest delivery that is accepted from a forge", .min = 1024,
 	  .max = 1ull << 30),
 	OPTION("hook.poll", DURATION, AT(hook.poll_s), "5m", "how often missed pushes are looked for; 0s: never", .max = DAY),
+
+	OPTION("mirror.listen", LISTEN, AT(mirror.listen), "[]", "addresses at which the mirror listens; none: there is no mirror"),
+	OPTION("mirror.upstreams", LIST, AT(mirror.upstreams), UPSTREAMS, "servers that the mirror may ask",
+	  .max = 1024, .item_size = sizeof(struct conf_upstream), .count_offset = AT(mirror.upstream_count)),
+	OPTION("mirror.upstreams.host", TEXT, UPSTREAM(host), NULL, "a name, an address or *.domain, with :port or without"),
+	OPTION("mirror.upstreams.private", BOOL, UPSTREAM(is_private), "false",
+	  "its addresses may be of a private network, or this machine's"),
+	OPTION("mirror.upstreams.clear", BOOL, UPSTREAM(is_clear), "false", "it is asked by http, not https"),
+	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
+	  .min = 1024 * 1024, .max = 1ull << 50),
+	OPTION("mirror.ca", TEXT, AT(mirror.ca), "\"\"", "file with the certificates that may sign the upstreams'; empty: the system's"),
 };
 /* clang-format on */
 

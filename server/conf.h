@@ -62,6 +62,12 @@ struct conf_builder {
 	struct conf_strings blocked; /* addresses and networks out of reach for jobs */
 };
 
+struct conf_upstream {
+	char *host; /* a name, *.domain, an address, each with :port or without; "*": any */
+	bool is_private;
+	bool is_clear;
+};
+
 struct conf_smtp {
 	char *url; /* smtp://host:port or smtps://host:port; "": no mail */
 	char *user;
@@ -111,6 +117,13 @@ struct conf {
 	struct {
 		char *ca; /* PEM; "": the system's */
 	} forge;
+	struct {
+		struct conf_strings listen; /* none: there is no mirror */
+		struct conf_upstream *upstreams;
+		size_t upstream_count;
+		uint64_t size; /* bytes on disk */
+		char *ca;      /* PEM; "": the system's */
+	} mirror;
 };
 
 /* Reads the file. Free with conf_free. */

@@ -146,8 +146,9 @@ set_strings(struct conf_reader *r, const struct conf_option *o, struct conf_stri
 {
 	bool single = yml_type(node) == YML_SCALAR;
 	size_t count = single ? 1 : yml_count(node);
+	bool may_be_empty = lists[o->type].may_be_empty || strcmp(o->fallback, "[]") == 0;
 
-	if ((!single && yml_type(node) != YML_SEQUENCE) || (count == 0 && !lists[o->type].may_be_empty))
+	if ((!single && yml_type(node) != YML_SEQUENCE) || (count == 0 && !may_be_empty))
 		return conf_wants(r, o, node, "a list of addresses");
 	if (o->max != 0 && count > o->max)
 		return yml_err(r->doc, node, r->err, "%s: more than %u items", o->key, (unsigned)o->max);

@@ -30,10 +30,10 @@ sed -n 's/^\( *\)#\([^ ].*\)$/\1\2/p' "$src/conf/davit.yml" | awk '
 		for (i = 2; i <= top; i++)
 			path = path "." keys[i]
 		print path
-	}' | sort >"$tmp/sample"
+	}' | sort -u >"$tmp/sample"
 
 # Sections that are no option themselves.
-grep -vE '^(redis|builder|smtp|keep|git|forge|hook|artifacts|caches|engines\.tls)$' "$tmp/sample" >"$tmp/sample-options"
+grep -vE '^(redis|builder|smtp|keep|git|forge|hook|artifacts|caches|mirror|engines\.tls)$' "$tmp/sample" >"$tmp/sample-options"
 cut -f 1 "$tmp/options" | sort >"$tmp/table"
 if ! diff "$tmp/table" "$tmp/sample-options"; then
 	echo "the options (<) and conf/davit.yml (>) differ"

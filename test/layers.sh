@@ -48,6 +48,7 @@ home 'expat' proto/xml
 home 'zstd' server/store/pack
 home 'yajl' proto/json
 home 'yaml\.h' proto/yaml
+home 'uthash' server/mirror/
 home 'openssl' server/io/stream proto/crypto
 
 [ "$bad" = 0 ] || echo "the includes above go against the arrows (ARCHITECTURE.md)"

@@ -19,6 +19,7 @@ struct inherited;
 struct listening;
 struct log_store;
 struct loop;
+struct mirror;
 struct store;
 struct zones;
 
@@ -29,7 +30,8 @@ struct controller_deps {
 	struct file_store *files;
 	struct builder *builder; /* for the engines' state */
 	struct hook *hook;
-	struct zones *zones; /* for the times of schedules */
+	struct mirror *mirror; /* NULL: none */
+	struct zones *zones;   /* for the times of schedules */
 
 	const char *const *listen; /* addresses, see server/io/listening.h; at least one */
 	size_t listen_count;

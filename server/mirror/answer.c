@@ -1,0 +1,398 @@
+#include "server/mirror/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/http_cache.h"
+#include "proto/http_condition.h"
+#include "proto/mem.h"
+#include "proto/range.h"
+#include "server/core/loop.h"
+#include "server/mirror/shelf.h"
+#include "server/mirror/target.h"
+#include "server/mirror/transfer.h"
+
+#define HEAD_MAX (64 * 1024)
+#define AHEAD_MAX (16 * 1024 * 1024) /* a range that far ahead of what has come is asked for by itself */
+
+enum { RESTARTS_MAX = 3 };
+
+/* Where the reply comes from, as Cache-Status (RFC 9211) has it. */
+enum source { SOURCE_SHELF, SOURCE_CONFIRMED, SOURCE_STALE, SOURCE_UPSTREAM };
+
+struct answer {
+	struct answer_parts *parts;
+	struct client *client;
+	const struct client_request *request;
+	struct target target;
+	struct transfer_waiter *waiter;
+	struct disk_op *open;
+	struct variant *variant; /* whose file is opened */
+	enum source source;
+	unsigned restarts;
+	bool is_alone;
+};
+
+static void begin(struct answer *a);
+
+static int64_t
+now_s(void)
+{
+	return loop_wall_ms() / 1000;
+}
+
+void
+answer_free(struct answer *a)
+{
+	transfer_leave(&a->waiter);
+	disk_cancel(&a->open);
+	variant_unref(&a->variant);
+	target_fini(&a->target);
+	free(a);
+}
+
+/* --- errors --- */
+
+static void
+reply_error(struct answer *a, unsigned status, const char *text)
+{
+	char *line = xasprintf("%s\n", text);
+	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .length = strlen(line), .text = str_of(line) };
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX);
+	http1_print_status(&head, status);
+	http1_print_date(&head, "Date", (time_t)now_s());
+	http1_print_header(&head, "Content-Type", STR("text/plain"));
+	reply.head = &head;
+	a->parts->figures.errors++;
+	client_reply(a->client, &reply);
+	buf_fini(&head);
+	free(line);
+	answer_free(a);
+}
+
+static unsigned
+status_of(const struct err *err)
+{
+	switch (err->code) {
+	case ERR_INPUT:
+		return 400;
+	case ERR_REFUSED:
+		return 403;
+	case ERR_NOT_FOUND:
+		return 404;
+	case ERR_TIMEOUT:
+		return 504;
+	case ERR_UNAVAILABLE:
+		return 503;
+	case ERR_NONE:
+	case ERR_CANCELLED:
+	case ERR_IO:
+	case ERR_PROTO:
+	case ERR_AUTH:
+	case ERR_CONFLICT:
+	case ERR_LIMIT:
+		break;
+	}
+	return 502;
+}
+
+/* --- the reply --- */
+
+static void
+print_source(const struct answer *a, struct buf *b)
+{
+	static const char *const texts[] = {
+		[SOURCE_SHELF] = "davit; hit",
+		[SOURCE_CONFIRMED] = "davit; hit; detail=confirmed",
+		[SOURCE_STALE] = "davit; hit; detail=stale",
+		[SOURCE_UPSTREAM] = "davit; fwd=miss",
+	};
+
+	http1_print_header(b, "Cache-Status", str_of(texts[a->source]));
+}
+
+static void
+print_stored_headers(const struct answer *a, const struct variant *v, const struct http1_head *stored, struct buf *b)
+{
+	for (size_t i = 0; i < stored->header_count; i++) {
+		const struct http1_header *header = &stored->headers[i];
+
+		if (a->source != SOURCE_UPSTREAM && str_is_nocase(header->name, "Age"))
+			continue;
+		buf_addstr(b, header->name);
+		buf_adds(b, ": ");
+		buf_addstr(b, header->value);
+		buf_adds(b, "\r\n");
+	}
+	if (http1_find(stored, "Date") == NULL)
+		http1_print_date(b, "Date", (time_t)v->times.received);
+	if (a->source != SOURCE_UPSTREAM)
+		http1_print_header_int(b, "Age", (uint64_t)http_cache_age(stored, &v->times, now_s()));
+	http1_print_header(b, "Via", STR("1.1 davit"));
+	print_source(a, b);
+}
+
+static void
+count(struct answer *a)
+{
+	struct answer_figures *figures = &a->parts->figures;
+
+	if (a->source == SOURCE_UPSTREAM)
+		figures->misses++;
+	else
+		figures->hits++;
+	if (a->source == SOURCE_STALE)
+		figures->stale++;
+}
+
+/* status 0: the stored one. */
+static void
+send_reply(struct answer *a, const struct variant *v, unsigned status, struct client_reply *reply, const char *range)
+{
+	struct http1_head stored;
+	struct buf head;
+
+	variant_read_head(v, &stored);
+	buf_init(&head, HEAD_MAX);
+	if (status != 0) {
+		http1_print_status(&head, status);
+	} else {
+		buf_addf(&head, "HTTP/1.1 %u ", stored.status);
+		buf_addstr(&head, stored.reason);
+		buf_adds(&head, "\r\n");
+	}
+	print_stored_headers(a, v, &stored, &head);
+	if (range != NULL)
+		http1_print_header(&head, "Content-Range", str_of(range));
+	reply->head = &head;
+	count(a);
+	client_reply(a->client, reply);
+	buf_fini(&head);
+	answer_free(a);
+}
+
+static void ask_upstream(struct answer *a, struct variant *stored, bool wants_range);
+
+/* A part of the body. False: the whole of it is to be sent. */
+static bool
+send_range(struct answer *a, const struct variant *v, struct draft *draft)
+{
+	uint64_t total = draft_total(draft), start, end;
+	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .draft = draft };
+	char range[64];
+	int verdict;
+
+	if (total == DRAFT_UNKNOWN)
+		return false;
+	verdict = range_parse(http1_value(&a->request->head, "Range"), total, &start, &end);
+	if (verdict == 0)
+		return false;
+	if (verdict < 0) {
+		snprintf(range, sizeof(range), "bytes */%llu", (unsigned long long)total);
+		reply.draft = NULL;
+		send_reply(a, v, 416, &reply, range);
+		return true;
+	}
+	if (start > draft_size(draft) + AHEAD_MAX && !draft_is_whole(draft)) {
+		ask_upstream(a, NULL, true);
+		return true;
+	}
+	snprintf(range, sizeof(range), "bytes %llu-%llu/%llu", (unsigned long long)start, (unsigned long long)end - 1,
+	    (unsigned long long)total);
+	reply.start = start;
+	reply.length = end - start;
+	send_reply(a, v, 206, &reply, range);
+	return true;
+}
+
+static void
+send_body(struct answer *a, const struct variant *v, struct draft *draft)
+{
+	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .draft = draft, .length = draft_total(draft) };
+	struct http1_head stored;
+
+	variant_read_head(v, &stored);
+	if (stored.status == 200 && a->request->head.method == HTTP1_GET &&
+	    http1_find(&a->request->head, "Range") != NULL && http_condition_ranges(&a->request->head, &stored) &&
+	    send_range(a, v, draft))
+		return;
+	if (a->request->head.method == HTTP1_HEAD && v->object == NULL)
+		reply.length = v->size;
+	if (reply.length == DRAFT_UNKNOWN)
+		reply.framing = CLIENT_BODY_STREAM;
+	if (stored.status == 204 || stored.status == 304 ||
+	    (a->request->head.method == HTTP1_HEAD && reply.length == 0))
+		reply.framing = CLIENT_BODY_NONE;
+	send_reply(a, v, 0, &reply, NULL);
+}
+
+static void
+on_opened(void *arg, int fd, const struct stat *st, const struct err *err)
+{
+	struct answer *a = arg;
+	struct variant *v = a->variant;
+	struct draft *draft;
+
+	a->open = NULL;
+	a->variant = NULL;
+	if (err == NULL && shelf_is_file_of(v, st)) {
+		draft = draft_of_file(fd, v->size);
+		send_body(a, v, draft);
+		draft_unref(&draft);
+	} else {
+		if (err == NULL)
+			close(fd);
+		shelf_drop(a->parts->shelf, v); /* what its record says is not there */
+		if (a->restarts++ < RESTARTS_MAX)
+			begin(a);
+		else
+			reply_error(a, 503, "the mirror's files are not as its journal says");
+	}
+	variant_unref(&v);
+}
+
+static void
+serve(struct answer *a, struct variant *v, enum source source)
+{
+	struct client_reply none = { .framing = CLIENT_BODY_NONE };
+	struct client_reply empty = { .framing = CLIENT_BODY_LENGTH };
+	enum http_condition condition = HTTP_CONDITION_SERVE;
+	struct http1_head stored;
+
+	variant_read_head(v, &stored);
+	a->source = source;
+	if (stored.status == 200 && a->request->head.method <= HTTP1_HEAD)
+		condition = http_condition_judge(&a->request->head, &stored, now_s());
+	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
+		send_reply(a, v, 304, &none, NULL);
+	} else if (condition == HTTP_CONDITION_FAILED) {
+		send_reply(a, v, 412, &empty, NULL);
+	} else if (v->draft != NULL) {
+		send_body(a, v, v->draft);
+	} else {
+		a->variant = variant_ref(v);
+		a->open = shelf_read(a->parts->shelf, v, on_opened, a);
+	}
+}
+
+/* --- the decision --- */
+
+static void
+on_transfer(void *arg, enum transfer_result result, struct variant *v, const struct err *err)
+{
+	struct answer *a = arg;
+
+	a->waiter = NULL;
+	switch (result) {
+	case TRANSFER_REPLY:
+		serve(a, v, SOURCE_UPSTREAM);
+		break;
+	case TRANSFER_SAME:
+		serve(a, v, SOURCE_CONFIRMED);
+		break;
+	case TRANSFER_STALE:
+		serve(a, v, SOURCE_STALE);
+		break;
+	case TRANSFER_ALONE:
+		a->is_alone = true;
+		begin(a);
+		break;
+	case TRANSFER_FAILED:
+		reply_error(a, status_of(err), err->text);
+		break;
+	}
+}
+
+static bool
+is_for_one(const struct answer *a)
+{
+	const struct http1_head *head = &a->request->head;
+
+	return a->is_alone || head->method != HTTP1_GET || http1_find(head, "Authorization") != NULL ||
+	       http1_find(head, "Cookie") != NULL;
+}
+
+static void
+ask_upstream(struct answer *a, struct variant *stored, bool wants_range)
+{
+	const struct transfer_request request = {
+		.target = &a->target,
+		.text = a->request->text,
+		.body = a->request->body,
+		.stored = stored,
+		.is_alone = is_for_one(a) || wants_range,
+		.wants_range = wants_range,
+	};
+
+	a->waiter = transfer_start(a->parts->transfers, &request, on_transfer, a);
+}
+
+static void
+ask_behind(struct answer *a, struct variant *stored)
+{
+	const struct transfer_request request = { .target = &a->target, .text = a->request->text, .stored = stored };
+
+	transfer_start(a->parts->transfers, &request, NULL, NULL);
+}
+
+static void
+begin(struct answer *a)
+{
+	const struct http1_head *request = &a->request->head;
+	struct variant *stored = NULL;
+	struct http1_head head;
+	struct cache_control asked;
+
+	if (request->method == HTTP1_GET || request->method == HTTP1_HEAD)
+		stored = shelf_find(a->parts->shelf, a->target.key, request);
+	if (stored != NULL) {
+		variant_read_head(stored, &head);
+		switch (http_cache_judge(request, &head, &stored->times, now_s())) {
+		case HTTP_CACHE_FRESH:
+			serve(a, stored, SOURCE_SHELF);
+			return;
+		case HTTP_CACHE_BEHIND:
+			ask_behind(a, stored);
+			serve(a, stored, SOURCE_SHELF);
+			return;
+		case HTTP_CACHE_REVALIDATE:
+			break;
+		}
+	}
+	cache_control_read(request, &asked);
+	if (asked.only_if_cached)
+		reply_error(a, 504, "the mirror has no fresh copy, and the request asks for no other");
+	else
+		ask_upstream(a, request->method == HTTP1_GET ? stored : NULL, false);
+}
+
+/* Through us already: a chain of mirrors, or one that was told to ask itself. */
+static bool
+is_loop(const struct http1_head *request)
+{
+	return http1_has_token(request, "Via", "1.1 davit");
+}
+
+struct answer *
+answer_new(struct answer_parts *parts, struct client *client, const struct client_request *request)
+{
+	struct answer *a = xcalloc(1, sizeof(*a));
+	struct err err;
+
+	*a = (struct answer){ .parts = parts, .client = client, .request = request };
+	if (!target_read(&request->head, parts->upstreams, &a->target, &err)) {
+		reply_error(a, status_of(&err), err.text);
+		return NULL;
+	}
+	if (is_loop(&request->head)) {
+		reply_error(a, 508, "the request has come through a mirror of Davit's already");
+		return NULL;
+	}
+	begin(a);
+	return a;
+}

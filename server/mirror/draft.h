@@ -1,0 +1,49 @@
+/* A body that arrives: a file that grows, and readers who are told when it has. It is read by its descriptor with
+ * sendfile, whatever becomes of its name. A whole file is a draft that has ended. References are counted; one thread.
+ */
+#ifndef DAVIT_MIRROR_DRAFT_H
+#define DAVIT_MIRROR_DRAFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "proto/err.h"
+#include "proto/str.h"
+
+#define DRAFT_UNKNOWN UINT64_MAX
+
+struct draft;
+
+/* fn is called after each growth and at the end; it may do no more than note it (arm an event, say). */
+struct draft_reader {
+	LIST_ENTRY(draft_reader) link;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+/* A new file at path; NULL and *err when it cannot be made. total: bytes that will come, or DRAFT_UNKNOWN. */
+struct draft *draft_new(const char *path, uint64_t total, struct err *err);
+/* A whole file; fd becomes the draft's. */
+struct draft *draft_of_file(int fd, uint64_t size);
+struct draft *draft_ref(struct draft *draft);
+/* Accepts NULL inside. */
+void draft_unref(struct draft **draft);
+unsigned draft_refs(const struct draft *draft);
+
+/* ERR_IO when the disk takes no more, ERR_LIMIT beyond total. */
+bool draft_append(struct draft *draft, struct str bytes, struct err *err);
+void draft_end(struct draft *draft);
+/* No more will come, and what came is not whole. */
+void draft_fail(struct draft *draft);
+
+void draft_watch(struct draft *draft, struct draft_reader *reader);
+void draft_unwatch(struct draft_reader *reader);
+
+int draft_fd(const struct draft *draft);
+uint64_t draft_size(const struct draft *draft); /* so far */
+uint64_t draft_total(const struct draft *draft);
+bool draft_is_whole(const struct draft *draft);
+bool draft_has_failed(const struct draft *draft);
+
+#endif

@@ -1,0 +1,183 @@
+#include "server/mirror/mirror.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "proto/mem.h"
+#include "server/core/loop.h"
+#include "server/io/listening.h"
+
+#define LEAVE_MS 10000
+
+struct mirror {
+	struct mirror_conf conf;
+	struct clients **doors; /* one for each address */
+	size_t door_count;
+	struct answer_parts parts; /* its shelf is NULL until mirror_open */
+	struct timer *leaving;
+	void (*on_left)(void *arg);
+	void *arg;
+};
+
+static void *
+on_request(void *arg, struct client *client, const struct client_request *request)
+{
+	struct mirror *m = arg;
+
+	return answer_new(&m->parts, client, request);
+}
+
+static void
+on_gone(void *request)
+{
+	answer_free(request);
+}
+
+static bool
+are_all_gone(const struct mirror *m)
+{
+	for (size_t i = 0; i < m->door_count; i++)
+		if (!clients_are_gone(m->doors[i]))
+			return false;
+	return true;
+}
+
+/* By the timer, so that it comes once, and from nobody's callback. */
+static void
+on_empty(void *arg)
+{
+	struct mirror *m = arg;
+
+	if (m->on_left != NULL && are_all_gone(m))
+		timer_start(m->leaving, 0);
+}
+
+static const struct client_handler handler = { on_request, on_gone, on_empty };
+
+static void
+on_leaving_over(void *arg)
+{
+	struct mirror *m = arg;
+	void (*done)(void *arg) = m->on_left;
+
+	m->on_left = NULL;
+	done(m->arg);
+}
+
+static bool
+open_door(struct mirror *m, const char *address, struct err *err)
+{
+	const struct clients_conf conf = {
+		.loop = m->conf.loop,
+		.address = address,
+		.inherited = m->conf.inherited,
+		.connections_max = MIRROR_CONNECTIONS_MAX,
+		.handler = &handler,
+		.arg = m,
+	};
+
+	m->doors[m->door_count] = clients_new(&conf, err);
+	return m->doors[m->door_count] != NULL;
+}
+
+struct mirror *
+mirror_new(const struct mirror_conf *conf, struct err *err)
+{
+	struct mirror *m = xcalloc(1, sizeof(*m));
+	const struct upstreams_conf upstreams = {
+		.loop = conf->loop, .rules = conf->rules, .rule_count = conf->rule_count, .ca_file = conf->ca_file
+	};
+
+	m->conf = *conf;
+	m->doors = xcalloc(conf->listen_count, sizeof(*m->doors));
+	m->leaving = timer_new(conf->loop, on_leaving_over, m);
+	m->parts.upstreams = upstreams_new(&upstreams, err);
+	if (m->parts.upstreams == NULL) {
+		mirror_free(&m);
+		return NULL;
+	}
+	for (; m->door_count < conf->listen_count; m->door_count++)
+		if (!open_door(m, conf->listen[m->door_count], err)) {
+			mirror_free(&m);
+			return NULL;
+		}
+	m->conf.inherited = NULL;
+	return m;
+}
+
+bool
+mirror_open(struct mirror *m, struct err *err)
+{
+	char *folder = xasprintf("%s/mirror", m->conf.state_dir);
+	const struct shelf_conf shelf = {
+		.loop = m->conf.loop, .disk = m->conf.disk, .folder = folder, .size = m->conf.size
+	};
+	struct transfers_conf transfers = {
+		.loop = m->conf.loop, .upstreams = m->parts.upstreams, .body_max = m->conf.size
+	};
+
+	assert(m->parts.shelf == NULL);
+	m->parts.shelf = shelf_open(&shelf, err);
+	free(folder);
+	if (m->parts.shelf == NULL)
+		return false;
+	transfers.shelf = m->parts.shelf;
+	m->parts.transfers = transfers_new(&transfers);
+	for (size_t i = 0; i < m->door_count; i++)
+		clients_accept(m->doors[i]);
+	return true;
+}
+
+void
+mirror_leave(struct mirror *m, void (*done)(void *arg), void *arg)
+{
+	m->on_left = done;
+	m->arg = arg;
+	for (size_t i = 0; i < m->door_count; i++)
+		clients_leave(m->doors[i]);
+	timer_start(m->leaving, are_all_gone(m) ? 0 : LEAVE_MS);
+}
+
+void
+mirror_free(struct mirror **mirror)
+{
+	struct mirror *m = *mirror;
+
+	if (m == NULL)
+		return;
+	*mirror = NULL;
+	m->on_left = NULL;
+	for (size_t i = 0; i < m->door_count; i++)
+		clients_free(&m->doors[i]);
+	transfers_free(&m->parts.transfers);
+	shelf_free(&m->parts.shelf);
+	upstreams_free(&m->parts.upstreams);
+	timer_free(&m->leaving);
+	free(m->doors);
+	free(m);
+}
+
+const struct listening *
+mirror_socket(const struct mirror *m, size_t index)
+{
+	return index < m->door_count ? clients_socket(m->doors[index]) : NULL;
+}
+
+struct mirror_figures
+mirror_figures(const struct mirror *m)
+{
+	struct mirror_figures all = { .answers = m->parts.figures };
+
+	for (size_t i = 0; i < m->door_count; i++) {
+		struct client_figures f = clients_figures(m->doors[i]);
+
+		all.clients.connections += f.connections;
+		all.clients.requests += f.requests;
+		all.clients.bytes += f.bytes;
+	}
+	if (m->parts.shelf != NULL) {
+		all.transfers = transfers_figures(m->parts.transfers);
+		all.shelf = shelf_figures(m->parts.shelf);
+	}
+	return all;
+}

@@ -1,0 +1,57 @@
+/* Mirror: downloads by way of this machine's disk. It listens for itself, serves what it has, fetches what it has not
+ * once for all who ask, and goes nowhere but to its upstreams. doc/mirror.md says how it is used. */
+#ifndef DAVIT_MIRROR_MIRROR_H
+#define DAVIT_MIRROR_MIRROR_H
+
+#include <stddef.h>
+
+#include "proto/err.h"
+#include "server/mirror/answer.h"
+#include "server/mirror/client.h"
+#include "server/mirror/shelf.h"
+#include "server/mirror/transfer.h"
+#include "server/mirror/upstreams.h"
+
+struct disk;
+struct inherited;
+struct listening;
+struct loop;
+struct mirror;
+
+enum { MIRROR_CONNECTIONS_MAX = 2048 /* of one address */ };
+
+struct mirror_conf {
+	struct loop *loop;
+	struct disk *disk;
+	const char *state_dir;     /* its folder stands below: mirror/ */
+	const char *const *listen; /* see server/io/listening.h */
+	size_t listen_count;
+	struct inherited *inherited; /* for the start */
+	const struct upstream_rule *rules;
+	size_t rule_count;
+	uint64_t size;       /* bytes of all bodies on the disk */
+	const char *ca_file; /* of upstreams; NULL: the system's */
+};
+
+/* Listens on return; clients wait in the kernel until mirror_open. conf is copied; its strings and rules are lent for
+ * the mirror's life, but for inherited. NULL and *err when an address is taken. */
+struct mirror *mirror_new(const struct mirror_conf *conf, struct err *err);
+/* No other process uses the folder: from now on it is ours, and clients are let in. */
+bool mirror_open(struct mirror *mirror, struct err *err);
+/* Another process has our sockets: what has begun is answered, then done is called, after 10 s at the latest, and not
+ * before this returns. Once only. */
+void mirror_leave(struct mirror *mirror, void (*done)(void *arg), void *arg);
+/* Ends everything at once. Accepts NULL inside. */
+void mirror_free(struct mirror **mirror);
+/* For who takes our place; NULL behind the last. */
+const struct listening *mirror_socket(const struct mirror *mirror, size_t index);
+
+struct mirror_figures {
+	struct client_figures clients;
+	struct answer_figures answers;
+	struct transfer_figures transfers;
+	struct shelf_figures shelf;
+};
+struct mirror_figures mirror_figures(const struct mirror *mirror);
+
+#endif

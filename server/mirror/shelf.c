@@ -1,0 +1,625 @@
+#include "server/mirror/shelf.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/crypto.h"
+#include "proto/hex.h"
+#include "proto/mem.h"
+#include "server/core/crash.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/mirror/journal.h"
+
+enum {
+	FOLDERS = 256,
+	REMOVED_KEPT = 64, /* files whose removal may not have been carried out when the process before ended */
+	SLICE = 256,       /* records of a journal's renewal that are written in one go */
+	SLICE_MS = 5,
+	SLACK = 10000, /* records without use before the journal is renewed */
+};
+
+enum { RECORD_STORE = 1, RECORD_REMOVE = 2 };
+
+TAILQ_HEAD(variant_queue, variant);
+
+/* A variant whose file is synced and then named. */
+struct filing {
+	LIST_ENTRY(filing) link;
+	struct shelf *shelf;
+	struct variant *variant;
+	struct disk_op *op;
+};
+
+struct shelf {
+	struct shelf_conf conf;
+	char *folder;
+	char *drafts; /* folder of this process */
+	struct object *objects;
+	struct variant_queue by_use;
+	struct variant_queue by_age;
+	struct shelf_figures figures;
+	uint64_t next_id;
+	LIST_HEAD(, filing) filings;
+	struct journal *journal;
+	uint64_t removed[REMOVED_KEPT]; /* as the journal tells, the last ones */
+	unsigned removed_count;
+
+	struct journal *renewed; /* takes the journal's place when it has all that is stored */
+	struct variant *cursor;  /* the next one that it lacks */
+	struct timer *renewal;
+};
+
+/* --- paths --- */
+
+static char *
+path_of(const struct shelf *s, uint64_t id)
+{
+	return xasprintf("%s/objects/%02x/%016llx", s->folder, (unsigned)(id % FOLDERS), (unsigned long long)id);
+}
+
+static char *
+draft_path(const struct shelf *s, uint64_t id)
+{
+	return xasprintf("%s/%016llx", s->drafts, (unsigned long long)id);
+}
+
+static void
+remove_file(const struct shelf *s, uint64_t id)
+{
+	char *path = path_of(s, id);
+
+	disk_remove_later(s->conf.disk, path);
+	free(path);
+}
+
+/* --- the journal --- */
+
+static void
+note(struct shelf *s, unsigned type, struct str payload)
+{
+	struct err err;
+
+	if (!journal_append(s->journal, type, payload, &err))
+		log_warn("%s", err.text);
+	if (s->renewed != NULL && !journal_append(s->renewed, type, payload, &err))
+		journal_free(&s->renewed);
+}
+
+static void
+print_id(struct buf *b, uint64_t id)
+{
+	for (int i = 0; i < 8; i++)
+		buf_addc(b, (char)(id >> 8 * i));
+}
+
+static void
+note_stored(struct shelf *s, const struct variant *v)
+{
+	struct buf b;
+
+	buf_init(&b, JOURNAL_RECORD_MAX);
+	if (variant_print_record(&b, v->object->key, v))
+		note(s, RECORD_STORE, buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+note_removed(struct shelf *s, uint64_t id)
+{
+	struct buf b;
+
+	buf_init(&b, 16);
+	print_id(&b, id);
+	note(s, RECORD_REMOVE, buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
+on_renewed(void *arg, const struct err *err)
+{
+	struct shelf *s = arg;
+
+	if (err != NULL) {
+		log_warn("mirror: the journal is not renewed: %s", err->text);
+		journal_free(&s->renewed);
+		return;
+	}
+	journal_free(&s->journal);
+	s->journal = s->renewed;
+	s->renewed = NULL;
+}
+
+static void
+end_renewal(struct shelf *s)
+{
+	char *path = xasprintf("%s/journal", s->folder);
+
+	journal_rename(s->renewed, path, on_renewed, s);
+	free(path);
+}
+
+/* What changes meanwhile is written into both: see note. */
+static void
+on_renewal(void *arg)
+{
+	struct shelf *s = arg;
+	struct buf b;
+	struct err err;
+	bool ok = s->renewed != NULL;
+
+	buf_init(&b, JOURNAL_RECORD_MAX);
+	for (int i = 0; ok && i < SLICE && s->cursor != NULL; i++) {
+		const struct variant *v = s->cursor;
+
+		s->cursor = TAILQ_NEXT(s->cursor, by_age);
+		if (!variant_is_filed(v))
+			continue; /* is noted when it is */
+		buf_reset(&b);
+		ok = variant_print_record(&b, v->object->key, v) &&
+		     journal_append(s->renewed, RECORD_STORE, buf_str(&b), &err);
+	}
+	buf_fini(&b);
+	if (!ok)
+		journal_free(&s->renewed);
+	else if (s->cursor == NULL)
+		end_renewal(s);
+	else
+		timer_start(s->renewal, SLICE_MS);
+}
+
+/* Most of the journal may be about what is no more. */
+static void
+renew_when_due(struct shelf *s)
+{
+	char *path;
+	struct err err;
+
+	if (s->renewed != NULL || journal_count(s->journal) < 2 * s->figures.variants + SLACK)
+		return;
+	path = xasprintf("%s/journal.new", s->folder);
+	s->renewed = journal_open(s->conf.loop, s->conf.disk, path, NULL, NULL, &err);
+	free(path);
+	if (s->renewed == NULL) {
+		log_warn("%s", err.text);
+		return;
+	}
+	s->cursor = TAILQ_FIRST(&s->by_age);
+	timer_start(s->renewal, SLICE_MS);
+}
+
+/* --- objects --- */
+
+static struct object *
+object_of(struct shelf *s, const char *key)
+{
+	struct object *o;
+
+	HASH_FIND_STR(s->objects, key, o);
+	if (o != NULL)
+		return o;
+	o = xcalloc(1, sizeof(*o));
+	o->key = xstrdup(key);
+	LIST_INIT(&o->variants);
+	HASH_ADD_KEYPTR(hh, s->objects, o->key, strlen(o->key), o);
+	return o;
+}
+
+static void
+link_variant(struct shelf *s, const char *key, struct variant *v)
+{
+	v->object = object_of(s, key);
+	LIST_INSERT_HEAD(&v->object->variants, v, of_object);
+	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
+	TAILQ_INSERT_TAIL(&s->by_age, v, by_age);
+	s->figures.variants++;
+	if (variant_is_filed(v))
+		s->figures.bytes += v->size;
+}
+
+/* The shelf's reference goes with it. */
+static void
+unlink_variant(struct shelf *s, struct variant *v)
+{
+	struct object *o = v->object;
+
+	if (s->cursor == v)
+		s->cursor = TAILQ_NEXT(v, by_age);
+	LIST_REMOVE(v, of_object);
+	TAILQ_REMOVE(&s->by_use, v, by_use);
+	TAILQ_REMOVE(&s->by_age, v, by_age);
+	v->object = NULL;
+	s->figures.variants--;
+	if (variant_is_filed(v))
+		s->figures.bytes -= v->size;
+	variant_unref(&v);
+	if (!LIST_EMPTY(&o->variants))
+		return;
+	HASH_DEL(s->objects, o);
+	free(o->key);
+	free(o);
+}
+
+struct variant *
+shelf_find(struct shelf *s, const char *key, const struct http1_head *request)
+{
+	struct object *o;
+	struct variant *v;
+
+	HASH_FIND_STR(s->objects, key, o);
+	v = o != NULL ? object_select(o, request) : NULL;
+	if (v == NULL)
+		return NULL;
+	TAILQ_REMOVE(&s->by_use, v, by_use);
+	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
+	return v;
+}
+
+void
+shelf_drop(struct shelf *s, struct variant *v)
+{
+	uint64_t id = v->id;
+	bool is_filed = variant_is_filed(v);
+
+	if (v->object == NULL)
+		return;
+	unlink_variant(s, v);
+	if (!is_filed) {
+		shelf_forget_draft(s, id);
+		return;
+	}
+	note_removed(s, id);
+	remove_file(s, id);
+	renew_when_due(s);
+}
+
+void
+shelf_invalidate(struct shelf *s, const char *key)
+{
+	struct object *o;
+	struct variant *v, *next;
+
+	HASH_FIND_STR(s->objects, key, o);
+	if (o == NULL)
+		return;
+	for (v = LIST_FIRST(&o->variants); v != NULL; v = next) {
+		next = LIST_NEXT(v, of_object);
+		shelf_drop(s, v);
+	}
+}
+
+static void
+make_room(struct shelf *s)
+{
+	struct variant *v, *next;
+
+	for (v = TAILQ_FIRST(&s->by_use); v != NULL && s->figures.bytes > s->conf.size; v = next) {
+		next = TAILQ_NEXT(v, by_use);
+		if (!variant_is_filed(v))
+			continue;
+		s->figures.evicted++;
+		shelf_drop(s, v);
+	}
+}
+
+/* --- a body that arrives --- */
+
+struct draft *
+shelf_draft(struct shelf *s, uint64_t total, uint64_t *id, struct err *err)
+{
+	char *path;
+	struct draft *draft;
+
+	*id = s->next_id++;
+	path = draft_path(s, *id);
+	draft = draft_new(path, total, err);
+	free(path);
+	return draft;
+}
+
+void
+shelf_forget_draft(struct shelf *s, uint64_t id)
+{
+	char *path = draft_path(s, id);
+
+	disk_remove_later(s->conf.disk, path);
+	free(path);
+}
+
+void
+shelf_add(struct shelf *s, const char *key, struct variant *v)
+{
+	assert(v->object == NULL && v->draft != NULL);
+	link_variant(s, key, variant_ref(v));
+}
+
+static void
+filing_free(struct filing *f)
+{
+	disk_cancel(&f->op);
+	LIST_REMOVE(f, link);
+	variant_unref(&f->variant);
+	free(f);
+}
+
+/* Variants of the same selection that were there before. */
+static void
+drop_older(struct shelf *s, struct variant *v)
+{
+	struct variant *old, *next;
+
+	for (old = LIST_NEXT(v, of_object); old != NULL; old = next) {
+		next = LIST_NEXT(old, of_object);
+		if (strcmp(old->selection, v->selection) == 0 && variant_is_filed(old))
+			shelf_drop(s, old);
+	}
+}
+
+static void
+on_named(void *arg, const struct err *err)
+{
+	struct filing *f = arg;
+	struct shelf *s = f->shelf;
+	struct variant *v = f->variant;
+
+	f->op = NULL;
+	if (err != NULL) {
+		log_warn("mirror: %s", err->text);
+		shelf_drop(s, v);
+	} else if (v->object == NULL) { /* dropped meanwhile */
+		note_removed(s, v->id);
+		remove_file(s, v->id);
+	} else {
+		v->size = draft_size(v->draft);
+		draft_unref(&v->draft);
+		s->figures.bytes += v->size;
+		drop_older(s, v);
+		make_room(s);
+	}
+	filing_free(f);
+	renew_when_due(s);
+}
+
+/* First the record, then the name: a file without a record would be nobody's, a record without a file is dropped at its
+ * first use. */
+static void
+on_body_synced(void *arg, const struct err *err)
+{
+	struct filing *f = arg;
+	struct shelf *s = f->shelf;
+	char *from, *to;
+
+	f->op = NULL;
+	if (err != NULL || f->variant->object == NULL) {
+		if (err != NULL)
+			log_warn("mirror: a body is not stored: %s", err->text);
+		shelf_drop(s, f->variant);
+		filing_free(f);
+		return;
+	}
+	f->variant->size = draft_size(f->variant->draft);
+	note_stored(s, f->variant);
+	from = draft_path(s, f->variant->id);
+	to = path_of(s, f->variant->id);
+	f->op = disk_rename(s->conf.disk, from, to, on_named, f);
+	free(from);
+	free(to);
+}
+
+void
+shelf_publish(struct shelf *s, struct variant *v)
+{
+	struct filing *f;
+
+	if (v->object == NULL)
+		return;
+	f = xcalloc(1, sizeof(*f));
+	*f = (struct filing){ .shelf = s, .variant = variant_ref(v) };
+	LIST_INSERT_HEAD(&s->filings, f, link);
+	f->op = disk_datasync(s->conf.disk, draft_fd(v->draft), on_body_synced, f);
+}
+
+void
+shelf_update(struct shelf *s, struct variant *v)
+{
+	if (v->object == NULL || !variant_is_filed(v))
+		return;
+	note_stored(s, v);
+	renew_when_due(s);
+}
+
+struct disk_op *
+shelf_read(struct shelf *s, const struct variant *v, disk_open_fn *fn, void *arg)
+{
+	char *path = path_of(s, v->id);
+	struct disk_op *op = disk_open(s->conf.disk, path, fn, arg);
+
+	free(path);
+	return op;
+}
+
+bool
+shelf_is_file_of(const struct variant *v, const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && (uint64_t)st->st_size == v->size;
+}
+
+struct shelf_figures
+shelf_figures(const struct shelf *s)
+{
+	return s->figures;
+}
+
+/* --- start and end --- */
+
+/* Records by id while the journal is read: a later one of the same id replaces an earlier one. */
+struct loading {
+	UT_hash_handle hh;
+	uint64_t id;
+	struct variant *variant;
+};
+
+struct loader {
+	struct shelf *shelf;
+	struct loading *by_id;
+};
+
+static void
+unload(struct loader *l, uint64_t id)
+{
+	struct loading *old;
+
+	HASH_FIND(hh, l->by_id, &id, sizeof(id), old);
+	if (old == NULL)
+		return;
+	HASH_DEL(l->by_id, old);
+	unlink_variant(l->shelf, old->variant);
+	free(old);
+}
+
+static bool
+load_stored(struct loader *l, struct str payload)
+{
+	char *key;
+	struct variant *v = variant_read_record(payload, &key);
+	struct loading *loading;
+
+	if (v == NULL)
+		return false;
+	unload(l, v->id);
+	link_variant(l->shelf, key, v);
+	free(key);
+	loading = xcalloc(1, sizeof(*loading));
+	loading->id = v->id;
+	loading->variant = v;
+	HASH_ADD(hh, l->by_id, id, sizeof(loading->id), loading);
+	if (v->id >= l->shelf->next_id)
+		l->shelf->next_id = v->id + 1;
+	return true;
+}
+
+static bool
+load_removed(struct loader *l, struct str payload)
+{
+	struct shelf *s = l->shelf;
+	uint64_t id = 0;
+
+	if (payload.len != 8)
+		return false;
+	for (int i = 0; i < 8; i++)
+		id |= (uint64_t)(unsigned char)payload.p[i] << 8 * i;
+	unload(l, id);
+	s->removed[s->removed_count++ % REMOVED_KEPT] = id;
+	return true;
+}
+
+static bool
+on_record(void *arg, unsigned type, struct str payload)
+{
+	switch (type) {
+	case RECORD_STORE:
+		return load_stored(arg, payload);
+	case RECORD_REMOVE:
+		return load_removed(arg, payload);
+	default:
+		return false;
+	}
+}
+
+static void
+remove_again(struct shelf *s, const struct loader *l)
+{
+	struct loading *found;
+
+	for (unsigned i = 0; i < s->removed_count && i < REMOVED_KEPT; i++) {
+		HASH_FIND(hh, l->by_id, &s->removed[i], sizeof(s->removed[i]), found);
+		if (found == NULL)
+			remove_file(s, s->removed[i]);
+	}
+}
+
+static bool
+load(struct shelf *s, struct err *err)
+{
+	struct loader l = { .shelf = s };
+	struct loading *i, *next;
+	char *path = xasprintf("%s/journal", s->folder);
+
+	s->journal = journal_open(s->conf.loop, s->conf.disk, path, on_record, &l, err);
+	free(path);
+	if (s->journal != NULL)
+		remove_again(s, &l);
+	HASH_ITER(hh, l.by_id, i, next)
+	{
+		HASH_DEL(l.by_id, i);
+		free(i);
+	}
+	return s->journal != NULL;
+}
+
+static bool
+make_folders(struct shelf *s, struct err *err)
+{
+	char *drafts = xasprintf("%s/drafts", s->folder), *objects = xasprintf("%s/objects", s->folder), id[17];
+	bool ok = disk_make_folder(s->folder, 0700, err) && disk_make_folder(drafts, 0700, err) &&
+		  disk_make_folder(objects, 0700, err);
+
+	random_hex(id, 8);
+	s->drafts = xasprintf("%s/%s", drafts, id);
+	ok = ok && disk_make_folder(s->drafts, 0700, err);
+	for (int i = 0; ok && i < FOLDERS; i++) {
+		char *path = xasprintf("%s/%02x", objects, (unsigned)i);
+
+		ok = disk_make_folder(path, 0700, err);
+		free(path);
+	}
+	if (ok)
+		disk_remove_beside(s->conf.disk, s->drafts);
+	free(drafts);
+	free(objects);
+	return ok;
+}
+
+struct shelf *
+shelf_open(const struct shelf_conf *conf, struct err *err)
+{
+	struct shelf *s = xcalloc(1, sizeof(*s));
+
+	s->conf = *conf;
+	s->folder = xstrdup(conf->folder);
+	s->next_id = 1;
+	TAILQ_INIT(&s->by_use);
+	TAILQ_INIT(&s->by_age);
+	LIST_INIT(&s->filings);
+	s->renewal = timer_new(conf->loop, on_renewal, s);
+	if (!make_folders(s, err) || !load(s, err)) {
+		shelf_free(&s);
+		return NULL;
+	}
+	make_room(s);
+	renew_when_due(s);
+	return s;
+}
+
+void
+shelf_free(struct shelf **shelf)
+{
+	struct shelf *s = *shelf;
+	struct filing *f;
+
+	if (s == NULL)
+		return;
+	*shelf = NULL;
+	while ((f = LIST_FIRST(&s->filings)) != NULL)
+		filing_free(f);
+	while (!TAILQ_EMPTY(&s->by_age))
+		unlink_variant(s, TAILQ_FIRST(&s->by_age));
+	timer_free(&s->renewal);
+	journal_free(&s->renewed);
+	journal_free(&s->journal);
+	free(s->drafts);
+	free(s->folder);
+	free(s);
+}

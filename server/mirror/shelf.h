@@ -1,0 +1,60 @@
+/* What is stored: objects by URL, the files of their bodies, and a journal of all of it, from which the next process
+ * knows it again without looking at the files. A reply stands here from its head on, while its body arrives; its file
+ * gets its name when it is whole and on the disk, so nothing partial is taken for whole after any kill. The variants
+ * that were used longest ago give way when the room is used up. One process at a time has the folder. */
+#ifndef DAVIT_MIRROR_SHELF_H
+#define DAVIT_MIRROR_SHELF_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "proto/err.h"
+#include "server/core/disk.h"
+#include "server/mirror/object.h"
+
+struct loop;
+struct shelf;
+
+struct shelf_conf {
+	struct loop *loop;
+	struct disk *disk;
+	const char *folder; /* made when it is missing; its parent exists */
+	uint64_t size;      /* bytes of all bodies */
+};
+
+/* Reads the journal in the caller's thread: for the start. */
+struct shelf *shelf_open(const struct shelf_conf *conf, struct err *err);
+/* Every read must have been cancelled. Accepts NULL inside. */
+void shelf_free(struct shelf **shelf);
+
+/* The variant for that request, or NULL. It counts as used. */
+struct variant *shelf_find(struct shelf *shelf, const char *key, const struct http1_head *request);
+/* A place for a body that arrives, and its id. NULL with *err when there can be none. */
+struct draft *shelf_draft(struct shelf *shelf, uint64_t total, uint64_t *id, struct err *err);
+/* The draft of that id is passed on only: its name goes at once. */
+void shelf_forget_draft(struct shelf *shelf, uint64_t id);
+
+/* The variant, whose draft grows, is found from now on. */
+void shelf_add(struct shelf *shelf, const char *key, struct variant *variant);
+/* Its draft is whole. What it takes the place of goes. */
+void shelf_publish(struct shelf *shelf, struct variant *variant);
+/* Its head or its times have changed. */
+void shelf_update(struct shelf *shelf, struct variant *variant);
+/* It is not found any more, and its file goes. Nothing happens when it is not on the shelf. */
+void shelf_drop(struct shelf *shelf, struct variant *variant);
+/* All variants of that URL. */
+void shelf_invalidate(struct shelf *shelf, const char *key);
+
+/* Opens the file of a variant that is filed. A file that is missing or of another size drops the variant, with
+ * ERR_NOT_FOUND. */
+struct disk_op *shelf_read(struct shelf *shelf, const struct variant *variant, disk_open_fn *fn, void *arg);
+bool shelf_is_file_of(const struct variant *variant, const struct stat *st);
+
+struct shelf_figures {
+	uint64_t variants;
+	uint64_t bytes;
+	uint64_t evicted;
+};
+struct shelf_figures shelf_figures(const struct shelf *shelf);
+
+#endif

@@ -1,0 +1,701 @@
+#include "server/mirror/transfer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "proto/buf.h"
+#include "proto/http_cache.h"
+#include "proto/http_condition.h"
+#include "proto/http_vary.h"
+#include "proto/mem.h"
+#include "proto/range.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+#include "server/mirror/shelf.h"
+
+#define SILENCE_MS 20000
+#define GRACE_S (7 * 86400) /* beyond its lifetime, while the upstream cannot be asked */
+#define HEAD_MAX (64 * 1024)
+
+enum { REDIRECTS_MAX = 5, HEADERS_MAX = HTTP1_HEADERS_MAX + 8 };
+
+/* Waits before a broken body is asked for again. */
+static const int64_t resume_ms[] = { 200, 500, 1000, 2000, 5000 };
+
+enum transfer_state {
+	TRANSFER_TURN, /* waits for its turn at the upstream */
+	TRANSFER_HEAD, /* for a reply's head */
+	TRANSFER_BODY,
+	TRANSFER_REST, /* waits before the body is continued */
+};
+
+struct transfer_waiter {
+	TAILQ_ENTRY(transfer_waiter) link;
+	struct transfer *transfer;
+	struct str text;
+	bool is_first; /* whose request it is */
+	transfer_fn *fn;
+	void *arg;
+};
+
+struct transfer {
+	UT_hash_handle hh; /* while it may be joined */
+	LIST_ENTRY(transfer) link;
+	struct transfers *transfers;
+	enum transfer_state state;
+	bool is_joinable;
+	struct target target; /* where it is at; the key stays that of the first */
+	char *key;
+	struct buf text;
+	struct http1_head request; /* points into text */
+	struct buf body;
+	struct variant *stored;
+	bool wants_range;
+	TAILQ_HEAD(, transfer_waiter) waiters;
+
+	struct upstream_turn *turn;
+	struct httpc *httpc; /* while it has the turn */
+	struct httpc_op *op;
+	struct timer *timer;
+	unsigned redirects;
+	unsigned resumes;
+	int64_t requested; /* s since 1970 */
+
+	struct variant *variant; /* what comes */
+	bool is_stored;          /* it is on the shelf */
+	bool is_continued;       /* the reply awaited is the rest of the body */
+	uint64_t skip;           /* bytes of the reply that are there already */
+};
+
+struct transfers {
+	struct transfers_conf conf;
+	struct transfer *joinable;
+	LIST_HEAD(, transfer) all;
+	struct transfer_figures figures;
+};
+
+static void enter_turn(struct transfer *t);
+
+/* --- ends --- */
+
+static int64_t
+now_s(void)
+{
+	return loop_wall_ms() / 1000;
+}
+
+static void
+stop_joining(struct transfer *t)
+{
+	if (t->is_joinable)
+		HASH_DEL(t->transfers->joinable, t);
+	t->is_joinable = false;
+}
+
+static void
+stop_request(struct transfer *t)
+{
+	httpc_cancel(&t->op);
+	t->httpc = NULL;
+	upstreams_leave(&t->turn);
+	timer_stop(t->timer);
+}
+
+static void
+transfer_free(struct transfer *t)
+{
+	assert(TAILQ_EMPTY(&t->waiters));
+	stop_joining(t);
+	stop_request(t);
+	LIST_REMOVE(t, link);
+	t->transfers->figures.running--;
+	timer_free(&t->timer);
+	variant_unref(&t->variant);
+	variant_unref(&t->stored);
+	target_fini(&t->target);
+	free(t->key);
+	buf_fini(&t->text);
+	buf_fini(&t->body);
+	free(t);
+}
+
+static void
+tell(struct transfer *t, struct transfer_waiter *w, enum transfer_result result, struct variant *v,
+    const struct err *err)
+{
+	transfer_fn *fn = w->fn;
+	void *arg = w->arg;
+
+	TAILQ_REMOVE(&t->waiters, w, link);
+	free(w);
+	fn(arg, result, v, err);
+}
+
+/* Nobody joins from here on; callbacks may start other transfers of the same key. */
+static void
+tell_all(struct transfer *t, enum transfer_result result, struct variant *v, const struct err *err)
+{
+	struct transfer_waiter *w;
+
+	stop_joining(t);
+	while ((w = TAILQ_FIRST(&t->waiters)) != NULL)
+		tell(t, w, result, v, err);
+}
+
+/* The body breaks off for good. */
+static void
+drop_variant(struct transfer *t)
+{
+	struct variant *v = t->variant;
+
+	if (v == NULL || v->draft == NULL || draft_is_whole(v->draft) || draft_has_failed(v->draft))
+		return;
+	draft_fail(v->draft);
+	if (t->is_stored)
+		shelf_drop(t->transfers->conf.shelf, v);
+}
+
+static bool
+may_serve_stale(const struct transfer *t)
+{
+	struct http1_head stored;
+
+	if (t->stored == NULL)
+		return false;
+	variant_read_head(t->stored, &stored);
+	return http_cache_may_serve_stale(&stored, &t->stored->times, now_s(), GRACE_S);
+}
+
+static void
+fail(struct transfer *t, struct err err)
+{
+	stop_request(t);
+	drop_variant(t);
+	if (t->variant != NULL)
+		log_info("mirror: %s: %s", t->key, err.text);
+	if (may_serve_stale(t))
+		tell_all(t, TRANSFER_STALE, t->stored, &err);
+	else
+		tell_all(t, TRANSFER_FAILED, NULL, &err);
+	transfer_free(t);
+}
+
+/* --- the reply's head --- */
+
+static bool
+is_error(unsigned status)
+{
+	return status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
+}
+
+static bool
+is_redirect(unsigned status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* What leads elsewhere; the client's credentials stay behind (see is_forwarded). False: it is passed on as it is. */
+static bool
+follow(struct transfer *t, const struct http1_head *reply)
+{
+	struct target next;
+
+	if (!t->target.kind->follows || !is_redirect(reply->status) || t->redirects == REDIRECTS_MAX ||
+	    !target_resolve(&t->target, http1_value(reply, "Location"), &next))
+		return false;
+	t->redirects++;
+	target_fini(&t->target);
+	t->target = next;
+	stop_request(t);
+	enter_turn(t);
+	return true;
+}
+
+static void
+confirm(struct transfer *t, const struct http1_head *reply)
+{
+	const struct http_cache_times times = { t->requested, now_s() };
+
+	variant_freshen(t->stored, reply, &times);
+	shelf_update(t->transfers->conf.shelf, t->stored);
+	stop_request(t);
+	tell_all(t, TRANSFER_SAME, t->stored, NULL);
+	transfer_free(t);
+}
+
+static bool
+is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum http1_body body)
+{
+	if (t->wants_range || t->request.method != HTTP1_GET || body == HTTP1_BODY_UNTIL_CLOSE)
+		return false;
+	if (reply->has_length && reply->length > t->transfers->conf.body_max)
+		return false;
+	return http_cache_may_store(&t->request, reply);
+}
+
+static struct variant *
+make_variant(struct transfer *t, const struct http1_head *reply, struct draft *draft, uint64_t id)
+{
+	const struct http_cache_times times = { t->requested, now_s() };
+	struct variant *v = NULL;
+	struct buf head, selection;
+
+	buf_init(&head, HEAD_MAX);
+	buf_init(&selection, HEAD_MAX);
+	if (variant_print_head(&head, reply) && http_vary_print(&selection, &t->request, reply)) {
+		v = variant_new(id, buf_str(&head), buf_str(&selection), &times);
+		v->draft = draft;
+	}
+	buf_fini(&head);
+	buf_fini(&selection);
+	return v;
+}
+
+/* Those for whom the reply is not start anew; they may not join this one again. */
+static void
+tell_reply(struct transfer *t)
+{
+	struct transfer_waiter *w;
+
+	stop_joining(t);
+	while ((w = TAILQ_FIRST(&t->waiters)) != NULL) {
+		struct http1_scan scan = { 0 };
+		struct http1_head request;
+		bool is_for;
+
+		http1_parse_request(&scan, w->text, NULL, &request);
+		is_for = w->is_first || (t->is_stored && http_vary_matches(str_of(t->variant->selection), &request));
+		tell(t, w, is_for ? TRANSFER_REPLY : TRANSFER_ALONE, t->variant, NULL);
+	}
+}
+
+/* False when it has failed, and t is gone. */
+static bool
+begin_body(struct transfer *t, const struct http1_head *reply)
+{
+	enum http1_body body = http1_reply_body(reply, http1_method_name(t->request.method));
+	uint64_t id, total = body == HTTP1_BODY_LENGTH ? reply->length : body == HTTP1_BODY_NONE ? 0 : DRAFT_UNKNOWN;
+	struct shelf *shelf = t->transfers->conf.shelf;
+	struct err err;
+	struct draft *draft = shelf_draft(shelf, total, &id, &err);
+
+	if (draft == NULL) {
+		fail(t, err);
+		return false;
+	}
+	t->variant = make_variant(t, reply, draft, id);
+	if (t->variant == NULL) {
+		draft_unref(&draft);
+		shelf_forget_draft(shelf, id);
+		fail(t, err_make(ERR_LIMIT, 0, "the upstream's head is too large"));
+		return false;
+	}
+	t->state = TRANSFER_BODY;
+	if (t->request.method == HTTP1_HEAD)
+		t->variant->size = reply->length;
+	t->is_stored = is_to_be_stored(t, reply, body);
+	if (t->is_stored)
+		shelf_add(shelf, t->key, t->variant);
+	else
+		shelf_forget_draft(shelf, id);
+	if (!t->is_stored && t->stored != NULL &&
+	    reply->status < 400) /* the URL has another reply now, not to be kept */
+		shelf_drop(shelf, t->stored);
+	tell_reply(t);
+	return true;
+}
+
+/* A request that changes something: what is stored of the URL, and of those that the reply names, is no longer good. */
+static void
+invalidate(struct transfer *t, const struct http1_head *reply)
+{
+	static const char *const names[] = { "Location", "Content-Location" };
+	struct shelf *shelf = t->transfers->conf.shelf;
+
+	if (t->request.method == HTTP1_GET || t->request.method == HTTP1_HEAD || t->request.method == HTTP1_OPTIONS ||
+	    reply->status >= 400)
+		return;
+	shelf_invalidate(shelf, t->key);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct str location = http1_value(reply, names[i]);
+		struct target named;
+
+		if (location.len == 0 || !target_resolve(&t->target, location, &named))
+			continue;
+		if (strcmp(named.origin.host, t->target.origin.host) == 0)
+			shelf_invalidate(shelf, named.key);
+		target_fini(&named);
+	}
+}
+
+/* The rest of the body: of the same bytes, from where it ended; or all of it once more, if it is certain to be the
+ * same.
+ */
+static bool
+is_rest(struct transfer *t, const struct http1_head *reply)
+{
+	struct http1_head first;
+	uint64_t start, end, size, have = draft_size(t->variant->draft), total = draft_total(t->variant->draft);
+
+	variant_read_head(t->variant, &first);
+	if (!str_eq(http_condition_strong(reply), http_condition_strong(&first)))
+		return false;
+	t->skip = reply->status == 200 ? have : 0;
+	if (reply->status == 200)
+		return reply->has_length && reply->length == total;
+	return reply->status == 206 && range_parse_content(http1_value(reply, "Content-Range"), &start, &end, &size) &&
+	       start == have && end == total && size == total;
+}
+
+static void
+on_head(void *arg, const struct httpc_reply *reply)
+{
+	struct transfer *t = arg;
+
+	if (t->is_continued) {
+		if (!is_rest(t, reply->head))
+			fail(t,
+			    err_make(ERR_PROTO, 0, "the upstream has other bytes now, the body cannot be continued"));
+		else
+			t->state = TRANSFER_BODY;
+	} else if (reply->status == 304 && t->stored != NULL) {
+		confirm(t, reply->head);
+	} else if (is_error(reply->status) && may_serve_stale(t)) {
+		fail(t, err_make(ERR_REFUSED, (int)reply->status, "the upstream answers %u", reply->status));
+	} else if (!follow(t, reply->head)) {
+		invalidate(t, reply->head);
+		begin_body(t, reply->head);
+	}
+}
+
+/* --- the body --- */
+
+/* Of the references to the draft one is the variant's: all others are readers. */
+static bool
+is_unwanted(const struct transfer *t)
+{
+	return !t->is_stored && draft_refs(t->variant->draft) == 1;
+}
+
+static void
+on_body(void *arg, struct str bytes)
+{
+	struct transfer *t = arg;
+	struct err err;
+
+	t->transfers->figures.bytes += bytes.len;
+	if (t->skip > 0) {
+		size_t len = bytes.len < t->skip ? bytes.len : (size_t)t->skip;
+
+		t->skip -= len;
+		bytes = (struct str){ bytes.p + len, bytes.len - len };
+	}
+	if (is_unwanted(t))
+		fail(t, err_make(ERR_CANCELLED, 0, "nobody reads it any more"));
+	else if (draft_size(t->variant->draft) + bytes.len > t->transfers->conf.body_max)
+		fail(t, err_make(ERR_LIMIT, 0, "the body is larger than the mirror (mirror.size)"));
+	else if (!draft_append(t->variant->draft, bytes, &err))
+		fail(t, err);
+}
+
+static bool
+may_continue(const struct transfer *t)
+{
+	const struct draft *draft = t->variant->draft;
+	struct http1_head head;
+
+	variant_read_head(t->variant, &head);
+	return head.status == 200 && t->request.method == HTTP1_GET && draft_total(draft) != DRAFT_UNKNOWN &&
+	       http_condition_strong(&head).len > 0 && t->resumes < sizeof(resume_ms) / sizeof(resume_ms[0]);
+}
+
+static void
+rest(struct transfer *t, const struct err *err)
+{
+	stop_request(t);
+	log_info("mirror: %s: %s; continuing at byte %llu", t->key, err->text,
+	    (unsigned long long)draft_size(t->variant->draft));
+	t->state = TRANSFER_REST;
+	timer_start(t->timer, resume_ms[t->resumes++]);
+}
+
+static void
+on_rest_over(void *arg)
+{
+	struct transfer *t = arg;
+
+	t->is_continued = true;
+	t->transfers->figures.resumed++;
+	enter_turn(t);
+}
+
+static void
+end_body(struct transfer *t)
+{
+	struct draft *draft = t->variant->draft;
+
+	stop_request(t);
+	if (draft_total(draft) != DRAFT_UNKNOWN && draft_size(draft) != draft_total(draft)) {
+		fail(t, err_make(ERR_PROTO, 0, "the upstream's body is shorter than its length says"));
+		return;
+	}
+	draft_end(draft);
+	if (t->is_stored)
+		shelf_publish(t->transfers->conf.shelf, t->variant);
+	transfer_free(t);
+}
+
+static void
+on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct transfer *t = arg;
+
+	(void)reply;
+	t->op = NULL;
+	if (err == NULL)
+		end_body(t);
+	else if (t->variant != NULL && may_continue(t))
+		rest(t, err);
+	else
+		fail(t, *err);
+}
+
+static const struct httpc_handler handler = { .on_head = on_head, .on_body = on_body, .on_done = on_done };
+
+/* --- the request --- */
+
+struct headers {
+	struct httpc_header list[HEADERS_MAX];
+	size_t count;
+};
+
+static void
+add(struct headers *h, const char *name, struct str value)
+{
+	if (value.len > 0 && h->count < HEADERS_MAX)
+		h->list[h->count++] = (struct httpc_header){ xstrdup(name), str_dup(value) };
+}
+
+static bool
+is_condition(struct str name)
+{
+	return str_is_nocase(name, "If-Match") || str_is_nocase(name, "If-None-Match") ||
+	       str_is_nocase(name, "If-Modified-Since") || str_is_nocase(name, "If-Unmodified-Since");
+}
+
+/* What a reply is selected by goes on; what our client sets itself, or what is between the client and us, does not. */
+static bool
+is_forwarded(const struct transfer *t, struct str name)
+{
+	bool is_get = t->request.method == HTTP1_GET;
+
+	if (http_cache_is_hop_header(&t->request, name) || str_is_nocase(name, "Host") ||
+	    str_is_nocase(name, "Content-Length") || str_is_nocase(name, "Expect") ||
+	    str_is_nocase(name, "User-Agent") || str_is_nocase(name, "Via"))
+		return false;
+	if (str_is_nocase(name, "Authorization") || str_is_nocase(name, "Cookie"))
+		return t->redirects == 0;
+	if (str_is_nocase(name, "Range") || str_is_nocase(name, "If-Range"))
+		return t->wants_range && !t->is_continued;
+	return !is_get || !is_condition(name);
+}
+
+static void
+add_conditions(struct transfer *t, struct headers *h)
+{
+	struct http1_head head;
+	char *range;
+
+	if (t->is_continued) {
+		variant_read_head(t->variant, &head);
+		range = xasprintf("bytes=%llu-", (unsigned long long)draft_size(t->variant->draft));
+		add(h, "Range", str_of(range));
+		add(h, "If-Range", http_condition_strong(&head));
+		free(range);
+	} else if (t->stored != NULL) {
+		variant_read_head(t->stored, &head);
+		add(h, "If-None-Match", http1_value(&head, "ETag"));
+		add(h, "If-Modified-Since", http1_value(&head, "Last-Modified"));
+	}
+}
+
+static void
+collect_headers(struct transfer *t, struct headers *h)
+{
+	char *via = xasprintf("%.*s%s1.1 davit", (int)http1_value(&t->request, "Via").len,
+	    http1_value(&t->request, "Via").p, http1_find(&t->request, "Via") != NULL ? ", " : "");
+
+	h->count = 0;
+	for (size_t i = 0; i < t->request.header_count; i++) {
+		const struct http1_header *header = &t->request.headers[i];
+
+		if (is_forwarded(t, header->name)) {
+			char *name = str_dup(header->name);
+
+			add(h, name, header->value);
+			free(name);
+		}
+	}
+	add_conditions(t, h);
+	add(h, "Via", str_of(via));
+	free(via);
+}
+
+static void
+send_request(struct transfer *t, struct httpc *httpc)
+{
+	struct headers headers;
+	struct httpc_request request = {
+		.method = http1_method_name(t->request.method),
+		.path = t->target.path,
+		.headers = headers.list,
+		.body = t->is_continued ? STR("") : buf_str(&t->body),
+		.idle_ms = SILENCE_MS,
+	};
+
+	collect_headers(t, &headers);
+	request.header_count = headers.count;
+	if (!t->is_continued)
+		t->requested = now_s();
+	t->state = TRANSFER_HEAD;
+	t->transfers->figures.requests++;
+	t->op = httpc_request(httpc, &request, &handler, t);
+	for (size_t i = 0; i < headers.count; i++) {
+		free((char *)(uintptr_t)headers.list[i].name);
+		free((char *)(uintptr_t)headers.list[i].value);
+	}
+}
+
+static void
+on_turn(void *arg, struct httpc *httpc, const struct err *err)
+{
+	struct transfer *t = arg;
+
+	if (err != NULL)
+		fail(t, *err);
+	else
+		send_request(t, httpc);
+}
+
+static void
+enter_turn(struct transfer *t)
+{
+	t->state = TRANSFER_TURN;
+	t->turn = upstreams_enter(t->transfers->conf.upstreams, &t->target.origin, on_turn, t);
+}
+
+/* --- start --- */
+
+static void
+copy_target(struct target *to, const struct target *from)
+{
+	*to = (struct target){ .kind = from->kind, .origin = from->origin };
+	to->origin.host = xstrdup(from->origin.host);
+	to->path = xstrdup(from->path);
+	to->key = xstrdup(from->key);
+}
+
+static struct transfer *
+transfer_new(struct transfers *ts, const struct transfer_request *request)
+{
+	struct transfer *t = xcalloc(1, sizeof(*t));
+	struct http1_scan scan = { 0 };
+
+	t->transfers = ts;
+	copy_target(&t->target, request->target);
+	t->key = xstrdup(t->target.key);
+	buf_init(&t->text, request->text.len + 1);
+	buf_addstr(&t->text, request->text);
+	http1_parse_request(&scan, buf_str(&t->text), NULL, &t->request); /* it was clean before */
+	buf_init(&t->body, request->body.len + 1);
+	buf_addstr(&t->body, request->body);
+	if (request->stored != NULL)
+		t->stored = variant_ref(request->stored);
+	t->wants_range = request->wants_range;
+	TAILQ_INIT(&t->waiters);
+	t->timer = timer_new(ts->conf.loop, on_rest_over, t);
+	LIST_INSERT_HEAD(&ts->all, t, link);
+	ts->figures.running++;
+	t->is_joinable = !request->is_alone;
+	if (t->is_joinable)
+		HASH_ADD_KEYPTR(hh, ts->joinable, t->key, strlen(t->key), t);
+	return t;
+}
+
+struct transfer_waiter *
+transfer_start(struct transfers *ts, const struct transfer_request *request, transfer_fn *fn, void *arg)
+{
+	struct transfer *t = NULL;
+	struct transfer_waiter *w;
+	bool is_first;
+
+	if (!request->is_alone)
+		HASH_FIND_STR(ts->joinable, request->target->key, t);
+	is_first = t == NULL;
+	if (is_first) {
+		t = transfer_new(ts, request);
+		enter_turn(t);
+	} else {
+		ts->figures.joined++;
+	}
+	if (fn == NULL)
+		return NULL;
+	w = xcalloc(1, sizeof(*w));
+	*w = (struct transfer_waiter){
+		.transfer = t, .text = request->text, .is_first = is_first, .fn = fn, .arg = arg
+	};
+	TAILQ_INSERT_TAIL(&t->waiters, w, link);
+	return w;
+}
+
+/* One that nobody may join, and nobody waits for, is given up; another goes on, for those who come. */
+void
+transfer_leave(struct transfer_waiter **waiter)
+{
+	struct transfer_waiter *w = *waiter;
+	struct transfer *t;
+
+	*waiter = NULL;
+	if (w == NULL)
+		return;
+	t = w->transfer;
+	TAILQ_REMOVE(&t->waiters, w, link);
+	free(w);
+	if (TAILQ_EMPTY(&t->waiters) && !t->is_joinable && t->variant == NULL)
+		transfer_free(t);
+}
+
+struct transfers *
+transfers_new(const struct transfers_conf *conf)
+{
+	struct transfers *ts = xcalloc(1, sizeof(*ts));
+
+	ts->conf = *conf;
+	LIST_INIT(&ts->all);
+	return ts;
+}
+
+void
+transfers_free(struct transfers **transfers)
+{
+	struct transfers *ts = *transfers;
+	struct transfer *t;
+
+	if (ts == NULL)
+		return;
+	*transfers = NULL;
+	while ((t = LIST_FIRST(&ts->all)) != NULL) {
+		drop_variant(t);
+		transfer_free(t);
+	}
+	free(ts);
+}
+
+struct transfer_figures
+transfers_figures(const struct transfers *ts)
+{
+	return ts->figures;
+}

@@ -1,0 +1,57 @@
+/* Where the mirror may go: the list of allowed hosts, one HTTP client per origin, and at most so many requests to an
+ * origin at a time, the others in order of their coming. */
+#ifndef DAVIT_MIRROR_UPSTREAMS_H
+#define DAVIT_MIRROR_UPSTREAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proto/err.h"
+#include "server/io/httpc.h"
+
+enum { UPSTREAM_REQUESTS_MAX = 32 /* to one origin at a time */ };
+
+struct upstreams;
+struct upstream_turn;
+
+struct upstream_rule {
+	const char *host; /* "deb.debian.org", "*.example.org", "10.1.2.3:8080", "*": as conf/davit.yml says */
+	bool is_private;  /* its name may lead to an address that is not of the public Internet */
+	bool is_clear;    /* asked by http://, where the mirror's own URL names it */
+};
+
+struct upstreams_conf {
+	struct loop *loop;
+	const struct upstream_rule *rules; /* lent */
+	size_t rule_count;
+	const char *ca_file; /* PEM; NULL: the system's */
+};
+
+/* A scheme, a host and a port. */
+struct origin {
+	bool is_tls;
+	const char *host; /* lower case, an IPv6 address without brackets */
+	unsigned port;
+};
+
+/* NULL and *err when ca_file cannot be read. */
+struct upstreams *upstreams_new(const struct upstreams_conf *conf, struct err *err);
+/* Every turn must have been given back. Accepts NULL inside. */
+void upstreams_free(struct upstreams **upstreams);
+
+/* The first rule for that host and port; NULL: it is not allowed. */
+const struct upstream_rule *upstreams_rule(const struct upstreams *upstreams, const char *host, unsigned port);
+
+/* fn gets the client when it is the turn's turn, or NULL and why there is none. An origin that no rule names is asked
+ * at public addresses alone: how a redirect leads on. */
+typedef void upstream_fn(void *arg, struct httpc *httpc, const struct err *err);
+struct upstream_turn *upstreams_enter(
+    struct upstreams *upstreams, const struct origin *origin, upstream_fn *fn, void *arg);
+/* Gives the turn back, or up; its request has ended or been cancelled. Accepts NULL inside. */
+void upstreams_leave(struct upstream_turn **turn);
+
+/* "http://host:port", as long as 300 bytes. */
+#define ORIGIN_SIZE 300
+void origin_print(const struct origin *origin, char ret[ORIGIN_SIZE]);
+
+#endif

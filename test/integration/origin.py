@@ -1,0 +1,96 @@
+"""An upstream of the mirror: a real HTTP server, whose replies a test decides, holds back and cuts."""
+
+import http.server
+import threading
+
+
+class Reply:
+    """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release()."""
+
+    def __init__(self, body=b"", status=200, cut=None, hold=None, ranges=True, **headers):
+        self.body = body
+        self.status = status
+        self.cut = cut
+        self.hold = hold
+        self.ranges = ranges
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def part(self, reply):
+        """What of the body is asked for, as If-Range allows."""
+        wanted = self.headers.get("Range", "")
+        if not reply.ranges or not wanted.startswith("bytes=") or self.headers.get("If-Range") not in (None, reply.headers.get("ETag")):
+            return reply.status, 0, {}
+        start = int(wanted[6:].split("-")[0])
+        return 206, start, {"Content-Range": f"bytes {start}-{len(reply.body) - 1}/{len(reply.body)}"}
+
+    def do_GET(self):
+        origin = self.server.origin
+        with origin.lock:
+            origin.requests.append((self.command, self.path, dict(self.headers)))
+            replies = origin.replies[self.path]
+            reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if reply.headers.get("ETag") and self.headers.get("If-None-Match") == reply.headers["ETag"]:
+            self.send_response(304)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            return
+        status, start, more = self.part(reply)
+        self.send_response(status)
+        for name, value in {**reply.headers, **more, "Content-Length": str(len(reply.body) - start)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.send_body(reply, reply.body[start:])
+
+    do_HEAD = do_POST = do_GET
+
+    def send_body(self, reply, body):
+        if reply.cut is not None:
+            self.wfile.write(body[:reply.cut])
+            self.close_connection = True
+        elif reply.hold is not None:
+            self.wfile.write(body[:reply.hold])
+            self.server.origin.held.set()
+            assert self.server.origin.released.wait(60)
+            self.wfile.write(body[reply.hold:])
+        else:
+            self.wfile.write(body)
+
+
+class Origin:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.requests = []
+        self.replies = {}
+        self.held = threading.Event()
+        self.released = threading.Event()
+        self.server = None
+        self.port = 0
+        self.start()
+
+    def start(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server.daemon_threads = True
+        self.server.origin = self
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self):
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def serve(self, path, *replies):
+        """One after the other; the last one from then on."""
+        self.replies[path] = list(replies)
+
+    def count(self, path):
+        return len([1 for request in self.requests if request[1] == path])

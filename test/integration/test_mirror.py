@@ -1,0 +1,252 @@
+"""The mirror with the real daemon: one request upstream for all, bodies that break off, kills, an origin that is away,
+addresses that are out of bounds, a handover. (ARCHITECTURE.md, The mirror; doc/mirror.md)"""
+
+import hashlib
+import http.client
+import os
+import random
+import socket
+import threading
+
+import pytest
+
+from origin import Origin, Reply
+
+BODY = random.Random(1).randbytes(3_000_000)
+HALF = len(BODY) // 2
+LASTING = {"Cache_Control": "max-age=3600", "ETag": '"one"'}
+
+
+@pytest.fixture
+def origin():
+    made = Origin()
+    yield made
+    made.stop()
+
+
+class Mirrored:
+    """davitd with a mirror that may ask the origin."""
+
+    def __init__(self, make_davit, origin, **options):
+        rules = [{"host": f"127.0.0.1:{origin.port}", "private": True, "clear": True}, {"host": "localhost", "clear": True}]
+        self.origin = origin
+        self.davit = make_davit(mirror={"listen": ["127.0.0.1:0"], "upstreams": rules, **options})
+        self.port = int(self.davit.log.wait(r"mirror on 127\.0\.0\.1:(\d+)").group(1))
+
+    def open(self, path, method="GET", headers=None, whole_url=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request(method, whole_url or f"/generic/127.0.0.1:{self.origin.port}{path}", headers=headers or {})
+        return connection, connection.getresponse()
+
+    def get(self, path, **how):
+        connection, reply = self.open(path, **how)
+        body = reply.read()
+        connection.close()
+        return reply, body
+
+    def restart(self):
+        """At the same address, as a configuration would have it."""
+        self.davit.start()
+        self.port = int(self.davit.log.wait(r"mirror on 127\.0\.0\.1:(\d+)").group(1))
+
+
+@pytest.fixture
+def mirrored(make_davit, origin):
+    return Mirrored(make_davit, origin)
+
+
+def digest(body):
+    return hashlib.sha256(body).hexdigest()
+
+
+def in_threads(functions):
+    results = [None] * len(functions)
+
+    def run(i, function):
+        results[i] = function()
+
+    threads = [threading.Thread(target=run, args=(i, function)) for i, function in enumerate(functions)]
+    for thread in threads:
+        thread.start()
+    return threads, results
+
+
+def ended(threads):
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def test_one_request_serves_all(mirrored, origin):
+    """Eight at once, one that joins in the middle, ranges behind and ahead of what has come: one request upstream."""
+    origin.serve("/big", Reply(BODY, hold=HALF, **LASTING))
+    threads, results = in_threads([lambda: mirrored.get("/big")] * 8)
+    assert origin.held.wait(60)
+    connection, reply = mirrored.open("/big")
+    assert reply.read(HALF) == BODY[:HALF]
+    behind, body = mirrored.get("/big", headers={"Range": "bytes=100-199"})
+    assert (behind.status, body) == (206, BODY[100:200])
+    assert behind.headers["Content-Range"] == f"bytes 100-199/{len(BODY)}"
+    ahead, waits = mirrored.open("/big", headers={"Range": f"bytes={HALF + 1000}-"})
+    assert waits.status == 206
+    origin.released.set()
+    assert waits.read() == BODY[HALF + 1000:]
+    assert reply.read() == BODY[HALF:]
+    ended(threads)
+    assert {digest(body) for _, body in results} == {digest(BODY)}
+    assert origin.count("/big") == 1
+    again, body = mirrored.get("/big")
+    assert body == BODY and again.headers["Cache-Status"] == "davit; hit" and origin.count("/big") == 1
+    for wanted, expected in [("bytes=-5", BODY[-5:]), (f"bytes={len(BODY) - 2}-", BODY[-2:])]:
+        part, body = mirrored.get("/big", headers={"Range": wanted})
+        assert (part.status, body) == (206, expected)
+    beyond, body = mirrored.get("/big", headers={"Range": f"bytes={len(BODY)}-"})
+    assert beyond.status == 416 and beyond.headers["Content-Range"] == f"bytes */{len(BODY)}" and body == b""
+    connection.close()
+    ahead.close()
+
+
+def test_requests_one_behind_the_other(mirrored, origin):
+    """As apt sends them: answered in their order, whichever is there first."""
+    origin.serve("/stored", Reply(b"stored", **LASTING))
+    origin.serve("/new", Reply(b"new", **LASTING))
+    mirrored.get("/stored")
+    base = f"http://127.0.0.1:{origin.port}"
+    text = "".join(f"GET {base}{path} HTTP/1.1\r\nHost: 127.0.0.1:{origin.port}\r\n\r\n" for path in ["/new", "/stored"] * 5)
+    with socket.create_connection(("127.0.0.1", mirrored.port), timeout=60) as client:
+        client.sendall(text.encode())
+        reader = client.makefile("rb")
+        bodies = []
+        for _ in range(10):
+            assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            headers = http.client.parse_headers(reader)
+            bodies.append(reader.read(int(headers["Content-Length"])))
+    assert bodies == [b"new", b"stored"] * 5
+    assert origin.count("/new") == 1 and origin.count("/stored") == 1
+    same, body = mirrored.get("/stored", headers={"If-None-Match": '"one"'})
+    assert (same.status, body) == (304, b"")
+    head, body = mirrored.get("/stored", method="HEAD")
+    assert (head.status, head.headers["Content-Length"], body) == (200, "6", b"")
+
+
+def test_a_body_that_breaks_off_is_continued(mirrored, origin):
+    origin.serve("/cut", Reply(BODY, cut=HALF, **LASTING), Reply(BODY, cut=1000, **LASTING), Reply(BODY, **LASTING))
+    reply, body = mirrored.get("/cut")
+    assert reply.status == 200 and digest(body) == digest(BODY)
+    assert [request[2].get("Range") for request in origin.requests] == [None, f"bytes={HALF}-", f"bytes={HALF + 1000}-"]
+    assert all(request[2].get("If-Range") == '"one"' for request in origin.requests[1:])
+    _, body = mirrored.get("/cut")
+    assert digest(body) == digest(BODY) and origin.count("/cut") == 3
+    assert "davit_mirror_resumed_total 2\n" in mirrored.davit.ask("GET", "/metrics").body.decode()
+
+
+def test_other_bytes_are_no_rest(mirrored, origin):
+    """The object has changed meanwhile: the client must not take what it has for whole, and nothing of it is kept."""
+    other = Reply(BODY[::-1], Cache_Control="max-age=3600", ETag='"two"')
+    origin.serve("/changed", Reply(BODY, cut=HALF, **LASTING), other)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        mirrored.get("/changed")
+    _, body = mirrored.get("/changed")
+    assert digest(body) == digest(BODY[::-1])
+
+
+def test_kill_in_the_midst(mirrored, origin):
+    """What was whole is served after the kill without a word to the origin, what was not is fetched anew."""
+    origin.serve("/whole", Reply(BODY, **LASTING))
+    origin.serve("/half", Reply(BODY, hold=HALF, **LASTING), Reply(BODY, **LASTING))
+    mirrored.get("/whole")
+    objects = os.path.join(mirrored.davit.state, "mirror", "objects")
+    connection, reply = mirrored.open("/half")
+    reply.read(HALF)
+    found = [name for _, _, names in os.walk(objects) for name in names]
+    assert len(found) == 1
+    mirrored.davit.kill()
+    connection.close()
+    origin.released.set()
+    mirrored.restart()
+    for path, requests in [("/whole", 1), ("/half", 2)]:
+        reply, body = mirrored.get(path)
+        assert digest(body) == digest(BODY) and origin.count(path) == requests, path
+    drafts = os.path.join(mirrored.davit.state, "mirror", "drafts")
+    assert len(os.listdir(drafts)) == 1
+    mirrored.davit.stop()
+
+
+def test_a_file_that_is_gone_is_fetched_again(mirrored, origin):
+    origin.serve("/lost", Reply(BODY, **LASTING))
+    mirrored.get("/lost")
+    mirrored.davit.stop()
+    objects = os.path.join(mirrored.davit.state, "mirror", "objects")
+    for folder, _, names in os.walk(objects):
+        for name in names:
+            with open(os.path.join(folder, name), "r+b") as file:
+                file.truncate(HALF)
+    mirrored.restart()
+    _, body = mirrored.get("/lost")
+    assert digest(body) == digest(BODY) and origin.count("/lost") == 2
+
+
+def test_origin_away(mirrored, origin):
+    origin.serve("/old", Reply(b"old", Cache_Control="max-age=0", ETag='"one"'))
+    origin.serve("/strict", Reply(b"strict", Cache_Control="max-age=0, must-revalidate"))
+    for path in ["/old", "/strict"]:
+        assert mirrored.get(path)[0].status == 200
+    confirmed, body = mirrored.get("/old")
+    assert body == b"old" and confirmed.headers["Cache-Status"] == "davit; hit; detail=confirmed"
+    origin.stop()
+    stale, body = mirrored.get("/old")
+    assert (stale.status, body, stale.headers["Cache-Status"]) == (200, b"old", "davit; hit; detail=stale")
+    assert mirrored.get("/strict")[0].status == 502
+    assert mirrored.get("/never")[0].status == 502
+    origin.start()
+    origin.serve("/old", Reply(b"slow down", status=429))
+    assert mirrored.get("/old")[1] == b"old"
+
+
+def test_addresses_out_of_bounds(mirrored, origin):
+    """A name that leads to this machine, at once or by a redirect, and hosts that are on no list."""
+    origin.serve("/secret", Reply(b"secret"))
+    origin.serve("/leads", Reply(status=302, Location=f"http://localhost:{origin.port}/secret"))
+    origin.serve("/unlisted", Reply(status=302, Location=f"http://127.0.0.2:{origin.port}/secret"))
+    own = f"/generic/localhost:{origin.port}/secret"
+    for url in [own, f"http://localhost:{origin.port}/secret"]:
+        reply, body = mirrored.get("", whole_url=url)
+        assert reply.status == 403 and b"private or special network" in body
+    reply, body = mirrored.get("", whole_url=f"http://127.0.0.2:{origin.port}/secret")
+    assert reply.status == 403 and b"not among the mirror's upstreams" in body
+    for path in ["/leads", "/unlisted"]:
+        reply, body = mirrored.get("", whole_url=f"/apt/127.0.0.1:{origin.port}{path}")
+        assert reply.status == 403 and b"private or special network" in body, path
+    assert origin.count("/secret") == 0
+
+
+def test_room_is_bounded(make_davit, origin):
+    mirrored = Mirrored(make_davit, origin, size="2M")
+    part = BODY[:900_000]
+    for i in range(4):
+        origin.serve(f"/{i}", Reply(part, **LASTING))
+        assert mirrored.get(f"/{i}")[1] == part
+    metrics = mirrored.davit.ask("GET", "/metrics").body.decode()
+    assert "davit_mirror_stored_bytes 1800000\n" in metrics and "davit_mirror_evicted_total 2\n" in metrics
+    mirrored.get("/0")
+    assert origin.count("/0") == 2 and origin.count("/3") == 1
+
+
+def test_handover(mirrored, origin):
+    """The older process ends what it has begun; who comes meanwhile waits, and finds what was stored."""
+    origin.serve("/stored", Reply(BODY, **LASTING))
+    origin.serve("/slow", Reply(BODY, hold=HALF, **LASTING))
+    mirrored.get("/stored")
+    connection, reply = mirrored.open("/slow")
+    reply.read(HALF)
+    reloading = threading.Thread(target=mirrored.davit.reload)
+    reloading.start()
+    mirrored.davit.log.wait(r"serving in the place of the older davitd")
+    threads, results = in_threads([lambda: mirrored.get("/stored")])
+    origin.released.set()
+    assert reply.read() == BODY[HALF:]
+    connection.close()
+    reloading.join(60)
+    ended(threads)
+    assert results[0][1] == BODY and origin.count("/stored") == 1
+    mirrored.davit.stop()
