@@ -1,5 +1,3 @@
-#include "server/builder/run.h"
-
 #include <assert.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,85 +6,15 @@
 #include <time.h>
 
 #include "proto/mem.h"
-#include "proto/recovery.h"
 #include "proto/script.h"
-#include "server/builder/box.h"
 #include "server/builder/container.h"
-#include "server/builder/feed.h"
-#include "server/builder/left.h"
-#include "server/builder/output.h"
-#include "server/builder/parts.h"
-#include "server/builder/services.h"
-#include "server/builder/verdict.h"
+#include "server/builder/run_private.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
-enum {
-	DEFAULT_TIMEOUT_S = 3600,
-	AFTER_S = 60, /* what runs always has at least that, and so has who takes the files of a job that we ended */
-	FIND_LEAST_S = 30, /* and an engine to tell what is there */
-};
+enum { DEFAULT_TIMEOUT_S = 3600 };
 
-/* From RUN_BOX to RUN_AFTER once for each part of the job that is to run. */
-enum run_state {
-	RUN_FIND,     /* what an earlier process left of it: instead of all up to RUN_STARTED */
-	RUN_IMAGE,    /* of every part */
-	RUN_VOLUME,   /* the workspace of a job of several parts */
-	RUN_BOX,      /* from the warm pool, or a new one */
-	RUN_SERVICES, /* until they are ready; with the first part */
-	RUN_STARTED,  /* until the owner has written down that it is; with the first part */
-	RUN_SCRIPT,   /* until the box has ended */
-	RUN_AFTER,    /* the same, when only what runs always is left */
-	RUN_COLLECT,  /* until the owner has taken its files out of it */
-	RUN_KEEP,     /* the same, when the script waits at its end to be held */
-	RUN_HOLD,     /* a failed job's box waits for who looks at it; the owner has the result */
-	RUN_UNBOX,    /* the box is ended by force */
-	RUN_UNSERVE,  /* the services are ended */
-	RUN_UNVOLUME,
-	RUN_DONE,
-};
-
-struct run {
-	struct builder_run base;
-	LIST_ENTRY(run) link; /* of the place's */
-	struct run_place place;
-	const struct builder_job *job; /* kept: the run may outlive its owner */
-	struct builder_job kept;
-	struct job_spec kept_spec;
-	const struct builder_events *events;
-	void *arg;
-	run_ended_fn *ended;
-	void *ended_arg;
-	enum run_state state;
-
-	struct parts parts;
-	size_t part; /* whose image is got, or that runs */
-	struct pull *pull;
-	struct docker_op *op; /* of the volume */
-	const char *volume;   /* NULL: there is none */
-	struct box *box;
-	struct sandbox *sandbox; /* the box's, after it */
-	bool is_clean;           /* the sandbox */
-	struct services *services;
-	struct timer *deadline; /* of the job, from RUN_VOLUME on; of RUN_AFTER and RUN_HOLD their own */
-	int64_t deadline_ms;    /* since 1970 */
-	struct deferred *tell;  /* the owner, in RUN_HOLD */
-	struct host_labels labels;
-	struct builder_limits limits;
-	enum box_input input;
-	struct feed feed;
-	struct box_result early; /* of a box that ended in RUN_STARTED */
-	bool has_ended_early;
-
-	char *left;     /* the container of an earlier process; NULL: it is our own from the start */
-	bool has_ended; /* that container */
-
-	struct output output;
-	struct verdict verdict;
-};
-
-static void enter_find(struct run *r);
 static void enter_image(struct run *r);
 static void enter_volume(struct run *r);
 static void enter_box(struct run *r);
@@ -100,7 +28,6 @@ static void enter_unbox(struct run *r);
 static void enter_unserve(struct run *r);
 static void enter_unvolume(struct run *r);
 static void enter_done(struct run *r);
-static void go_on(struct run *r);
 
 /* The deadlines: of RUN_IMAGE the pull's own, then the job's, then those of the calls. */
 /* clang-format off */
@@ -110,7 +37,7 @@ static const struct {
 	enum run_state next;
 	bool is_heard; /* the owner gets what the box writes */
 } states[] = {
-	[RUN_FIND]     = { "find",     enter_find,     RUN_SCRIPT,   false },
+	[RUN_FIND]     = { "find",     adoption_begin, RUN_SCRIPT,   false },
 	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME,   false },
 	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
 	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
@@ -128,8 +55,7 @@ static const struct {
 };
 /* clang-format on */
 
-/* The only place where the state changes. r may be gone when it returns. */
-static void
+void
 run_step(struct run *r, enum run_state next)
 {
 	log_debug("job %s: %s -> %s", r->job->id, states[r->state].name, states[next].name);
@@ -147,7 +73,7 @@ is_over(const struct run *r)
 }
 
 /* What the engine is making has to be waited for to be removed. */
-static void
+void
 run_abort(struct run *r, enum builder_state state, struct err err)
 {
 	if (r->state < RUN_HOLD)
@@ -166,17 +92,17 @@ ends_gently(const struct run *r, enum builder_state state)
 }
 
 /* From here on only what runs always does; files are taken out of a container that the script ended by itself. */
-static bool
-is_worth_stopping(const struct run *r)
+bool
+run_is_worth_stopping(const struct run *r)
 {
 	return r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec);
 }
 
-static void
+void
 run_stop(struct run *r)
 {
 	run_step(r, RUN_AFTER);
-	if (is_worth_stopping(r))
+	if (run_is_worth_stopping(r))
 		box_stop_script(r->box, verdict_word(&r->verdict));
 	else
 		box_end(r->box);
@@ -207,13 +133,6 @@ run_cancel(struct builder_run *run, const char *why)
 		run_fail(r, BUILDER_CANCELLED, err);
 }
 
-/* What was to be adopted cannot be; one that is to be cancelled ends so. */
-static void
-run_again(struct run *r, unsigned facts)
-{
-	run_abort(r, BUILDER_AGAIN, err_make(ERR_UNAVAILABLE, 0, "%s", recovery_find(facts)->reason));
-}
-
 void
 run_end(struct run *run, const char *why)
 {
@@ -226,8 +145,8 @@ timeout_of(const struct run *r)
 	return r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
 }
 
-static struct err
-late_error(const struct run *r)
+struct err
+run_late_error(const struct run *r)
 {
 	return err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", timeout_of(r),
 	    r->verdict.segment[0] != '\0' ? ", in " : "", r->verdict.segment);
@@ -241,7 +160,7 @@ on_deadline(void *arg)
 
 	CRASH_POINT(timeout_passed);
 	if (r->state == RUN_FIND) {
-		run_again(r, RECOVERY_NO_ENGINE);
+		adoption_expire(r);
 		return;
 	}
 	if (is_over(r)) {
@@ -252,7 +171,7 @@ on_deadline(void *arg)
 		run_step(r, RUN_UNBOX);
 		return;
 	}
-	run_fail(r, BUILDER_TIMED_OUT, late_error(r));
+	run_fail(r, BUILDER_TIMED_OUT, run_late_error(r));
 }
 
 static void
@@ -352,7 +271,7 @@ static void on_box_output(void *arg, enum builder_stream stream, struct str byte
 static void on_box_exit(void *arg, const struct box_result *result);
 static void on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err);
 
-static const struct box_handler box_handler = {
+const struct box_handler run_box_handler = {
 	.on_ready = on_box_ready, .on_output = on_box_output, .on_exit = on_box_exit, .on_end = on_box_end
 };
 
@@ -371,7 +290,7 @@ start_box(struct run *r)
 		.limits = &r->limits };
 
 	r->sandbox = NULL;
-	r->box = box_start(r->place.host, r->place.sandboxes, &spec, &box_handler, r);
+	r->box = box_start(r->place.host, r->place.sandboxes, &spec, &run_box_handler, r);
 }
 
 /* No container that was started in advance has the volume of a job of several parts. */
@@ -390,7 +309,7 @@ enter_box(struct run *r)
 		return;
 	}
 	CRASH_POINT(warm_taken);
-	box_set_handler(r->box, &box_handler, r);
+	box_set_handler(r->box, &run_box_handler, r);
 	r->verdict.result.warm = box_is_ready(r->box);
 	if (r->verdict.result.warm)
 		on_box_ready(r);
@@ -420,7 +339,7 @@ on_services_end(void *arg, const struct err *err)
 		run_fail(r, verdict_blame(err), *err);
 }
 
-static const struct service_handler services_handler = {
+const struct service_handler run_services_handler = {
 	.on_notice = on_notice, .on_ready = on_services_ready, .on_end = on_services_end
 };
 
@@ -437,7 +356,7 @@ enter_services(struct run *r)
 	snprintf(text, sizeof(text), "starting %zu service%s", r->job->spec->service_count,
 	    r->job->spec->service_count > 1 ? "s" : "");
 	r->services = services_start(
-	    r->place.host, r->place.pulls, r->job->spec, &r->labels, box_network(r->box), &services_handler, r);
+	    r->place.host, r->place.pulls, r->job->spec, &r->labels, box_network(r->box), &run_services_handler, r);
 	on_notice(r, text);
 }
 
@@ -514,7 +433,7 @@ enter_script(struct run *r)
 	struct box_result early = r->early;
 
 	if (r->left != NULL) {
-		go_on(r);
+		adoption_go_on(r);
 		return;
 	}
 	if (r->has_ended_early) {
@@ -536,85 +455,7 @@ enter_after(struct run *r)
 
 	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code < 0)
 		r->verdict.exit_code = 0;
-	timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
-}
-
-/* --- what an earlier process left --- */
-
-/* The job waits for its engine under its lease. */
-static void
-enter_find(struct run *r)
-{
-	int64_t left = r->deadline_ms - loop_wall_ms();
-
-	timer_start(r->deadline, left > FIND_LEAST_S * 1000 ? left : FIND_LEAST_S * 1000);
-}
-
-bool
-run_is_left(const struct run *run)
-{
-	return run->state == RUN_FIND && run->box == NULL;
-}
-
-/* Of the job itself. */
-static unsigned
-facts_of(const struct run *r)
-{
-	return r->parts.count > 1 ? RECOVERY_PARTS : 0;
-}
-
-/* False: one is gone. */
-static bool
-adopt_services(struct run *r, const struct docker_list *containers, const struct left *left)
-{
-	size_t count = r->job->spec->service_count;
-	struct left_service *services = xcalloc(count + 1, sizeof(*services));
-
-	if (count > 0 && left_services(containers, left, services, count + 1) == count)
-		r->services = services_adopt(r->place.host, r->job->spec, services, &services_handler, r);
-	free(services);
-	return (r->services != NULL) == (count > 0);
-}
-
-void
-run_found(struct run *run, const struct docker_list *containers)
-{
-	struct left left;
-	unsigned facts;
-
-	left_find(containers, run->left, &left);
-	facts = facts_of(run) | left.fact;
-	if (recovery_find(facts)->action == RECOVERY_ADOPT) {
-		run->box = box_adopt(run->place.host, run->place.sandboxes, &left, &box_handler, run);
-		facts |= run->box == NULL ? RECOVERY_GONE : 0;
-	}
-	if (run->box != NULL && !adopt_services(run, containers, &left))
-		facts |= RECOVERY_SERVICE_GONE;
-	if (recovery_find(facts)->action == RECOVERY_AGAIN) {
-		run_again(run, facts);
-		return;
-	}
-	log_info("job %s: taken up in container %s", run->job->id, left.name);
-	timer_stop(run->deadline);
-	run->has_ended = left.fact == RECOVERY_ENDED;
-	run->is_clean = false;
-	output_begin(&run->output, run->job->nonce);
-}
-
-/* What has ended by itself was in time. */
-static void
-go_on(struct run *r)
-{
-	int64_t left = r->deadline_ms - loop_wall_ms();
-
-	if (left <= 0 && !r->has_ended)
-		verdict_end(&r->verdict, BUILDER_TIMED_OUT, late_error(r));
-	if (!verdict_is_ended(&r->verdict))
-		timer_start(r->deadline, left > AFTER_S * 1000 ? left : AFTER_S * 1000);
-	else if (is_worth_stopping(r) && !r->has_ended)
-		run_stop(r);
-	else
-		run_step(r, RUN_UNBOX);
+	timer_start(r->deadline, left > RUN_AFTER_S * 1000 ? left : RUN_AFTER_S * 1000);
 }
 
 /* --- output --- */
@@ -709,17 +550,6 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 	return true;
 }
 
-/* Its script has a word for each segment's end, and its exit code is that of the segment: what ended without was ended
- * from outside, with an engine that was killed as well, which then tells any exit code. */
-static bool
-is_cut_off(const struct run *r, const struct box_result *result)
-{
-	const struct verdict *v = &r->verdict;
-
-	return r->left != NULL && !verdict_is_ended(v) && v->exit_code < 0 && !v->result.oom &&
-	       (v->segment[0] == '\0' || v->segment_exit != result->exit_code);
-}
-
 /* By the signal with which an engine that is stopped ends its containers. */
 static bool
 is_terminated(const struct run *r, const struct box_result *result)
@@ -736,14 +566,8 @@ part_ended(struct run *r, const struct box_result *result)
 {
 	bool is_last = r->part + 1 == r->parts.count;
 
-	if (r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->verdict.segment[0] == '\0') {
-		run_again(r, RECOVERY_NOT_WHOLE);
+	if (adoption_has_failed(r, result))
 		return;
-	}
-	if (is_cut_off(r, result)) {
-		run_again(r, RECOVERY_CUT_OFF);
-		return;
-	}
 	if (is_terminated(r, result)) {
 		run_abort(r, BUILDER_ERROR,
 		    err_make(ERR_UNAVAILABLE, 0, "its container was ended from outside, in %s: was the engine stopped?",
@@ -805,7 +629,7 @@ enter_collect(struct run *r)
 
 	timer_stop(r->deadline);
 	if (verdict_is_ended(&r->verdict))
-		timer_start(r->deadline, AFTER_S * 1000);
+		timer_start(r->deadline, RUN_AFTER_S * 1000);
 	else
 		judge(r);
 	if (r->state == RUN_KEEP)
@@ -988,8 +812,7 @@ drop_kept(struct run *r)
 	job_spec_fini(&r->kept_spec);
 }
 
-/* Its slot is free then. */
-static void
+void
 run_free(struct run *r)
 {
 	run_ended_fn *ended = r->ended;
@@ -1026,32 +849,6 @@ enter_done(struct run *r)
 	assert(r->box == NULL && r->services == NULL && r->pull == NULL && r->op == NULL);
 	sandbox_put(&r->sandbox, r->is_clean);
 	deferred_call(r->place.host->loop, on_finish, r);
-}
-
-/* --- left to a later process --- */
-
-/* One that has not been found stays where it is, too. */
-static bool
-may_be_left(const struct run *r)
-{
-	if (r->state == RUN_FIND)
-		return true;
-	return r->state >= RUN_SCRIPT && r->state <= RUN_KEEP && r->box != NULL && box_may_be_left(r->box) &&
-	       recovery_find(facts_of(r) | RECOVERY_RUNNING)->action == RECOVERY_ADOPT;
-}
-
-static bool
-run_detach(struct builder_run *run)
-{
-	struct run *r = (struct run *)run;
-
-	if (!may_be_left(r))
-		return false;
-	if (r->box != NULL)
-		box_detach(&r->box);
-	services_detach(&r->services);
-	run_free(r);
-	return true;
 }
 
 /* --- for the owner --- */
@@ -1097,11 +894,11 @@ end(struct builder_run *run, enum builder_state state, const char *why)
 	run_abort((struct run *)run, state, err_make(ERR_CANCELLED, 0, "%s", why));
 }
 
-static struct run *
+struct run *
 run_new(const struct run_place *place, const struct builder_job *job, const struct builder_events *events, void *arg,
     run_ended_fn *ended, void *ended_arg)
 {
-	static const struct run_kind kind = { run_go, run_cancel, end, run_detach };
+	static const struct run_kind kind = { run_go, run_cancel, end, adoption_detach };
 	static const struct output_handler output_handler = {
 		.on_text = on_text, .on_marker = on_marker, .on_full = on_full
 	};
@@ -1132,20 +929,5 @@ run_start(const struct run_place *place, const struct builder_job *job, const st
 	struct run *r = run_new(place, job, events, arg, ended, ended_arg);
 
 	run_step(r, RUN_IMAGE);
-	return &r->base;
-}
-
-struct builder_run *
-run_adopt(const struct run_place *place, const struct builder_job *job, const struct builder_left *left,
-    const struct builder_events *events, void *arg, run_ended_fn *ended, void *ended_arg)
-{
-	struct run *r = run_new(place, job, events, arg, ended, ended_arg);
-	struct err err;
-
-	container_limits(&job->spec->resources, &place->host->limits, &r->limits, &err);
-	r->left = xstrdup(left->container);
-	r->deadline_ms = left->deadline_ms;
-	r->state = RUN_FIND;
-	enter_find(r);
 	return &r->base;
 }

@@ -1,0 +1,166 @@
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "proto/recovery.h"
+#include "proto/script.h"
+#include "server/builder/container.h"
+#include "server/builder/left.h"
+#include "server/builder/run_private.h"
+#include "server/core/log.h"
+#include "server/core/loop.h"
+
+enum { FIND_LEAST_S = 30 }; /* an engine has at least that to tell what is there */
+
+void
+adoption_begin(struct run *r)
+{
+	int64_t left = r->deadline_ms - loop_wall_ms();
+
+	timer_start(r->deadline, left > FIND_LEAST_S * 1000 ? left : FIND_LEAST_S * 1000);
+}
+
+bool
+run_is_left(const struct run *run)
+{
+	return run->state == RUN_FIND && run->box == NULL;
+}
+
+/* Of the job itself. */
+static unsigned
+facts_of(const struct run *r)
+{
+	return r->parts.count > 1 ? RECOVERY_PARTS : 0;
+}
+
+/* What was to be adopted cannot be; one that is to be cancelled ends so. */
+static void
+again(struct run *r, unsigned facts)
+{
+	run_abort(r, BUILDER_AGAIN, err_make(ERR_UNAVAILABLE, 0, "%s", recovery_find(facts)->reason));
+}
+
+/* False: one is gone. */
+static bool
+adopt_services(struct run *r, const struct docker_list *containers, const struct left *left)
+{
+	size_t count = r->job->spec->service_count;
+	struct left_service *services = xcalloc(count + 1, sizeof(*services));
+
+	if (count > 0 && left_services(containers, left, services, count + 1) == count)
+		r->services = services_adopt(r->place.host, r->job->spec, services, &run_services_handler, r);
+	free(services);
+	return (r->services != NULL) == (count > 0);
+}
+
+void
+run_found(struct run *run, const struct docker_list *containers)
+{
+	struct left left;
+	unsigned facts;
+
+	left_find(containers, run->left, &left);
+	facts = facts_of(run) | left.fact;
+	if (recovery_find(facts)->action == RECOVERY_ADOPT) {
+		run->box = box_adopt(run->place.host, run->place.sandboxes, &left, &run_box_handler, run);
+		facts |= run->box == NULL ? RECOVERY_GONE : 0;
+	}
+	if (run->box != NULL && !adopt_services(run, containers, &left))
+		facts |= RECOVERY_SERVICE_GONE;
+	if (recovery_find(facts)->action == RECOVERY_AGAIN) {
+		again(run, facts);
+		return;
+	}
+	log_info("job %s: taken up in container %s", run->job->id, left.name);
+	timer_stop(run->deadline);
+	run->has_ended = left.fact == RECOVERY_ENDED;
+	run->is_clean = false;
+	output_begin(&run->output, run->job->nonce);
+}
+
+/* What has ended by itself was in time. */
+void
+adoption_go_on(struct run *r)
+{
+	int64_t left = r->deadline_ms - loop_wall_ms();
+
+	if (left <= 0 && !r->has_ended)
+		verdict_end(&r->verdict, BUILDER_TIMED_OUT, run_late_error(r));
+	if (!verdict_is_ended(&r->verdict))
+		timer_start(r->deadline, left > RUN_AFTER_S * 1000 ? left : RUN_AFTER_S * 1000);
+	else if (run_is_worth_stopping(r) && !r->has_ended)
+		run_stop(r);
+	else
+		run_step(r, RUN_UNBOX);
+}
+
+void
+adoption_expire(struct run *r)
+{
+	again(r, RECOVERY_NO_ENGINE);
+}
+
+/* Its script has a word for each segment's end, and its exit code is that of the segment: what ended without was ended
+ * from outside, with an engine that was killed as well, which then tells any exit code. */
+static bool
+is_cut_off(const struct run *r, const struct box_result *result)
+{
+	const struct verdict *v = &r->verdict;
+
+	return r->left != NULL && !verdict_is_ended(v) && v->exit_code < 0 && !v->result.oom &&
+	       (v->segment[0] == '\0' || v->segment_exit != result->exit_code);
+}
+
+bool
+adoption_has_failed(struct run *r, const struct box_result *result)
+{
+	if (r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->verdict.segment[0] == '\0')
+		again(r, RECOVERY_NOT_WHOLE);
+	else if (is_cut_off(r, result))
+		again(r, RECOVERY_CUT_OFF);
+	else
+		return false;
+	return true;
+}
+
+struct builder_run *
+run_adopt(const struct run_place *place, const struct builder_job *job, const struct builder_left *left,
+    const struct builder_events *events, void *arg, run_ended_fn *ended, void *ended_arg)
+{
+	struct run *r = run_new(place, job, events, arg, ended, ended_arg);
+	struct err err;
+
+	container_limits(&job->spec->resources, &place->host->limits, &r->limits, &err);
+	r->left = xstrdup(left->container);
+	r->deadline_ms = left->deadline_ms;
+	r->state = RUN_FIND;
+	adoption_begin(r);
+	return &r->base;
+}
+
+/* --- left to a later process --- */
+
+/* One that has not been found stays where it is, too. */
+static bool
+may_be_left(const struct run *r)
+{
+	if (r->state == RUN_FIND)
+		return true;
+	return r->state >= RUN_SCRIPT && r->state <= RUN_KEEP && r->box != NULL && box_may_be_left(r->box) &&
+	       recovery_find(facts_of(r) | RECOVERY_RUNNING)->action == RECOVERY_ADOPT;
+}
+
+bool
+adoption_detach(struct builder_run *run)
+{
+	struct run *r = (struct run *)run;
+
+	if (!may_be_left(r))
+		return false;
+	if (r->box != NULL)
+		box_detach(&r->box);
+	services_detach(&r->services);
+	run_free(r);
+	return true;
+}
