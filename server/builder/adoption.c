@@ -89,7 +89,7 @@ adoption_go_on(struct run *r)
 		verdict_end(&r->verdict, BUILDER_TIMED_OUT, run_late_error(r));
 	if (!verdict_is_ended(&r->verdict))
 		timer_start(r->deadline, left > RUN_AFTER_S * 1000 ? left : RUN_AFTER_S * 1000);
-	else if (run_is_worth_stopping(r) && !r->has_ended)
+	else if (run_leaves_work(r) && !r->has_ended)
 		run_stop(r);
 	else
 		run_step(r, RUN_UNBOX);

@@ -82,27 +82,26 @@ run_abort(struct run *r, enum builder_state state, struct err err)
 		run_step(r, RUN_UNBOX);
 }
 
-/* Whether something is left to run, or files to take, though the job has to end, and its container is there for it. */
+bool
+run_leaves_work(const struct run *r)
+{
+	return parts_next(&r->parts, r->part, true) < r->parts.count || job_spec_leaves_files(r->job->spec);
+}
+
+/* Its container is there for it. */
 static bool
 ends_gently(const struct run *r, enum builder_state state)
 {
 	return r->state == RUN_SCRIPT && !is_over(r) && (r->verdict.segment[0] != '\0' || r->left != NULL) &&
-	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT || r->output.is_cut) &&
-	       (parts_next(&r->parts, r->part, true) < r->parts.count || job_spec_leaves_files(r->job->spec));
+	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT || r->output.is_cut) && run_leaves_work(r);
 }
 
-/* From here on only what runs always does; files are taken out of a container that the script ended by itself. */
-bool
-run_is_worth_stopping(const struct run *r)
-{
-	return r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec);
-}
-
+/* Files are taken out of a container that the script ended by itself; one that has nothing of that ends at once. */
 void
 run_stop(struct run *r)
 {
 	run_step(r, RUN_AFTER);
-	if (run_is_worth_stopping(r))
+	if (r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec))
 		box_stop_script(r->box, verdict_word(&r->verdict));
 	else
 		box_end(r->box);

@@ -86,8 +86,8 @@ void run_step(struct run *r, enum run_state next);
 void run_abort(struct run *r, enum builder_state state, struct err err);
 /* Of a script that goes on: from here on only what runs always does. */
 void run_stop(struct run *r);
-/* Files are taken out of a container that the script ended by itself. */
-bool run_is_worth_stopping(const struct run *r);
+/* Though the job is over: something runs always from the present part on, or files are to be taken out of it. */
+bool run_leaves_work(const struct run *r);
 struct err run_late_error(const struct run *r);
 
 /* --- of a run that an earlier process began, or a later one is to go on with --- */
