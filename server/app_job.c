@@ -161,10 +161,24 @@ job_fail(struct app_job *a, enum job_state state, const char *reason)
 	job_step(a, APP_JOB_FLUSH);
 }
 
-/* Likewise, of one that gets another attempt. */
+/* Somebody who ended it has written down how it comes out. */
+static bool
+has_verdict(const struct app_job *a)
+{
+	return a->job->verdict != JOB_WAITING;
+}
+
+/* Likewise, of one that gets another attempt, unless it is known how it came out: then the end of its log may be
+ * missing, for that reason. */
 static void
 job_again(struct app_job *a, const char *reason)
 {
+	if (has_verdict(a)) {
+		note(a, reason);
+		set_result(a, a->job->verdict, a->job->verdict_exit, a->job->verdict_reason);
+		job_step(a, APP_JOB_FLUSH);
+		return;
+	}
 	if (a->ending == ENDING_OWN)
 		a->ending = ENDING_AGAIN;
 	job_fail(a, JOB_ERROR, reason);
@@ -550,23 +564,63 @@ on_started(void *arg, const char *container, const char *engine)
 	record_start(a);
 }
 
-static enum job_state
-state_of(enum builder_state state)
+/* By enum builder_state. */
+static const enum job_state states_of_jobs[] = {
+	[BUILDER_PASSED] = JOB_PASSED,
+	[BUILDER_FAILED] = JOB_FAILED,
+	[BUILDER_CANCELLED] = JOB_CANCELLED,
+	[BUILDER_TIMED_OUT] = JOB_TIMED_OUT,
+	[BUILDER_ERROR] = JOB_ERROR,
+	[BUILDER_AGAIN] = JOB_ERROR,
+};
+
+static enum builder_state
+builder_state_of(enum job_state state)
 {
-	switch (state) {
-	case BUILDER_PASSED:
-		return JOB_PASSED;
-	case BUILDER_FAILED:
-		return JOB_FAILED;
-	case BUILDER_CANCELLED:
-		return JOB_CANCELLED;
-	case BUILDER_TIMED_OUT:
-		return JOB_TIMED_OUT;
-	case BUILDER_ERROR:
-	case BUILDER_AGAIN:
-		break;
+	enum builder_state s = BUILDER_PASSED;
+
+	while (s < BUILDER_ERROR && states_of_jobs[s] != state)
+		s++;
+	return s;
+}
+
+static void
+on_recorded_verdict(void *arg, const struct err *err)
+{
+	struct app_job *a = arg;
+
+	a->op = NULL;
+	if (err == NULL)
+		CRASH_POINT(verdict_recorded);
+	else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND)
+		a->ending = ENDING_LOST;
+	else
+		log_warn("job %s: it is ended without a record of its result: %s", a->job->id, err->text);
+	builder_go(a->run);
+}
+
+/* Nothing holds up its end: what cannot be written now may be lost with us, and is tried at the result's own record. */
+static void
+on_verdict(void *arg, const struct builder_result *result)
+{
+	struct app_job *a = arg;
+	bool has_result = a->result != JOB_RUNNING;
+	struct builder_result own = *result;
+	struct store_job_result verdict = {
+		.state = has_result ? a->result : states_of_jobs[own.state],
+		.exit_code = has_result ? a->exit_code : own.exit_code,
+		.reason = has_result ? a->reason : own.reason,
+	};
+
+	if (a->state != APP_JOB_RUN)
+		return; /* its result is on its way, and builder_forget is the answer */
+	if (a->ending != ENDING_OWN) {
+		builder_go(a->run);
+		return;
 	}
-	return JOB_ERROR;
+	app_secrets_hide_text(a->secrets, own.reason);
+	CRASH_POINT(verdict_recording);
+	a->op = store_job_verdict(a->deps->store, a->job->id, a->job->token, &verdict, on_recorded_verdict, a);
 }
 
 static void
@@ -575,7 +629,7 @@ take_result(struct app_job *a, const struct builder_result *result)
 	CRASH_POINT(run_ended);
 	if (result->reason[0] != '\0')
 		note(a, result->reason);
-	set_result(a, state_of(result->state), result->exit_code, result->reason);
+	set_result(a, states_of_jobs[result->state], result->exit_code, result->reason);
 	job_step(a, APP_JOB_FLUSH);
 }
 
@@ -621,9 +675,10 @@ on_done(void *arg, const struct builder_result *result)
 	app_files_stop(a->files);
 	flush(a, APP_SECRETS_STDOUT);
 	flush(a, APP_SECRETS_STDERR);
-	if (result->state == BUILDER_AGAIN && a->ending == ENDING_OWN)
-		a->ending = ENDING_AGAIN;
-	take_result(a, result);
+	if (result->state == BUILDER_AGAIN)
+		job_again(a, result->reason);
+	else
+		take_result(a, result);
 }
 
 static const struct builder_events builder_events = {
@@ -631,6 +686,7 @@ static const struct builder_events builder_events = {
 	.started = on_started,
 	.output = on_output,
 	.segment = on_segment,
+	.verdict = on_verdict,
 	.ended = on_ended,
 	.done = on_done,
 };
@@ -678,14 +734,28 @@ say_placed(struct app_job *a)
 	a->deps->on_placed(a->deps->arg);
 }
 
+static struct builder_result
+recorded_verdict(const struct app_job *a)
+{
+	struct builder_result result = { .state = builder_state_of(a->job->verdict), .exit_code = -1 };
+
+	snprintf(result.reason, sizeof(result.reason), "%s", a->job->verdict_reason);
+	return result;
+}
+
 /* What it was fed is in its container; its time runs from its start. */
 static void
 adopt_run(struct app_job *a)
 {
+	struct builder_result verdict;
 	struct builder_left left = { .engine = a->job->engine,
 		.container = a->job->container,
 		.deadline_ms = a->job->started_ms + (int64_t)a->spec.timeout_s * 1000 };
 
+	if (has_verdict(a) && a->job->verdict_exit < 0) { /* else its container tells it again */
+		verdict = recorded_verdict(a);
+		left.verdict = &verdict;
+	}
 	make_files(a);
 	a->builder_job = (struct builder_job){
 		.id = a->job->id,
@@ -698,7 +768,9 @@ adopt_run(struct app_job *a)
 		job_again(a, recovery_find(RECOVERY_NO_ENGINE)->reason);
 		return;
 	}
-	if (a->job->cancel) /* before its output is read, which may tell of the end that this brought about */
+	if (a->job->cancel && left.verdict != NULL) /* which that has brought about, or was faster */
+		a->is_cancelled = true;
+	else if (a->job->cancel) /* before its output is read, which may tell of the end that this brought about */
 		app_job_cancel(a, true);
 	say_placed(a);
 }

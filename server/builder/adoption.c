@@ -34,10 +34,12 @@ facts_of(const struct run *r)
 	return r->parts.count > 1 ? RECOVERY_PARTS : 0;
 }
 
-/* What was to be adopted cannot be; one that is to be cancelled ends so. */
+/* What was to be adopted cannot be; one that is to be cancelled, or whose verdict is on record, ends so. */
 static void
 again(struct run *r, unsigned facts)
 {
+	if (verdict_is_ended(&r->verdict))
+		r->events->notice(r->arg, recovery_find(facts)->reason);
 	run_abort(r, BUILDER_AGAIN, err_make(ERR_UNAVAILABLE, 0, "%s", recovery_find(facts)->reason));
 }
 
@@ -89,10 +91,8 @@ adoption_go_on(struct run *r)
 		verdict_end(&r->verdict, BUILDER_TIMED_OUT, run_late_error(r));
 	if (!verdict_is_ended(&r->verdict))
 		timer_start(r->deadline, left > RUN_AFTER_S * 1000 ? left : RUN_AFTER_S * 1000);
-	else if (run_leaves_work(r) && !r->has_ended)
-		run_stop(r);
 	else
-		run_step(r, RUN_UNBOX);
+		run_conclude(r, run_leaves_work(r) ? RUN_AFTER : RUN_UNBOX);
 }
 
 void
@@ -134,6 +134,8 @@ run_adopt(const struct run_place *place, const struct builder_job *job, const st
 	container_limits(&job->spec->resources, &place->host->limits, &r->limits, &err);
 	r->left = xstrdup(left->container);
 	r->deadline_ms = left->deadline_ms;
+	if (left->verdict != NULL)
+		verdict_recall(&r->verdict, left->verdict);
 	r->state = RUN_FIND;
 	adoption_begin(r);
 	return &r->base;

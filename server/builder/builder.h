@@ -6,6 +6,9 @@
  *   started             the container exists and is attached; nothing was sent to it
  *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent
  *   output, segment     as they come
+ *   verdict             the job does not end by itself, or only what runs always is ended: how it comes out
+ *   builder_go          the owner's answer, when that is written durably, so that its container, which would tell it
+ *                       again, may be touched; perhaps more than once
  *   ended               the script has ended by itself, or waits at its end to be held; its container is still there,
  *                       and files can be taken out of it
  *   builder_leave       the owner's answer, when it has them
@@ -129,6 +132,8 @@ struct builder_events {
 	/* name: install, before_script, script, or a step's as a marker takes it. Output given before it stands before
 	 * it. exit_code -1: it begins. */
 	void (*segment)(void *arg, const char *name, int exit_code);
+	/* With the result as it will be. Answer with builder_go, or with builder_forget. May be NULL. */
+	void (*verdict)(void *arg, const struct builder_result *result);
 	/* With the result as it will be, if nothing comes between. Answer with builder_leave. May be NULL. */
 	void (*ended)(void *arg, const struct builder_result *result);
 	void (*done)(void *arg, const struct builder_result *result);
@@ -171,19 +176,20 @@ void builder_start(struct builder *builder, const struct builder_job *job, const
 struct builder_left {
 	const char *engine;
 	const char *container;
-	int64_t deadline_ms; /* of the job, milliseconds since 1970 */
+	int64_t deadline_ms;                  /* of the job, milliseconds since 1970 */
+	const struct builder_result *verdict; /* that was told of it; NULL: none */
 };
 bool builder_adopt(struct builder *builder, const struct builder_job *job, const struct builder_left *left,
     const struct builder_events *events, void *arg, struct builder_run **ret);
-/* The answer to started. */
+/* The answer to started, and to verdict. */
 void builder_go(struct builder_run *run);
 /* Takes files out of the container, between ended and builder_leave: see collect.h. */
 struct collect *builder_collect(struct builder_run *run, const struct strings *patterns,
     const struct collect_limits *limits, const struct collect_handler *handler, void *arg);
 /* The answer to ended; no collect may go on. Nothing happens when the run is ending anyway. */
 void builder_leave(struct builder_run *run);
-/* Likewise, of an owner that wants to hear nothing more: the result is that of ended, and what is left of the job is
- * removed, or held, by the builder alone. False: the run is ending anyway, and done follows. */
+/* Likewise, of an owner that wants to hear nothing more: the result is that of ended or verdict, and what is left of
+ * the job is removed, or held, by the builder alone. False: the run is ending anyway, and done follows. */
 bool builder_forget(struct builder_run *run);
 /* Ends the job, but for what runs always, which has a minute; done still follows. Asked again, it ends at once. Nothing
  * happens when it is ending anyway. why: for people. */

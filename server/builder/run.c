@@ -24,10 +24,12 @@ static void enter_script(struct run *r);
 static void enter_after(struct run *r);
 static void enter_collect(struct run *r);
 static void enter_hold(struct run *r);
+static void enter_verdict(struct run *r);
 static void enter_unbox(struct run *r);
 static void enter_unserve(struct run *r);
 static void enter_unvolume(struct run *r);
 static void enter_done(struct run *r);
+static void go_on(struct run *r);
 
 /* The deadlines: of RUN_IMAGE the pull's own, then the job's, then those of the calls. */
 /* clang-format off */
@@ -48,6 +50,7 @@ static const struct {
 	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX,    false },
 	[RUN_KEEP]     = { "keep",     enter_collect,  RUN_HOLD,     false },
 	[RUN_HOLD]     = { "hold",     enter_hold,     RUN_UNBOX,    false },
+	[RUN_VERDICT]  = { "verdict",  enter_verdict,  RUN_UNBOX,    true },
 	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE,  false },
 	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_UNVOLUME, false },
 	[RUN_UNVOLUME] = { "unvolume", enter_unvolume, RUN_DONE,     false },
@@ -60,6 +63,7 @@ run_step(struct run *r, enum run_state next)
 {
 	log_debug("job %s: %s -> %s", r->job->id, states[r->state].name, states[next].name);
 	pull_cancel(&r->pull);
+	deferred_cancel(&r->tell);
 	r->state = next;
 	r->output.is_open = states[next].is_heard;
 	states[next].enter(r);
@@ -72,13 +76,30 @@ is_over(const struct run *r)
 	return verdict_is_bad(&r->verdict) || r->state >= RUN_AFTER;
 }
 
+void
+run_conclude(struct run *r, enum run_state next)
+{
+	r->next = next;
+	if (r->state != RUN_VERDICT)
+		run_step(r, RUN_VERDICT);
+}
+
+/* Before RUN_SCRIPT nothing of the job has run, and what is put back comes to nothing. */
+static bool
+is_concluding(const struct run *r, enum builder_state state)
+{
+	return state != BUILDER_AGAIN && ((r->state >= RUN_SCRIPT && r->state <= RUN_KEEP) || r->state == RUN_VERDICT);
+}
+
 /* What the engine is making has to be waited for to be removed. */
 void
 run_abort(struct run *r, enum builder_state state, struct err err)
 {
 	if (r->state < RUN_HOLD)
 		verdict_end(&r->verdict, state, err);
-	if (r->state < RUN_UNBOX && (r->state != RUN_VOLUME || r->op == NULL))
+	if (is_concluding(r, state))
+		run_conclude(r, RUN_UNBOX);
+	else if (r->state < RUN_UNBOX && (r->state != RUN_VOLUME || r->op == NULL))
 		run_step(r, RUN_UNBOX);
 }
 
@@ -96,17 +117,6 @@ ends_gently(const struct run *r, enum builder_state state)
 	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT || r->output.is_cut) && run_leaves_work(r);
 }
 
-/* Files are taken out of a container that the script ended by itself; one that has nothing of that ends at once. */
-void
-run_stop(struct run *r)
-{
-	run_step(r, RUN_AFTER);
-	if (r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec))
-		box_stop_script(r->box, verdict_word(&r->verdict));
-	else
-		box_end(r->box);
-}
-
 /* The only way off the happy path. */
 static void
 run_fail(struct run *r, enum builder_state state, struct err err)
@@ -116,7 +126,7 @@ run_fail(struct run *r, enum builder_state state, struct err err)
 		return;
 	}
 	verdict_end(&r->verdict, state, err);
-	run_stop(r);
+	run_conclude(r, RUN_AFTER);
 }
 
 /* One that has not been found yet is cancelled when it is, so that what runs always does. */
@@ -167,7 +177,10 @@ on_deadline(void *arg)
 			r->events->notice(r->arg, "what runs always took too long and is ended");
 		else if (r->state == RUN_COLLECT)
 			r->events->notice(r->arg, "its files took too long to take, the rest is left out");
-		run_step(r, RUN_UNBOX);
+		if (r->state == RUN_HOLD)
+			run_step(r, RUN_UNBOX);
+		else
+			run_conclude(r, RUN_UNBOX);
 		return;
 	}
 	run_fail(r, BUILDER_TIMED_OUT, run_late_error(r));
@@ -421,25 +434,35 @@ run_go(struct builder_run *run)
 
 	if (r->state == RUN_STARTED)
 		run_step(r, states[r->state].next);
+	else if (r->state == RUN_VERDICT)
+		go_on(r);
 }
 
 static void part_ended(struct run *r, const struct box_result *result);
+
+/* What the box came to while its owner wrote. */
+static bool
+take_early(struct run *r)
+{
+	struct box_result early = r->early;
+
+	if (!r->has_ended_early)
+		return false;
+	r->has_ended_early = false;
+	part_ended(r, &early);
+	return true;
+}
 
 /* What could not be unpacked has ended by now. */
 static void
 enter_script(struct run *r)
 {
-	struct box_result early = r->early;
-
 	if (r->left != NULL) {
 		adoption_go_on(r);
 		return;
 	}
-	if (r->has_ended_early) {
-		r->has_ended_early = false;
-		part_ended(r, &early);
+	if (take_early(r))
 		return;
-	}
 	box_go(r->box);
 	box_name(r->box, r->job);
 	if (is_over(r) || r->parts.list[r->part].first >= script_after(r->job->spec))
@@ -511,7 +534,7 @@ on_full(void *arg)
 
 	r->verdict.result.truncated = true;
 	if (is_over(r)) /* which changes no result */
-		run_step(r, RUN_UNBOX);
+		run_conclude(r, RUN_UNBOX);
 	else
 		run_fail(r, BUILDER_FAILED, err_make(ERR_LIMIT, 0, "wrote more than %llu bytes of output", limit));
 }
@@ -591,7 +614,7 @@ on_box_exit(void *arg, const struct box_result *result)
 	output_end(&r->output);
 	r->verdict.result.oom = r->verdict.result.oom || result->oom;
 	r->verdict.result.truncated = r->verdict.result.truncated || result->truncated;
-	if (r->state == RUN_STARTED) {
+	if (r->state == RUN_STARTED || r->state == RUN_VERDICT) {
 		r->early = *result;
 		r->has_ended_early = true;
 	} else if (states[r->state].is_heard)
@@ -606,7 +629,10 @@ next_part(struct run *r)
 {
 	r->part = parts_next(&r->parts, r->part + 1, is_over(r));
 	r->input = BOX_STDIN;
-	run_step(r, r->part < r->parts.count ? RUN_BOX : RUN_UNBOX);
+	if (r->part < r->parts.count)
+		run_step(r, RUN_BOX);
+	else
+		run_conclude(r, RUN_UNBOX);
 }
 
 static void
@@ -681,6 +707,10 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 		run_step(r, states[r->state].next);
 		return;
 	}
+	if (r->state == RUN_VERDICT) { /* which changes it no more */
+		r->next = RUN_UNBOX;
+		return;
+	}
 	r->verdict.result.truncated = r->verdict.result.truncated || result->truncated;
 	if (err != NULL && !is_over(r) && result->no_tar && r->job->has_secrets)
 		run_fail(r, BUILDER_FAILED,
@@ -717,7 +747,7 @@ run_forget(struct builder_run *run)
 {
 	struct run *r = (struct run *)run;
 
-	if (!is_collecting(r))
+	if (!is_collecting(r) && r->state != RUN_VERDICT)
 		return false;
 	r->events = &nobody;
 	run_step(r, states[r->state].next);
@@ -758,6 +788,54 @@ run_is_held(const struct run *run)
 }
 
 /* --- the end --- */
+
+static void
+on_tell_verdict(void *arg)
+{
+	struct run *r = arg;
+	struct builder_result result = verdict_result(&r->verdict);
+
+	r->tell = NULL;
+	if (r->events->verdict != NULL)
+		r->events->verdict(r->arg, &result);
+	else
+		go_on(r);
+}
+
+/* Later, since it is often the owner who asks for the end. Its answer is bounded by its own deadline. */
+static void
+enter_verdict(struct run *r)
+{
+	timer_stop(r->deadline);
+	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code >= 0)
+		judge(r);
+	r->tell = deferred_call(r->place.host->loop, on_tell_verdict, r);
+}
+
+/* Files are taken out of a container that the script ended by itself; one that has nothing of that ends at once. */
+static void
+stop_script(struct run *r)
+{
+	if (r->has_ended)
+		return;
+	if (r->parts.list[r->part].has_always || job_spec_leaves_files(r->job->spec))
+		box_stop_script(r->box, verdict_word(&r->verdict));
+	else
+		box_end(r->box);
+}
+
+/* The verdict is written down. */
+static void
+go_on(struct run *r)
+{
+	if (r->next != RUN_AFTER) {
+		run_step(r, r->next);
+		return;
+	}
+	run_step(r, RUN_AFTER);
+	if (!take_early(r))
+		stop_script(r);
+}
 
 static void
 enter_unbox(struct run *r)

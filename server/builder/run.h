@@ -32,7 +32,7 @@ typedef void run_ended_fn(void *arg);
 /* What both kinds begin with. */
 struct builder_run {
 	const struct run_kind {
-		void (*go)(struct builder_run *run); /* the answer to events->started */
+		void (*go)(struct builder_run *run); /* the answer to events->started, and verdict */
 		/* done follows, after what runs always. why: for people. A second time, or for a held job: as end. */
 		void (*cancel)(struct builder_run *run, const char *why);
 		/* The same without anything more of the job; BUILDER_CANCELLED or BUILDER_AGAIN. */

@@ -28,6 +28,7 @@ enum run_state {
 	RUN_COLLECT,  /* until the owner has taken its files out of it */
 	RUN_KEEP,     /* the same, when the script waits at its end to be held */
 	RUN_HOLD,     /* a failed job's box waits for who looks at it; the owner has the result */
+	RUN_VERDICT,  /* until the owner has written down how the job comes out, which ends it by force */
 	RUN_UNBOX,    /* the box is ended by force */
 	RUN_UNSERVE,  /* the services are ended */
 	RUN_UNVOLUME,
@@ -58,16 +59,17 @@ struct run {
 	struct services *services;
 	struct timer *deadline; /* of the job, from RUN_VOLUME on; of RUN_AFTER and RUN_HOLD their own */
 	int64_t deadline_ms;    /* since 1970 */
-	struct deferred *tell;  /* the owner, in RUN_HOLD */
+	struct deferred *tell;  /* the owner, in RUN_HOLD and RUN_VERDICT */
+	enum run_state next;    /* after RUN_VERDICT: RUN_AFTER or RUN_UNBOX */
 	struct host_labels labels;
 	struct builder_limits limits;
 	enum box_input input;
 	struct feed feed;
-	struct box_result early; /* of a box that ended in RUN_STARTED */
+	struct box_result early; /* of a box that ended in RUN_STARTED or RUN_VERDICT */
 	bool has_ended_early;
 
 	char *left;     /* the container of an earlier process; NULL: it is our own from the start */
-	bool has_ended; /* that container */
+	bool has_ended; /* that container, in which no script can be stopped */
 
 	struct output output;
 	struct verdict verdict;
@@ -84,8 +86,9 @@ void run_free(struct run *r);
 void run_step(struct run *r, enum run_state next);
 /* Off the happy path, with nothing more of the job. */
 void run_abort(struct run *r, enum builder_state state, struct err err);
-/* Of a script that goes on: from here on only what runs always does. */
-void run_stop(struct run *r);
+/* How the job comes out is on record before its container, which would tell it again, is touched. next: RUN_AFTER,
+ * where only what runs always goes on, or RUN_UNBOX. */
+void run_conclude(struct run *r, enum run_state next);
 /* Though the job is over: something runs always from the present part on, or files are to be taken out of it. */
 bool run_leaves_work(const struct run *r);
 struct err run_late_error(const struct run *r);

@@ -19,6 +19,13 @@ verdict_end(struct verdict *v, enum builder_state state, struct err err)
 	v->state = state;
 }
 
+void
+verdict_recall(struct verdict *v, const struct builder_result *result)
+{
+	v->result.exit_code = result->exit_code;
+	verdict_end(v, result->state, err_make(ERR_CANCELLED, 0, "%s", result->reason));
+}
+
 enum builder_state
 verdict_blame(const struct err *err)
 {

@@ -19,6 +19,8 @@ struct verdict {
 void verdict_init(struct verdict *v);
 /* Ended by us; a later cause changes nothing. */
 void verdict_end(struct verdict *v, enum builder_state state, struct err err);
+/* As verdict_result gave it to an owner that has kept it. */
+void verdict_recall(struct verdict *v, const struct builder_result *result);
 /* Whose fault an error is: what the user wrote (BUILDER_FAILED), or what we and the engine did (BUILDER_ERROR). */
 enum builder_state verdict_blame(const struct err *err);
 /* A segment that does not run always begins (exit code -1) or ends. */

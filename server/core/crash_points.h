@@ -69,6 +69,8 @@
 	X(script_ended,         "the script has said how it came out") \
 	X(exit_seen,            "the engine has told the exit code") \
 	X(output_drained,       "the output has ended") \
+	X(verdict_recording,    "a job is ended by force; how it comes out is about to be recorded") \
+	X(verdict_recorded,     "it is; its container is as it was") \
 	X(timeout_passed,       "a job has run for too long and is about to be ended") \
 	X(cancel_heard,         "a job's node hears that it is to end") \
 	X(collect_beginning,    "the script is over; its files are about to be taken") \

@@ -74,19 +74,38 @@ store_job_started(struct store *store, const char *job, const char *token, const
 	return op_send(op, &script_started, &args, STORE_TIMEOUT_MS);
 }
 
+static struct store_op *
+result_op(struct store *store, const char *job, const char *token, const struct store_job_result *result,
+    struct args *args, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = job_op(store, answer_done, job, args, arg);
+
+	assert(job_state_is_final(result->state));
+	op->fn.done = fn;
+	args_text(args, token);
+	args_text(args, job_state_name(result->state));
+	args_int(args, result->exit_code);
+	args_text(args, result->reason);
+	return op;
+}
+
+struct store_op *
+store_job_verdict(struct store *store, const char *job, const char *token, const struct store_job_result *result,
+    store_done_fn *fn, void *arg)
+{
+	struct args args;
+	struct store_op *op = result_op(store, job, token, result, &args, fn, arg);
+
+	return op_send(op, &script_verdict, &args, STORE_TIMEOUT_MS);
+}
+
 struct store_op *
 store_job_finished(struct store *store, const char *job, const char *token, const struct store_job_result *result,
     store_done_fn *fn, void *arg)
 {
 	struct args args;
-	struct store_op *op = job_op(store, answer_done, job, &args, arg);
+	struct store_op *op = result_op(store, job, token, result, &args, fn, arg);
 
-	assert(job_state_is_final(result->state));
-	op->fn.done = fn;
-	args_text(&args, token);
-	args_text(&args, job_state_name(result->state));
-	args_int(&args, result->exit_code);
-	args_text(&args, result->reason);
 	args_int(&args, result->log_bytes);
 	return op_send(op, &script_finish, &args, STORE_TIMEOUT_MS);
 }

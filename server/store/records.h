@@ -81,18 +81,21 @@ struct job {
 	char *needs;  /* numbers of the jobs of its build that it needs: "1 3" */
 	char *run_on; /* "failure", "always"; "": success */
 	bool allow_failure;
-	char *labels;      /* that its engine has to have, see proto/labels.h */
-	char *group;       /* of which one job runs at a time; "": none */
-	char *reused_from; /* of a job whose result was taken over: the one that ran, with log and artifacts */
-	int64_t priority;  /* 0 (first) .. 7 */
-	char *waits_for;   /* of a waiting or queued job, in words; made when it is read */
-	char *node;        /* that claimed it */
-	char *engine;      /* that runs it */
-	char *container;   /* "" before job_started */
-	char *token;       /* the claim's fencing token */
-	int64_t exit_code; /* -1: none */
-	char *reason;      /* why it ended so, or why it is run again */
-	bool cancel;       /* somebody asked a running job to end */
+	char *labels;           /* that its engine has to have, see proto/labels.h */
+	char *group;            /* of which one job runs at a time; "": none */
+	char *reused_from;      /* of a job whose result was taken over: the one that ran, with log and artifacts */
+	int64_t priority;       /* 0 (first) .. 7 */
+	char *waits_for;        /* of a waiting or queued job, in words; made when it is read */
+	char *node;             /* that claimed it */
+	char *engine;           /* that runs it */
+	char *container;        /* "" before job_started */
+	char *token;            /* the claim's fencing token */
+	int64_t exit_code;      /* -1: none */
+	char *reason;           /* why it ended so, or why it is run again */
+	bool cancel;            /* somebody asked a running job to end */
+	enum job_state verdict; /* of a running job: how it will come out; JOB_WAITING: that is not known */
+	int64_t verdict_exit;   /* its exit code then */
+	char *verdict_reason;
 	int64_t queued_ms;
 	int64_t started_ms;
 	int64_t finished_ms;

@@ -75,5 +75,6 @@ extern const struct redis_script script_secret_list;
 extern const struct redis_script script_secret_put;
 extern const struct redis_script script_started;
 extern const struct redis_script script_stats;
+extern const struct redis_script script_verdict;
 
 #endif

@@ -179,6 +179,10 @@ struct store_job_result {
 	int64_t log_bytes;
 };
 
+/* How the job will come out, whatever becomes of its container: from now on every way to its end leads there, also that
+ * of store_job_requeue. log_bytes does not count. ERR_CONFLICT: the token is stale. */
+struct store_op *store_job_verdict(struct store *store, const char *job, const char *token,
+    const struct store_job_result *result, store_done_fn *fn, void *arg);
 /* Ends the job, or lets it be tried again when its pipeline says so. At its end those that need it go on or are
  * skipped, and with the last one the build ends. The same call again is no error, after a retry ERR_CONFLICT as for any
  * stale token. */

@@ -408,6 +408,19 @@ on_segment(void *arg, const char *name, int exit_code)
 		buf_addf(&j->segments, "%s %d\n", name, exit_code);
 }
 
+/* Nothing of its container is gone yet, and what is told then stays. */
+static void
+on_verdict(void *arg, const struct builder_result *result)
+{
+	struct bench_job *j = arg;
+
+	assert_true(j->is_started);
+	assert_false(j->is_done);
+	j->has_verdict = true;
+	j->result = *result;
+	builder_go(j->run);
+}
+
 static void
 on_ended(void *arg, const struct builder_result *result)
 {
@@ -426,6 +439,10 @@ on_done(void *arg, const struct builder_result *result)
 	struct bench_job *j = arg;
 
 	assert_false(j->is_done);
+	if (j->has_verdict) {
+		assert_int_equal(result->state, j->result.state);
+		assert_string_equal(result->reason, j->result.reason);
+	}
 	j->run = NULL;
 	j->result = *result;
 	j->is_done = true;
@@ -509,6 +526,7 @@ bench_job_start(struct bench_job *j)
 		.started = on_started,
 		.output = on_output,
 		.segment = on_segment,
+		.verdict = on_verdict,
 		.ended = on_ended,
 		.done = on_done };
 

@@ -42,7 +42,7 @@ struct bench_job {
 	const char *awaited;                   /* text for which the loop stops */
 	const char *cancel_on;                 /* output that makes it be cancelled */
 	void (*on_ended)(struct bench_job *j); /* answers with builder_leave; NULL: that comes at once */
-	bool is_started, is_done;
+	bool is_started, is_done, has_verdict;
 	int64_t began_us, started_us, output_us, done_us; /* microseconds; 0: not yet */
 	struct builder_result result;
 };

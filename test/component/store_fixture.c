@@ -541,15 +541,29 @@ job_adopt(struct store_fixture *f, const char *job, const char *token)
 	return CALL(f, store_job_adopt(f->store, job, token, on_claim, f));
 }
 
-enum err_code
-job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state)
+static struct store_job_result
+result_of(enum job_state state)
 {
-	const struct store_job_result result = {
+	return (struct store_job_result){
 		.state = state,
 		.exit_code = state == JOB_PASSED ? 0 : 1,
 		.reason = state == JOB_PASSED ? "" : "exit code 1",
 		.log_bytes = 42,
 	};
+}
+
+enum err_code
+job_verdict(struct store_fixture *f, const char *job, const char *token, enum job_state state)
+{
+	const struct store_job_result result = result_of(state);
+
+	return CALL(f, store_job_verdict(f->store, job, token, &result, on_done, f));
+}
+
+enum err_code
+job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state)
+{
+	const struct store_job_result result = result_of(state);
 
 	return CALL(f, store_job_finished(f->store, job, token, &result, on_done, f));
 }

@@ -273,6 +273,7 @@ test_timeout(void **state)
 	bench_run_timed(
 	    &j, &shared, COMMANDS("trap '' TERM", "echo deaf", "while :; do sleep 1; done"), NULL, "\ndeaf\n");
 	bench_assert_result(&j, BUILDER_TIMED_OUT, " s, in script");
+	assert_true(j.has_verdict);
 	bench_job_fini(&j);
 }
 

@@ -274,6 +274,8 @@ run_build(void)
 	job_free(&job);
 	job = claimed_job();
 	assert_int_equal(build_cancel(&f, 2), ERR_NONE);
+	assert_int_equal(job_verdict(&f, job->id, job->token, JOB_CANCELLED), ERR_NONE);
+	look();
 	assert_int_equal(job_finished(&f, job->id, job->token, JOB_CANCELLED), ERR_NONE);
 	job_free(&job);
 	look();

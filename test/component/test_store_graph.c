@@ -366,6 +366,45 @@ test_each_event_in_each_state(void **state)
 	free(token);
 }
 
+/* --- ended by force --- */
+
+/* Whoever loses its container, here or on another node, tells the same; its pipeline may want another attempt all the
+ * same. */
+static void
+test_a_verdict_outlives_the_container(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	BUILD_OF(J("a", "", .retry = { 1, RETRY_TIMEOUT }), J("b", "1"));
+	job = claim("1.1");
+	assert_int_equal(job_verdict(&f, "1.1", "stale", JOB_TIMED_OUT), ERR_CONFLICT);
+	assert_int_equal(job_verdict(&f, "1.1", job->token, JOB_TIMED_OUT), ERR_NONE);
+	assert_job("1.1", "running");
+	assert_int_equal(job_requeue(&f, "1.1", job->token, 0), ERR_NONE);
+	job_free(&job);
+	assert_waits_for("1.1", "attempt 2 in 5 s");
+	assert_string_equal(f.got.job->history, "attempt 1 timed_out: exit code 1");
+	assert_int_equal(f.got.job->verdict, JOB_WAITING);
+
+	redis_fixture_ask(&server, "ZADD davit:delayed 1 1.1");
+	assert_int_equal(promote(&f), ERR_NONE);
+	job = claim("1.1");
+	assert_int_equal(job_verdict(&f, "1.1", job->token, JOB_TIMED_OUT), ERR_NONE);
+	assert_int_equal(job_get(&f, "1.1"), ERR_NONE);
+	assert_int_equal(f.got.job->verdict, JOB_TIMED_OUT);
+	assert_string_equal(f.got.job->verdict_reason, "exit code 1");
+	assert_int_equal(job_requeue(&f, "1.1", job->token, 0), ERR_NONE);
+	job_free(&job);
+	assert_job("1.1", "timed_out");
+	assert_job("1.2", "skipped");
+	assert_build(1, "timed_out");
+	assert_int_equal(job_get(&f, "1.1"), ERR_NONE);
+	assert_int_equal(f.got.job->attempt, 2);
+	assert_string_equal(f.got.job->reason, "exit code 1");
+	assert_int_equal(redis_fixture_int(&server, "HEXISTS davit:job:1.1 verdict"), 0);
+}
+
 /* --- tried again --- */
 
 static void
@@ -818,6 +857,7 @@ main(void)
 		SUITE_TEST(test_cancel_of_a_build_ends_what_waits),
 		SUITE_TEST(test_cancel_of_a_waiting_job),
 		SUITE_TEST(test_each_event_in_each_state),
+		SUITE_TEST(test_a_verdict_outlives_the_container),
 		SUITE_TEST(test_retry_makes_further_attempts),
 		SUITE_TEST(test_retry_is_for_what_it_names_only),
 		SUITE_TEST(test_no_retry_of_what_was_cancelled_and_a_bounded_delay),

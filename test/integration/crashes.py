@@ -629,7 +629,7 @@ SCENARIOS = {
     "key_written": Start(lose=lose_token),
     "mirror_making": Scenario(push_to_new_repo),
     "warm_taken": Scenario(push_two, warm=True),
-    "timeout_passed": Scenario(push_endless),
+    **dict.fromkeys("timeout_passed verdict_recording verdict_recorded".split(), Scenario(push_endless)),
     **dict.fromkeys("script_ended job_held".split(), Scenario(push_failing_held)),
     **dict.fromkeys("pruning pruned artifacts_removed".split(), Start(push_and_delete_repo)),
     "decision_recorded": Scenario(push_from_fork),

@@ -156,7 +156,7 @@ after_script: ['echo "<$DAVIT_JOB_STATUS>"; until [ -e /tmp/go ]; do sleep 0.1; 
     container = container_of(davit, job)
     davit.kill()
     davit.start()
-    davit.log.wait(rf"job {job}: script -> after")
+    davit.log.wait(rf"job {job}: verdict -> after")
     docker("exec", container, "touch", "/tmp/go")
     assert davit.wait_build(number)["state"] == "cancelled"
     log = davit.job_log(job)
@@ -324,6 +324,32 @@ def test_a_job_that_was_killed_at_its_result_does_not_run_again(make_davit, repo
     davit.log.wait("engine .* is up")  # and swept before
     davit.stop()
     assert container and container not in docker("ps", "-aq", "--no-trunc")
+
+
+@pytest.mark.parametrize("point, more, state, reason", [
+    ("result_recording", "timeout: 5s\nafter_script: [echo after]", "timed_out", "took longer than 5 s, in script"),
+    ("container_removed", "", "failed", "wrote more than 2097152 bytes of output"),
+])
+def test_a_job_that_is_ended_by_force_keeps_its_result(make_davit, repo, docker, point, more, state, reason):
+    """Killed when what runs always has run, or its container is gone."""
+    davit = make_davit(builder={"log_limit": "2M"})
+    davit.add_repo(repo)
+    davit.stop()
+    davit.environment["DAVIT_CRASH"] = f"{point}:1"
+    davit.start()
+    loud = "yes" if state == "failed" else "sleep 1000"
+    number = forge.push(davit, repo, f"image: {IMAGE}\nscript: [echo ra''n, {loud}]\n{more}\n")
+    davit.process.wait(60)
+    davit.environment.clear()
+    davit.start()
+    assert davit.wait_build(number)["state"] == state
+    job = davit.api("GET", f"/jobs/{number}.1")
+    log = davit.job_log(job["id"])
+    assert (job["attempt"], job["history"], job["reason"]) == (1, "", reason)
+    assert log.count(b"ran\n") == 1 and log.count(b"after\n") == ("after" in more)
+    davit.log.wait("engine .* is up")
+    assert container_of(davit, job["id"]) not in docker("ps", "-aq", "--no-trunc")
+    davit.stop()
 
 
 def test_a_job_that_was_not_fed_wholly_is_run_again(make_davit, repo):

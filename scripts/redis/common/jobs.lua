@@ -282,7 +282,7 @@ local function job_again(job, delay_ms, state, reason, now)
 	if #history > HISTORY_MAX then
 		history = history:match('\n(.*)') or line
 	end
-	call('HDEL', key, 'token', 'node', 'engine', 'container')
+	call('HDEL', key, 'token', 'node', 'engine', 'container', 'verdict', 'verdict_exit', 'verdict_reason')
 	call('HSET', key, 'state', 'queued', 'reason', reason, 'history', history, 'exit_code', -1, 'started_ms', 0)
 	call('HINCRBY', key, 'attempt', 1)
 	deployment_follow(job, 'state', 'queued', 'attempt', attempt + 1, 'history', history)
@@ -292,6 +292,23 @@ local function job_again(job, delay_ms, state, reason, now)
 		wake('delayed')
 	else
 		job_enqueue(job, true, now)
+	end
+end
+
+-- It has run, and its slot was given back: it ends, or is tried again, as its pipeline says.
+local function job_finish(job, verdict, exit_code, reason, now)
+	local key = 'davit:job:' .. job
+	local word = ({ error = 'infrastructure', failed = 'failure', timed_out = 'timeout' })[verdict]
+	local cancel, cancel_why, retries, retry_max, retry_on =
+		job_fields(job, 'cancel', 'cancel_why', 'retries', 'retry_max', 'retry_on')
+
+	retries = tonumber(retries or 0)
+	if word and cancel ~= '1' and retries < tonumber(retry_max or 0) and (retry_on or ''):find(word, 1, true) then
+		call('HSET', key, 'retries', retries + 1)
+		job_again(job, math.min(RETRY_FIRST_MS * 2 ^ math.min(retries, 16), RETRY_MOST_MS), ' ' .. verdict, reason, now)
+	else
+		call('HDEL', key, 'verdict', 'verdict_exit', 'verdict_reason')
+		job_end(job, verdict, exit_code, verdict == 'cancelled' and cancel_why or reason, now)
 	end
 end
 
