@@ -758,6 +758,7 @@ start_mirror(struct app *app, struct err *err)
 		.rule_count = conf->mirror.upstream_count,
 		.size = conf->mirror.size,
 		.ca_file = app_conf_file(conf->mirror.ca),
+		.registry = conf->mirror.registry,
 	};
 	const struct listening *socket;
 

@@ -22,10 +22,11 @@ static const char *const smtp_schemes[] = { "smtp", "smtps", NULL };
 #define AT(member) offsetof(struct conf, member)
 #define ENGINE(member) offsetof(struct conf_engine, member)
 #define UPSTREAM(member) offsetof(struct conf_upstream, member)
-#define UPSTREAMS                                                                                                  \
-	"[{host: \"*.debian.org\"}, {host: \"*.ubuntu.com\"}, {host: \"*.alpinelinux.org\"}, "                     \
-	"{host: registry.npmjs.org}, {host: pypi.org}, {host: files.pythonhosted.org}, {host: proxy.golang.org}, " \
-	"{host: sum.golang.org}, {host: repo.maven.apache.org}, {host: index.crates.io}, {host: static.crates.io}]"
+#define UPSTREAMS                                                                                                    \
+	"[{host: \"*.debian.org\"}, {host: \"*.ubuntu.com\"}, {host: \"*.alpinelinux.org\"}, "                       \
+	"{host: registry.npmjs.org}, {host: pypi.org}, {host: files.pythonhosted.org}, {host: proxy.golang.org}, "   \
+	"{host: sum.golang.org}, {host: repo.maven.apache.org}, {host: index.crates.io}, {host: static.crates.io}, " \
+	"{host: ghcr.io}, {host: quay.io}]"
 #define ALIASES                                                                                                      \
 	"{\"daocloud/ci-golang:*\": \"golang:*\", \"daocloud/ci-python:*\": \"python:*\", "                          \
 	"\"daocloud/ci-node:*\": \"node:*\", \"daocloud/ci-php:*\": \"php:*\", \"daocloud/ci-ruby:*\": \"ruby:*\", " \
@@ -128,6 +129,7 @@ static const struct conf_option options[] = {
 	OPTION("mirror.upstreams.clear", BOOL, UPSTREAM(is_clear), "false", "it is asked by http, not https"),
 	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
 	  .min = 1024 * 1024, .max = 1ull << 50),
+	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
 	OPTION("mirror.ca", TEXT, AT(mirror.ca), "\"\"", "file with the certificates that may sign the upstreams'; empty: the system's"),
 };
 /* clang-format on */

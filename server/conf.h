@@ -122,7 +122,8 @@ struct conf {
 		struct conf_upstream *upstreams;
 		size_t upstream_count;
 		uint64_t size; /* bytes on disk */
-		char *ca;      /* PEM; "": the system's */
+		char *registry;
+		char *ca; /* PEM; "": the system's */
 	} mirror;
 };
 

@@ -8,6 +8,7 @@
 
 #include "proto/http_cache.h"
 #include "proto/http_condition.h"
+#include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/range.h"
 #include "server/core/loop.h"
@@ -101,6 +102,61 @@ status_of(const struct err *err)
 	return 502;
 }
 
+/* --- registries --- */
+
+/* As the protocol wants it (OCI distribution specification, "Error Codes"). What is not for everybody is not here, so
+ * that clients fall back to asking the registry with credentials of their own; a shortage upstream must not make them
+ * try again here. */
+static void
+reply_registry_error(struct answer *a, unsigned status, const char *text)
+{
+	bool is_unknown = status == 401 || status == 403 || status == 404;
+	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH };
+	struct json_writer *w = json_writer_new(4096);
+	struct buf head;
+	char *body;
+	size_t len;
+
+	json_write_object_open(w);
+	json_write_key(w, "errors");
+	json_write_array_open(w);
+	json_write_object_open(w);
+	json_member_string(w, "code", is_unknown ? "MANIFEST_UNKNOWN" : "UNAVAILABLE");
+	json_member_string(w, "message", text);
+	json_write_object_close(w);
+	json_write_array_close(w);
+	json_write_object_close(w);
+	body = json_writer_finish(&w, &len);
+	buf_init(&head, HEAD_MAX);
+	http1_print_status(&head, is_unknown ? 404 : status == 400 ? 400 : 503);
+	http1_print_date(&head, "Date", (time_t)now_s());
+	http1_print_header(&head, "Content-Type", STR("application/json"));
+	reply.head = &head;
+	reply.length = len;
+	reply.text = (struct str){ body, len };
+	a->parts->figures.errors++;
+	client_reply(a->client, &reply);
+	buf_fini(&head);
+	free(body);
+	answer_free(a);
+}
+
+static void
+reply_root(struct client *client)
+{
+	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .length = 2, .text = STR("{}") };
+	struct buf head;
+
+	buf_init(&head, HEAD_MAX);
+	http1_print_status(&head, 200);
+	http1_print_date(&head, "Date", (time_t)now_s());
+	http1_print_header(&head, "Content-Type", STR("application/json"));
+	http1_print_header(&head, "Docker-Distribution-Api-Version", STR("registry/2.0"));
+	reply.head = &head;
+	client_reply(client, &reply);
+	buf_fini(&head);
+}
+
 /* --- the reply --- */
 
 static void
@@ -133,6 +189,9 @@ print_stored_headers(const struct answer *a, const struct variant *v, const stru
 		http1_print_date(b, "Date", (time_t)v->times.received);
 	if (a->source != SOURCE_UPSTREAM)
 		http1_print_header_int(b, "Age", (uint64_t)http_cache_age(stored, &v->times, now_s()));
+	if (a->target.digest[0] != '\0' && a->target.scope != NULL &&
+	    http1_find(stored, "Docker-Content-Digest") == NULL)
+		buf_addf(b, "Docker-Content-Digest: sha256:%s\r\n", a->target.digest);
 	http1_print_header(b, "Via", STR("1.1 davit"));
 	print_source(a, b);
 }
@@ -221,8 +280,6 @@ send_body(struct answer *a, const struct variant *v, struct draft *draft)
 	    http1_find(&a->request->head, "Range") != NULL && http_condition_ranges(&a->request->head, &stored) &&
 	    send_range(a, v, draft))
 		return;
-	if (a->request->head.method == HTTP1_HEAD && v->object == NULL)
-		reply.length = v->size;
 	if (reply.length == DRAFT_UNKNOWN)
 		reply.framing = CLIENT_BODY_STREAM;
 	if (stored.status == 204 || stored.status == 304 ||
@@ -282,6 +339,38 @@ serve(struct answer *a, struct variant *v, enum source source)
 
 /* --- the decision --- */
 
+/* What the tag is at is known: to a HEAD that is the answer, and a GET goes on to the manifest by its digest, which is
+ * fetched once, whatever tags are at it. */
+static void
+use_tag(struct answer *a, struct variant *v, const struct http1_head *head, enum source source)
+{
+	struct target next;
+
+	if (a->request->head.method == HTTP1_HEAD && http1_find(head, "Docker-Content-Digest") != NULL) {
+		serve(a, v, source);
+		return;
+	}
+	if (!target_by_digest(&a->target, http1_value(head, "Docker-Content-Digest"), &next))
+		target_by_tag(&a->target, &next);
+	target_fini(&a->target);
+	a->target = next;
+	begin(a);
+}
+
+static void
+use(struct answer *a, struct variant *v, enum source source)
+{
+	struct http1_head head;
+
+	variant_read_head(v, &head);
+	if (a->target.kind->is_registry && head.status >= 400)
+		reply_registry_error(a, head.status, http1_reason(head.status));
+	else if (a->target.is_tag)
+		use_tag(a, v, &head, source);
+	else
+		serve(a, v, source);
+}
+
 static void
 on_transfer(void *arg, enum transfer_result result, struct variant *v, const struct err *err)
 {
@@ -290,22 +379,31 @@ on_transfer(void *arg, enum transfer_result result, struct variant *v, const str
 	a->waiter = NULL;
 	switch (result) {
 	case TRANSFER_REPLY:
-		serve(a, v, SOURCE_UPSTREAM);
+		use(a, v, SOURCE_UPSTREAM);
 		break;
 	case TRANSFER_SAME:
-		serve(a, v, SOURCE_CONFIRMED);
+		use(a, v, SOURCE_CONFIRMED);
 		break;
 	case TRANSFER_STALE:
-		serve(a, v, SOURCE_STALE);
+		use(a, v, SOURCE_STALE);
 		break;
 	case TRANSFER_ALONE:
 		a->is_alone = true;
 		begin(a);
 		break;
 	case TRANSFER_FAILED:
-		reply_error(a, status_of(err), err->text);
+		if (a->target.kind->is_registry)
+			reply_registry_error(a, status_of(err), err->text);
+		else
+			reply_error(a, status_of(err), err->text);
 		break;
 	}
+}
+
+static enum http1_method
+method_for(const struct answer *a)
+{
+	return a->target.is_tag ? HTTP1_HEAD : a->request->head.method;
 }
 
 static bool
@@ -313,6 +411,8 @@ is_for_one(const struct answer *a)
 {
 	const struct http1_head *head = &a->request->head;
 
+	if (a->target.kind->is_registry) /* nothing of the client's goes upstream */
+		return a->is_alone || method_for(a) != (a->target.is_tag ? HTTP1_HEAD : HTTP1_GET);
 	return a->is_alone || head->method != HTTP1_GET || http1_find(head, "Authorization") != NULL ||
 	       http1_find(head, "Cookie") != NULL;
 }
@@ -325,6 +425,7 @@ ask_upstream(struct answer *a, struct variant *stored, bool wants_range)
 		.text = a->request->text,
 		.body = a->request->body,
 		.stored = stored,
+		.method = method_for(a),
 		.is_alone = is_for_one(a) || wants_range,
 		.wants_range = wants_range,
 	};
@@ -335,9 +436,27 @@ ask_upstream(struct answer *a, struct variant *stored, bool wants_range)
 static void
 ask_behind(struct answer *a, struct variant *stored)
 {
-	const struct transfer_request request = { .target = &a->target, .text = a->request->text, .stored = stored };
+	const struct transfer_request request = {
+		.target = &a->target, .text = a->request->text, .stored = stored, .method = HTTP1_GET
+	};
 
 	transfer_start(a->parts->transfers, &request, NULL, NULL);
+}
+
+/* Where the target says for how long, the reply's own headers do not count, nor the client's for what never changes. */
+static enum http_cache_verdict
+judge(const struct answer *a, const struct variant *v, const struct http1_head *stored)
+{
+	const struct http1_head *request = &a->request->head;
+	struct cache_control asked;
+
+	if (a->target.fresh_s == TARGET_BY_HTTP)
+		return http_cache_judge(request, stored, &v->times, now_s());
+	cache_control_read(request, &asked);
+	if (a->target.fresh_s == TARGET_FOREVER)
+		return HTTP_CACHE_FRESH;
+	return asked.no_cache || now_s() - v->times.received >= a->target.fresh_s ? HTTP_CACHE_REVALIDATE
+										  : HTTP_CACHE_FRESH;
 }
 
 static void
@@ -352,9 +471,9 @@ begin(struct answer *a)
 		stored = shelf_find(a->parts->shelf, a->target.key, request);
 	if (stored != NULL) {
 		variant_read_head(stored, &head);
-		switch (http_cache_judge(request, &head, &stored->times, now_s())) {
+		switch (judge(a, stored, &head)) {
 		case HTTP_CACHE_FRESH:
-			serve(a, stored, SOURCE_SHELF);
+			use(a, stored, SOURCE_SHELF);
 			return;
 		case HTTP_CACHE_BEHIND:
 			ask_behind(a, stored);
@@ -368,7 +487,7 @@ begin(struct answer *a)
 	if (asked.only_if_cached)
 		reply_error(a, 504, "the mirror has no fresh copy, and the request asks for no other");
 	else
-		ask_upstream(a, request->method == HTTP1_GET ? stored : NULL, false);
+		ask_upstream(a, request->method == HTTP1_GET || a->target.is_tag ? stored : NULL, false);
 }
 
 /* Through us already: a chain of mirrors, or one that was told to ask itself. */
@@ -385,8 +504,20 @@ answer_new(struct answer_parts *parts, struct client *client, const struct clien
 	struct err err;
 
 	*a = (struct answer){ .parts = parts, .client = client, .request = request };
+	if (str_is(request->head.path, "/v2/") && request->head.method <= HTTP1_HEAD) {
+		reply_root(client);
+		answer_free(a);
+		return NULL;
+	}
 	if (!target_read(&request->head, parts->upstreams, &a->target, &err)) {
-		reply_error(a, status_of(&err), err.text);
+		if (str_has_prefix(request->head.path, "/v2/"))
+			reply_registry_error(a, status_of(&err), err.text);
+		else
+			reply_error(a, status_of(&err), err.text);
+		return NULL;
+	}
+	if (a->target.kind->is_registry && request->head.method > HTTP1_HEAD) {
+		reply_error(a, 405, "the mirror is there for pulling alone");
 		return NULL;
 	}
 	if (is_loop(&request->head)) {

@@ -16,6 +16,7 @@ struct draft {
 	int fd;
 	uint64_t size;
 	uint64_t total;
+	uint64_t held; /* of the end, while it grows */
 	LIST_HEAD(, draft_reader) readers;
 };
 
@@ -141,7 +142,21 @@ draft_fd(const struct draft *d)
 uint64_t
 draft_size(const struct draft *d)
 {
+	uint64_t held = d->state == DRAFT_WHOLE ? 0 : d->held;
+
+	return d->size > held ? d->size - held : 0;
+}
+
+uint64_t
+draft_written(const struct draft *d)
+{
 	return d->size;
+}
+
+void
+draft_hold_back(struct draft *d, uint64_t len)
+{
+	d->held = len;
 }
 
 uint64_t

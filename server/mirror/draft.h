@@ -33,6 +33,8 @@ unsigned draft_refs(const struct draft *draft);
 
 /* ERR_IO when the disk takes no more, ERR_LIMIT beyond total. */
 bool draft_append(struct draft *draft, struct str bytes, struct err *err);
+/* From now on readers are told of all but the last len bytes, until draft_end. */
+void draft_hold_back(struct draft *draft, uint64_t len);
 void draft_end(struct draft *draft);
 /* No more will come, and what came is not whole. */
 void draft_fail(struct draft *draft);
@@ -41,7 +43,8 @@ void draft_watch(struct draft *draft, struct draft_reader *reader);
 void draft_unwatch(struct draft_reader *reader);
 
 int draft_fd(const struct draft *draft);
-uint64_t draft_size(const struct draft *draft); /* so far */
+uint64_t draft_size(const struct draft *draft);    /* for readers, so far */
+uint64_t draft_written(const struct draft *draft); /* with what is held back */
 uint64_t draft_total(const struct draft *draft);
 bool draft_is_whole(const struct draft *draft);
 bool draft_has_failed(const struct draft *draft);

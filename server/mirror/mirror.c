@@ -6,6 +6,7 @@
 #include "proto/mem.h"
 #include "server/core/loop.h"
 #include "server/io/listening.h"
+#include "server/mirror/tokens.h"
 
 #define LEAVE_MS 10000
 
@@ -14,6 +15,7 @@ struct mirror {
 	struct clients **doors; /* one for each address */
 	size_t door_count;
 	struct answer_parts parts; /* its shelf is NULL until mirror_open */
+	struct tokens *tokens;
 	struct timer *leaving;
 	void (*on_left)(void *arg);
 	void *arg;
@@ -85,7 +87,11 @@ mirror_new(const struct mirror_conf *conf, struct err *err)
 {
 	struct mirror *m = xcalloc(1, sizeof(*m));
 	const struct upstreams_conf upstreams = {
-		.loop = conf->loop, .rules = conf->rules, .rule_count = conf->rule_count, .ca_file = conf->ca_file
+		.loop = conf->loop,
+		.rules = conf->rules,
+		.rule_count = conf->rule_count,
+		.ca_file = conf->ca_file,
+		.registry = conf->registry,
 	};
 
 	m->conf = *conf;
@@ -121,7 +127,9 @@ mirror_open(struct mirror *m, struct err *err)
 	free(folder);
 	if (m->parts.shelf == NULL)
 		return false;
+	m->tokens = tokens_new(m->conf.loop, m->parts.upstreams);
 	transfers.shelf = m->parts.shelf;
+	transfers.tokens = m->tokens;
 	m->parts.transfers = transfers_new(&transfers);
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_accept(m->doors[i]);
@@ -150,6 +158,7 @@ mirror_free(struct mirror **mirror)
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_free(&m->doors[i]);
 	transfers_free(&m->parts.transfers);
+	tokens_free(&m->tokens);
 	shelf_free(&m->parts.shelf);
 	upstreams_free(&m->parts.upstreams);
 	timer_free(&m->leaving);

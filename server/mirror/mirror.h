@@ -29,8 +29,9 @@ struct mirror_conf {
 	struct inherited *inherited; /* for the start */
 	const struct upstream_rule *rules;
 	size_t rule_count;
-	uint64_t size;       /* bytes of all bodies on the disk */
-	const char *ca_file; /* of upstreams; NULL: the system's */
+	uint64_t size;        /* bytes of all bodies on the disk */
+	const char *ca_file;  /* of upstreams; NULL: the system's */
+	const char *registry; /* URL of the registry of images that name none */
 };
 
 /* Listens on return; clients wait in the kernel until mirror_open. conf is copied; its strings and rules are lent for

@@ -73,13 +73,14 @@ is_stored_header(const struct http1_head *reply, struct str name)
 }
 
 bool
-variant_print_head(struct buf *b, const struct http1_head *reply)
+variant_print_head(struct buf *b, const struct http1_head *reply, enum http1_method method)
 {
 	buf_addf(b, "HTTP/1.1 %u ", reply->status);
 	buf_addstr(b, reply->reason);
 	buf_adds(b, "\r\n");
 	for (size_t i = 0; i < reply->header_count; i++)
-		if (is_stored_header(reply, reply->headers[i].name))
+		if (is_stored_header(reply, reply->headers[i].name) ||
+		    (method == HTTP1_HEAD && str_is_nocase(reply->headers[i].name, "Content-Length")))
 			print_header(b, &reply->headers[i]);
 	return http1_print_end(b) && !buf_failed(b);
 }

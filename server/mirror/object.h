@@ -26,7 +26,7 @@ struct variant {
 	char *head;      /* of the reply, as the text of a head without what is of one connection */
 	size_t head_len;
 	struct http_cache_times times;
-	uint64_t size;       /* of the body, once whole; of a reply to a HEAD what its length says, or 0 */
+	uint64_t size;       /* of the body, once whole; what it takes on the disk */
 	struct draft *draft; /* while it arrives, and until its file has its name. NULL: it has */
 };
 
@@ -50,8 +50,9 @@ void variant_freshen(struct variant *variant, const struct http1_head *news, con
 /* Whether its file is there: whole, and under its name. */
 bool variant_is_filed(const struct variant *variant);
 
-/* The head of a reply as it is stored: the status, and the headers that are not of one connection, nor the length. */
-bool variant_print_head(struct buf *b, const struct http1_head *reply);
+/* The head of a reply as it is stored: the status, and the headers that are not of one connection, nor the
+ * length, but for a HEAD's, which there is no body to tell of. */
+bool variant_print_head(struct buf *b, const struct http1_head *reply, enum http1_method method);
 
 /* The newest variant that the request's headers select; NULL: none. */
 struct variant *object_select(const struct object *object, const struct http1_head *request);

@@ -1,16 +1,21 @@
 #include "server/mirror/target.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/registry_path.h"
 #include "proto/url.h"
 
 static const struct mirror_kind kinds[] = {
-	{ "proxy", false }, /* the form of a proxy; not a name in URLs */
-	{ "generic", false },
-	{ "apt", true },
+	{ "proxy", .follows = false }, /* the form of a proxy; not a name in URLs */
+	{ "generic", .follows = false },
+	{ "apt", .follows = true },
+	{ "v2", .follows = true, .is_registry = true },
 };
+
+#define TAG_FRESH_S 60
 
 static const struct mirror_kind *
 find_kind(struct str name)
@@ -38,7 +43,7 @@ set_key(struct target *t)
 	char name[ORIGIN_SIZE];
 
 	origin_print(&t->origin, name);
-	t->key = xasprintf("%s%s", name, t->path);
+	t->key = xasprintf("%s%s%s", t->is_tag ? "HEAD " : "", name, t->path);
 }
 
 void
@@ -47,6 +52,7 @@ target_fini(struct target *t)
 	free((char *)(uintptr_t)t->origin.host);
 	free(t->path);
 	free(t->key);
+	free(t->scope);
 	*t = (struct target){ 0 };
 }
 
@@ -87,11 +93,89 @@ read_proxy(const struct http1_head *request, const struct upstreams *upstreams, 
 	return set_host(t, request->host, upstreams, err);
 }
 
+/* --- registries --- */
+
+/* Docker Hub has several names, and the one that is configured in its place. */
+static bool
+is_default_registry(struct str name)
+{
+	return name.len == 0 || str_is(name, "docker.io") || str_is(name, "index.docker.io") ||
+	       str_is(name, "registry-1.docker.io");
+}
+
+static bool
+set_registry(struct target *t, struct str name, const struct upstreams *upstreams, struct err *err)
+{
+	const struct origin *origin = upstreams_registry(upstreams);
+	struct buf host;
+	bool ok;
+
+	if (is_default_registry(name)) {
+		t->origin = *origin;
+		t->origin.host = xstrdup(origin->host);
+		return true;
+	}
+	buf_init(&host, 300);
+	ok = url_decode(&host, name) && set_host(t, buf_str(&host), upstreams, err);
+	buf_fini(&host);
+	return ok;
+}
+
+static bool
+is_hub_host(const char *host)
+{
+	size_t len = strlen(host);
+
+	return len >= 9 && strcmp(host + len - 9, "docker.io") == 0;
+}
+
+static void
+set_registry_path(struct target *t, const struct registry_path *path)
+{
+	static const char *const parts[] = { [REGISTRY_ROOT] = "",
+		[REGISTRY_MANIFEST] = "manifests",
+		[REGISTRY_BLOB] = "blobs",
+		[REGISTRY_TAGS] = "tags",
+		[REGISTRY_REFERRERS] = "referrers" };
+	bool is_hub = is_hub_host(t->origin.host);
+	const char *prefix = is_hub && memchr(path->name.p, '/', path->name.len) == NULL ? "library/" : "";
+	char origin[ORIGIN_SIZE];
+
+	origin_print(&t->origin, origin);
+	t->scope = xasprintf("%s/%s%.*s", origin, prefix, (int)path->name.len, path->name.p);
+	t->path = xasprintf("/v2/%s%.*s/%s/%.*s%s%.*s", prefix, (int)path->name.len, path->name.p, parts[path->kind],
+	    (int)path->reference.len, path->reference.p, path->query.len > 0 ? "?" : "", (int)path->query.len,
+	    path->query.p);
+	t->is_tag = path->kind == REGISTRY_MANIFEST && !path->is_digest;
+	t->fresh_s = path->is_digest && path->kind != REGISTRY_REFERRERS ? TARGET_FOREVER : TAG_FRESH_S;
+	if (path->kind != REGISTRY_REFERRERS && registry_is_sha256(path->reference))
+		snprintf(t->digest, sizeof(t->digest), "%.64s", path->reference.p + 7);
+}
+
+static bool
+read_registry(const struct http1_head *request, const struct upstreams *upstreams, struct target *t, struct err *err)
+{
+	struct registry_path path;
+
+	t->kind = find_kind(STR("v2"));
+	if (!registry_path_read(request->path, &path) || path.kind == REGISTRY_ROOT)
+		return err_set(err, ERR_NOT_FOUND, 0, "the path is none of a registry's pull");
+	if (path.kind == REGISTRY_MANIFEST || path.kind == REGISTRY_BLOB)
+		path.query = STR("");
+	if (!set_registry(t, path.registry, upstreams, err))
+		return false;
+	set_registry_path(t, &path);
+	return true;
+}
+
 static bool
 read_own(const struct http1_head *request, const struct upstreams *upstreams, struct target *t, struct err *err)
 {
 	struct str rest = request->path, host;
 	const char *slash;
+
+	if (str_has_prefix(rest, "/v2/"))
+		return read_registry(request, upstreams, t, err);
 
 	str_cut(&rest, '/');
 	t->kind = find_kind(str_cut(&rest, '/'));
@@ -109,18 +193,54 @@ target_read(const struct http1_head *request, const struct upstreams *upstreams,
 {
 	bool ok;
 
-	*ret = (struct target){ 0 };
+	*ret = (struct target){ .fresh_s = TARGET_BY_HTTP };
 	if (is_absolute(request))
 		ok = read_proxy(request, upstreams, ret, err);
 	else if (request->path.len > 0 && request->path.p[0] == '/')
 		ok = read_own(request, upstreams, ret, err);
 	else
 		ok = err_set(err, ERR_INPUT, 0, "the mirror serves paths and absolute URLs");
-	if (ok)
-		set_key(ret);
-	else
+	if (!ok)
 		target_fini(ret);
+	else
+		set_key(ret);
 	return ok;
+}
+
+void
+target_copy(struct target *to, const struct target *from)
+{
+	*to = *from;
+	to->origin.host = xstrdup(from->origin.host);
+	to->path = xstrdup(from->path);
+	to->key = xstrdup(from->key);
+	to->scope = xstrdup_null(from->scope);
+}
+
+void
+target_by_tag(const struct target *from, struct target *ret)
+{
+	target_copy(ret, from);
+	ret->is_tag = false;
+	free(ret->key);
+	set_key(ret);
+}
+
+bool
+target_by_digest(const struct target *from, struct str digest, struct target *ret)
+{
+	if (!registry_is_sha256(digest))
+		return false;
+	target_copy(ret, from);
+	free(ret->key);
+	free(ret->path);
+	ret->path = xasprintf(
+	    "%.*s%.*s", (int)(strrchr(from->path, '/') + 1 - from->path), from->path, (int)digest.len, digest.p);
+	ret->is_tag = false;
+	ret->fresh_s = TARGET_FOREVER;
+	snprintf(ret->digest, sizeof(ret->digest), "%.*s", 64, digest.p + 7);
+	set_key(ret);
+	return true;
 }
 
 static void
@@ -164,7 +284,8 @@ target_resolve(const struct target *from, struct str location, struct target *re
 	char *text = NULL;
 	struct str whole = str_cut(&location, '#');
 
-	*ret = (struct target){ .kind = from->kind };
+	*ret = (struct target){ .kind = from->kind, .fresh_s = from->fresh_s, .scope = xstrdup_null(from->scope) };
+	memcpy(ret->digest, from->digest, sizeof(ret->digest));
 	if (str_has_prefix(whole, "//")) {
 		text = xasprintf("%s:%.*s", from->origin.is_tls ? "https" : "http", (int)whole.len, whole.p);
 		whole = str_of(text);
@@ -181,5 +302,7 @@ target_resolve(const struct target *from, struct str location, struct target *re
 	free(text);
 	if (ret->path != NULL)
 		set_key(ret);
-	return ret->path != NULL;
+	else
+		target_fini(ret);
+	return ret->key != NULL;
 }

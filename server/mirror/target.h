@@ -4,6 +4,7 @@
 #define DAVIT_MIRROR_TARGET_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proto/err.h"
 #include "proto/http1.h"
@@ -13,20 +14,33 @@
 /* What is known of the replies of a kind. */
 struct mirror_kind {
 	const char *name;
-	bool follows; /* redirects are followed here, and what they lead to is stored under the first URL */
+	bool follows;     /* redirects are followed here, and what they lead to is stored under the first URL */
+	bool is_registry; /* our own headers go upstream, not the client's; tokens are asked for */
 };
+
+#define TARGET_BY_HTTP (-1)      /* the reply's own headers say how long it is fresh */
+#define TARGET_FOREVER INT64_MAX /* it is the same for ever */
 
 struct target {
 	const struct mirror_kind *kind;
 	struct origin origin; /* its host is owned */
 	char *path;           /* and query, as it goes upstream */
 	char *key;            /* of the object: the upstream's URL */
+	int64_t fresh_s;      /* for how long a reply of 200 is served without asking; or one of the above */
+	char digest[65];      /* SHA-256 that the body must have; "": not known */
+	char *scope;          /* of a registry: what its tokens are for. NULL: it is none */
+	bool is_tag;          /* a HEAD says which digest the tag is at; the key is that of the HEAD */
 };
 
 /* ERR_INPUT: it is no such form; ERR_REFUSED: the host is not among the upstreams. *ret is filled on success only. */
 bool target_read(
     const struct http1_head *request, const struct upstreams *upstreams, struct target *ret, struct err *err);
 void target_fini(struct target *target);
+/* The same manifest by its digest ("sha256:..."); from is one by tag. */
+bool target_by_digest(const struct target *from, struct str digest, struct target *ret);
+/* And the tag's own manifest, for a registry that does not say the digest. */
+void target_by_tag(const struct target *from, struct target *ret);
+void target_copy(struct target *to, const struct target *from);
 /* What the URL, of a redirect or Content-Location from here, leads to; *ret is filled on success. */
 bool target_resolve(const struct target *from, struct str location, struct target *ret);
 

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "proto/buf.h"
+#include "proto/crypto.h"
 #include "proto/http_cache.h"
 #include "proto/http_condition.h"
 #include "proto/http_vary.h"
@@ -15,10 +16,18 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/mirror/shelf.h"
+#include "server/mirror/tokens.h"
 
 #define SILENCE_MS 20000
 #define GRACE_S (7 * 86400) /* beyond its lifetime, while the upstream cannot be asked */
 #define HEAD_MAX (64 * 1024)
+#define HELD_BACK (64 * 1024) /* of a body that is not verified yet */
+
+/* What every registry has manifests in; none is asked for the oldest form. */
+#define MANIFESTS                                                                               \
+	"application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " \
+	"application/vnd.docker.distribution.manifest.list.v2+json, "                           \
+	"application/vnd.docker.distribution.manifest.v2+json, */*;q=0.1"
 
 enum { REDIRECTS_MAX = 5, HEADERS_MAX = HTTP1_HEADERS_MAX + 8 };
 
@@ -47,8 +56,9 @@ struct transfer {
 	struct transfers *transfers;
 	enum transfer_state state;
 	bool is_joinable;
-	struct target target; /* where it is at; the key stays that of the first */
-	char *key;
+	enum http1_method method;
+	struct target first;  /* what it is for */
+	struct target target; /* where redirects have led */
 	struct buf text;
 	struct http1_head request; /* points into text */
 	struct buf body;
@@ -57,14 +67,16 @@ struct transfer {
 	TAILQ_HEAD(, transfer_waiter) waiters;
 
 	struct upstream_turn *turn;
-	struct httpc *httpc; /* while it has the turn */
 	struct httpc_op *op;
 	struct timer *timer;
+	struct token_wait *token;
+	bool had_token; /* a new one has been asked for */
 	unsigned redirects;
 	unsigned resumes;
 	int64_t requested; /* s since 1970 */
 
 	struct variant *variant; /* what comes */
+	struct sha256 *hash;     /* of the body, where its digest is known */
 	bool is_stored;          /* it is on the shelf */
 	bool is_continued;       /* the reply awaited is the rest of the body */
 	uint64_t skip;           /* bytes of the reply that are there already */
@@ -99,7 +111,6 @@ static void
 stop_request(struct transfer *t)
 {
 	httpc_cancel(&t->op);
-	t->httpc = NULL;
 	upstreams_leave(&t->turn);
 	timer_stop(t->timer);
 }
@@ -115,8 +126,10 @@ transfer_free(struct transfer *t)
 	timer_free(&t->timer);
 	variant_unref(&t->variant);
 	variant_unref(&t->stored);
+	target_fini(&t->first);
 	target_fini(&t->target);
-	free(t->key);
+	tokens_leave(&t->token);
+	sha256_free(&t->hash);
 	buf_fini(&t->text);
 	buf_fini(&t->body);
 	free(t);
@@ -165,6 +178,8 @@ may_serve_stale(const struct transfer *t)
 
 	if (t->stored == NULL)
 		return false;
+	if (t->first.fresh_s != TARGET_BY_HTTP)
+		return now_s() - t->stored->times.received < GRACE_S || t->first.fresh_s == TARGET_FOREVER;
 	variant_read_head(t->stored, &stored);
 	return http_cache_may_serve_stale(&stored, &t->stored->times, now_s(), GRACE_S);
 }
@@ -175,7 +190,7 @@ fail(struct transfer *t, struct err err)
 	stop_request(t);
 	drop_variant(t);
 	if (t->variant != NULL)
-		log_info("mirror: %s: %s", t->key, err.text);
+		log_info("mirror: %s: %s", t->first.key, err.text);
 	if (may_serve_stale(t))
 		tell_all(t, TRANSFER_STALE, t->stored, &err);
 	else
@@ -203,7 +218,8 @@ follow(struct transfer *t, const struct http1_head *reply)
 {
 	struct target next;
 
-	if (!t->target.kind->follows || !is_redirect(reply->status) || t->redirects == REDIRECTS_MAX ||
+	if (!t->target.kind->follows || (t->method != HTTP1_GET && t->method != HTTP1_HEAD) ||
+	    !is_redirect(reply->status) || t->redirects == REDIRECTS_MAX ||
 	    !target_resolve(&t->target, http1_value(reply, "Location"), &next))
 		return false;
 	t->redirects++;
@@ -211,6 +227,33 @@ follow(struct transfer *t, const struct http1_head *reply)
 	t->target = next;
 	stop_request(t);
 	enter_turn(t);
+	return true;
+}
+
+static void
+on_token(void *arg, const struct err *err)
+{
+	struct transfer *t = arg;
+
+	t->token = NULL;
+	if (err != NULL)
+		fail(t, *err);
+	else
+		enter_turn(t);
+}
+
+/* A registry that wants a token gets the one that it gives to anybody, once. */
+static bool
+get_token(struct transfer *t, const struct http1_head *reply)
+{
+	struct challenge challenge;
+
+	if (reply->status != 401 || t->first.scope == NULL || t->had_token || t->redirects > 0 ||
+	    !challenge_read(reply, &challenge))
+		return false;
+	t->had_token = true;
+	t->token = tokens_fetch(t->transfers->conf.tokens, t->first.scope, &challenge, on_token, t);
+	stop_request(t);
 	return true;
 }
 
@@ -229,11 +272,13 @@ confirm(struct transfer *t, const struct http1_head *reply)
 static bool
 is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum http1_body body)
 {
-	if (t->wants_range || t->request.method != HTTP1_GET || body == HTTP1_BODY_UNTIL_CLOSE)
+	if (t->wants_range || (body == HTTP1_BODY_UNTIL_CLOSE && t->hash == NULL))
 		return false;
 	if (reply->has_length && reply->length > t->transfers->conf.body_max)
 		return false;
-	return http_cache_may_store(&t->request, reply);
+	if (t->first.fresh_s != TARGET_BY_HTTP)
+		return reply->status == 200 && t->method == (t->first.is_tag ? HTTP1_HEAD : HTTP1_GET);
+	return t->method == HTTP1_GET && http_cache_may_store(&t->request, reply);
 }
 
 static struct variant *
@@ -245,7 +290,8 @@ make_variant(struct transfer *t, const struct http1_head *reply, struct draft *d
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&selection, HEAD_MAX);
-	if (variant_print_head(&head, reply) && http_vary_print(&selection, &t->request, reply)) {
+	if (variant_print_head(&head, reply, t->method) &&
+	    (t->first.fresh_s != TARGET_BY_HTTP || http_vary_print(&selection, &t->request, reply))) {
 		v = variant_new(id, buf_str(&head), buf_str(&selection), &times);
 		v->draft = draft;
 	}
@@ -272,11 +318,21 @@ tell_reply(struct transfer *t)
 	}
 }
 
+/* The end of the body is held back until it has proved to be what was asked for. */
+static void
+expect_digest(struct transfer *t, const struct http1_head *reply)
+{
+	if (t->first.digest[0] == '\0' || reply->status != 200 || t->method != HTTP1_GET || t->wants_range)
+		return;
+	t->hash = sha256_new();
+	draft_hold_back(t->variant->draft, HELD_BACK);
+}
+
 /* False when it has failed, and t is gone. */
 static bool
 begin_body(struct transfer *t, const struct http1_head *reply)
 {
-	enum http1_body body = http1_reply_body(reply, http1_method_name(t->request.method));
+	enum http1_body body = http1_reply_body(reply, http1_method_name(t->method));
 	uint64_t id, total = body == HTTP1_BODY_LENGTH ? reply->length : body == HTTP1_BODY_NONE ? 0 : DRAFT_UNKNOWN;
 	struct shelf *shelf = t->transfers->conf.shelf;
 	struct err err;
@@ -294,11 +350,10 @@ begin_body(struct transfer *t, const struct http1_head *reply)
 		return false;
 	}
 	t->state = TRANSFER_BODY;
-	if (t->request.method == HTTP1_HEAD)
-		t->variant->size = reply->length;
+	expect_digest(t, reply);
 	t->is_stored = is_to_be_stored(t, reply, body);
 	if (t->is_stored)
-		shelf_add(shelf, t->key, t->variant);
+		shelf_add(shelf, t->first.key, t->variant);
 	else
 		shelf_forget_draft(shelf, id);
 	if (!t->is_stored && t->stored != NULL &&
@@ -315,10 +370,9 @@ invalidate(struct transfer *t, const struct http1_head *reply)
 	static const char *const names[] = { "Location", "Content-Location" };
 	struct shelf *shelf = t->transfers->conf.shelf;
 
-	if (t->request.method == HTTP1_GET || t->request.method == HTTP1_HEAD || t->request.method == HTTP1_OPTIONS ||
-	    reply->status >= 400)
+	if (t->method == HTTP1_GET || t->method == HTTP1_HEAD || t->method == HTTP1_OPTIONS || reply->status >= 400)
 		return;
-	shelf_invalidate(shelf, t->key);
+	shelf_invalidate(shelf, t->first.key);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct str location = http1_value(reply, names[i]);
 		struct target named;
@@ -338,10 +392,10 @@ static bool
 is_rest(struct transfer *t, const struct http1_head *reply)
 {
 	struct http1_head first;
-	uint64_t start, end, size, have = draft_size(t->variant->draft), total = draft_total(t->variant->draft);
+	uint64_t start, end, size, have = draft_written(t->variant->draft), total = draft_total(t->variant->draft);
 
 	variant_read_head(t->variant, &first);
-	if (!str_eq(http_condition_strong(reply), http_condition_strong(&first)))
+	if (t->hash == NULL && !str_eq(http_condition_strong(reply), http_condition_strong(&first)))
 		return false;
 	t->skip = reply->status == 200 ? have : 0;
 	if (reply->status == 200)
@@ -355,6 +409,8 @@ on_head(void *arg, const struct httpc_reply *reply)
 {
 	struct transfer *t = arg;
 
+	if (get_token(t, reply->head) || follow(t, reply->head))
+		return;
 	if (t->is_continued) {
 		if (!is_rest(t, reply->head))
 			fail(t,
@@ -365,7 +421,7 @@ on_head(void *arg, const struct httpc_reply *reply)
 		confirm(t, reply->head);
 	} else if (is_error(reply->status) && may_serve_stale(t)) {
 		fail(t, err_make(ERR_REFUSED, (int)reply->status, "the upstream answers %u", reply->status));
-	} else if (!follow(t, reply->head)) {
+	} else {
 		invalidate(t, reply->head);
 		begin_body(t, reply->head);
 	}
@@ -395,12 +451,15 @@ on_body(void *arg, struct str bytes)
 	}
 	if (is_unwanted(t))
 		fail(t, err_make(ERR_CANCELLED, 0, "nobody reads it any more"));
-	else if (draft_size(t->variant->draft) + bytes.len > t->transfers->conf.body_max)
+	else if (draft_written(t->variant->draft) + bytes.len > t->transfers->conf.body_max)
 		fail(t, err_make(ERR_LIMIT, 0, "the body is larger than the mirror (mirror.size)"));
 	else if (!draft_append(t->variant->draft, bytes, &err))
 		fail(t, err);
+	else if (t->hash != NULL)
+		sha256_add(t->hash, bytes);
 }
 
+/* Bytes of a known digest need no other word for being the same. */
 static bool
 may_continue(const struct transfer *t)
 {
@@ -408,16 +467,17 @@ may_continue(const struct transfer *t)
 	struct http1_head head;
 
 	variant_read_head(t->variant, &head);
-	return head.status == 200 && t->request.method == HTTP1_GET && draft_total(draft) != DRAFT_UNKNOWN &&
-	       http_condition_strong(&head).len > 0 && t->resumes < sizeof(resume_ms) / sizeof(resume_ms[0]);
+	return head.status == 200 && t->method == HTTP1_GET && draft_total(draft) != DRAFT_UNKNOWN &&
+	       (t->hash != NULL || http_condition_strong(&head).len > 0) &&
+	       t->resumes < sizeof(resume_ms) / sizeof(resume_ms[0]);
 }
 
 static void
 rest(struct transfer *t, const struct err *err)
 {
 	stop_request(t);
-	log_info("mirror: %s: %s; continuing at byte %llu", t->key, err->text,
-	    (unsigned long long)draft_size(t->variant->draft));
+	log_info("mirror: %s: %s; continuing at byte %llu", t->first.key, err->text,
+	    (unsigned long long)draft_written(t->variant->draft));
 	t->state = TRANSFER_REST;
 	timer_start(t->timer, resume_ms[t->resumes++]);
 }
@@ -429,7 +489,22 @@ on_rest_over(void *arg)
 
 	t->is_continued = true;
 	t->transfers->figures.resumed++;
+	t->had_token = false;
+	t->redirects = 0; /* where they led may be good for a while only */
+	target_fini(&t->target);
+	target_copy(&t->target, &t->first);
 	enter_turn(t);
+}
+
+static bool
+is_as_expected(struct transfer *t)
+{
+	char digest[SHA256_HEX_SIZE];
+
+	if (t->hash == NULL)
+		return true;
+	sha256_finish(&t->hash, digest);
+	return strcmp(digest, t->first.digest) == 0;
 }
 
 static void
@@ -438,8 +513,12 @@ end_body(struct transfer *t)
 	struct draft *draft = t->variant->draft;
 
 	stop_request(t);
-	if (draft_total(draft) != DRAFT_UNKNOWN && draft_size(draft) != draft_total(draft)) {
+	if (draft_total(draft) != DRAFT_UNKNOWN && draft_written(draft) != draft_total(draft)) {
 		fail(t, err_make(ERR_PROTO, 0, "the upstream's body is shorter than its length says"));
+		return;
+	}
+	if (!is_as_expected(t)) {
+		fail(t, err_make(ERR_PROTO, 0, "the upstream's bytes do not have the digest that was asked for"));
 		return;
 	}
 	draft_end(draft);
@@ -490,8 +569,10 @@ is_condition(struct str name)
 static bool
 is_forwarded(const struct transfer *t, struct str name)
 {
-	bool is_get = t->request.method == HTTP1_GET;
+	bool is_get = t->method == HTTP1_GET;
 
+	if (t->first.kind->is_registry)
+		return t->wants_range && str_is_nocase(name, "Range");
 	if (http_cache_is_hop_header(&t->request, name) || str_is_nocase(name, "Host") ||
 	    str_is_nocase(name, "Content-Length") || str_is_nocase(name, "Expect") ||
 	    str_is_nocase(name, "User-Agent") || str_is_nocase(name, "Via"))
@@ -511,15 +592,32 @@ add_conditions(struct transfer *t, struct headers *h)
 
 	if (t->is_continued) {
 		variant_read_head(t->variant, &head);
-		range = xasprintf("bytes=%llu-", (unsigned long long)draft_size(t->variant->draft));
+		range = xasprintf("bytes=%llu-", (unsigned long long)draft_written(t->variant->draft));
 		add(h, "Range", str_of(range));
 		add(h, "If-Range", http_condition_strong(&head));
 		free(range);
-	} else if (t->stored != NULL) {
+	} else if (t->stored != NULL && t->method == HTTP1_GET) {
 		variant_read_head(t->stored, &head);
 		add(h, "If-None-Match", http1_value(&head, "ETag"));
 		add(h, "If-Modified-Since", http1_value(&head, "Last-Modified"));
 	}
+}
+
+/* Our own, in the place of the client's: what is stored is for all. Compressed on the way, a body would not have its
+ * digest. */
+static void
+add_registry_headers(struct transfer *t, struct headers *h)
+{
+	const char *token = t->redirects == 0 ? tokens_find(t->transfers->conf.tokens, t->first.scope) : NULL;
+	char *authorization;
+
+	add(h, "Accept", strstr(t->first.path, "/manifests/") != NULL ? STR(MANIFESTS) : STR("*/*"));
+	add(h, "Accept-Encoding", STR("identity"));
+	if (token == NULL)
+		return;
+	authorization = xasprintf("Bearer %s", token);
+	add(h, "Authorization", str_of(authorization));
+	crypto_wipe_free(&authorization);
 }
 
 static void
@@ -539,6 +637,8 @@ collect_headers(struct transfer *t, struct headers *h)
 			free(name);
 		}
 	}
+	if (t->first.kind->is_registry)
+		add_registry_headers(t, h);
 	add_conditions(t, h);
 	add(h, "Via", str_of(via));
 	free(via);
@@ -549,7 +649,7 @@ send_request(struct transfer *t, struct httpc *httpc)
 {
 	struct headers headers;
 	struct httpc_request request = {
-		.method = http1_method_name(t->request.method),
+		.method = http1_method_name(t->method),
 		.path = t->target.path,
 		.headers = headers.list,
 		.body = t->is_continued ? STR("") : buf_str(&t->body),
@@ -589,15 +689,6 @@ enter_turn(struct transfer *t)
 
 /* --- start --- */
 
-static void
-copy_target(struct target *to, const struct target *from)
-{
-	*to = (struct target){ .kind = from->kind, .origin = from->origin };
-	to->origin.host = xstrdup(from->origin.host);
-	to->path = xstrdup(from->path);
-	to->key = xstrdup(from->key);
-}
-
 static struct transfer *
 transfer_new(struct transfers *ts, const struct transfer_request *request)
 {
@@ -605,8 +696,9 @@ transfer_new(struct transfers *ts, const struct transfer_request *request)
 	struct http1_scan scan = { 0 };
 
 	t->transfers = ts;
-	copy_target(&t->target, request->target);
-	t->key = xstrdup(t->target.key);
+	t->method = request->method;
+	target_copy(&t->first, request->target);
+	target_copy(&t->target, request->target);
 	buf_init(&t->text, request->text.len + 1);
 	buf_addstr(&t->text, request->text);
 	http1_parse_request(&scan, buf_str(&t->text), NULL, &t->request); /* it was clean before */
@@ -621,7 +713,7 @@ transfer_new(struct transfers *ts, const struct transfer_request *request)
 	ts->figures.running++;
 	t->is_joinable = !request->is_alone;
 	if (t->is_joinable)
-		HASH_ADD_KEYPTR(hh, ts->joinable, t->key, strlen(t->key), t);
+		HASH_ADD_KEYPTR(hh, ts->joinable, t->first.key, strlen(t->first.key), t);
 	return t;
 }
 

@@ -15,6 +15,7 @@
 
 struct loop;
 struct shelf;
+struct tokens;
 struct transfers;
 struct transfer_waiter;
 
@@ -22,6 +23,7 @@ struct transfers_conf {
 	struct loop *loop;
 	struct shelf *shelf;
 	struct upstreams *upstreams;
+	struct tokens *tokens;
 	uint64_t body_max; /* bytes of one body */
 };
 
@@ -52,11 +54,12 @@ typedef void transfer_fn(void *arg, enum transfer_result result, struct variant 
 /* Copied by transfer_start, but for stored, which is referenced. */
 struct transfer_request {
 	const struct target *target;
-	struct str text;        /* of the client's request: its whole head */
-	struct str body;        /* and body */
-	struct variant *stored; /* to ask about; NULL: nothing */
-	bool is_alone;          /* nobody may join, and it joins nobody */
-	bool wants_range;       /* the client's Range goes upstream; the reply is not stored */
+	struct str text;          /* of the client's request: its whole head */
+	struct str body;          /* and body */
+	struct variant *stored;   /* to ask about; NULL: nothing */
+	enum http1_method method; /* not always the client's */
+	bool is_alone;            /* nobody may join, and it joins nobody */
+	bool wants_range;         /* the client's Range goes upstream; the reply is not stored */
 };
 
 /* Joins a running one, or starts it. fn NULL: nobody waits, and NULL is returned. */

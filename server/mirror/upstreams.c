@@ -37,6 +37,8 @@ struct server {
 struct upstreams {
 	struct upstreams_conf conf;
 	struct stream_tls *tls;
+	struct url registry_url;
+	struct origin registry; /* points into it */
 	struct server *servers;
 	unsigned turns;
 };
@@ -159,6 +161,25 @@ server_of(struct upstreams *u, const struct origin *origin, struct err *err)
 	return s;
 }
 
+static bool
+set_registry(struct upstreams *u, const char *text, struct err *err)
+{
+	struct url *url = &u->registry_url;
+
+	if (!url_parse(str_of(text), URL_NO_USERINFO, url, err))
+		return false;
+	if (url->scheme != URL_HTTP && url->scheme != URL_HTTPS)
+		return err_set(err, ERR_INPUT, 0, "mirror.registry: %s:// is not HTTP", url_scheme_name(url->scheme));
+	u->registry = (struct origin){ .is_tls = url->scheme == URL_HTTPS, .host = url->host, .port = url->port };
+	return true;
+}
+
+const struct origin *
+upstreams_registry(const struct upstreams *u)
+{
+	return &u->registry;
+}
+
 struct upstreams *
 upstreams_new(const struct upstreams_conf *conf, struct err *err)
 {
@@ -166,7 +187,8 @@ upstreams_new(const struct upstreams_conf *conf, struct err *err)
 	struct upstreams *u = xcalloc(1, sizeof(*u));
 
 	u->conf = *conf;
-	u->tls = stream_tls_new(&tls, err);
+	if (set_registry(u, conf->registry, err))
+		u->tls = stream_tls_new(&tls, err);
 	if (u->tls == NULL)
 		upstreams_free(&u);
 	return u;
@@ -185,6 +207,7 @@ upstreams_free(struct upstreams **upstreams)
 	HASH_ITER(hh, u->servers, s, next)
 	server_free(u, s);
 	stream_tls_free(&u->tls);
+	url_fini(&u->registry_url);
 	free(u);
 }
 

@@ -20,13 +20,6 @@ struct upstream_rule {
 	bool is_clear;    /* asked by http://, where the mirror's own URL names it */
 };
 
-struct upstreams_conf {
-	struct loop *loop;
-	const struct upstream_rule *rules; /* lent */
-	size_t rule_count;
-	const char *ca_file; /* PEM; NULL: the system's */
-};
-
 /* A scheme, a host and a port. */
 struct origin {
 	bool is_tls;
@@ -34,13 +27,23 @@ struct origin {
 	unsigned port;
 };
 
-/* NULL and *err when ca_file cannot be read. */
+/* NULL and *err when ca_file cannot be read, or the registry's URL is malformed. */
+struct upstreams_conf {
+	struct loop *loop;
+	const struct upstream_rule *rules; /* lent */
+	size_t rule_count;
+	const char *ca_file;  /* PEM; NULL: the system's */
+	const char *registry; /* URL of the registry of images that name none */
+};
+
 struct upstreams *upstreams_new(const struct upstreams_conf *conf, struct err *err);
 /* Every turn must have been given back. Accepts NULL inside. */
 void upstreams_free(struct upstreams **upstreams);
 
 /* The first rule for that host and port; NULL: it is not allowed. */
 const struct upstream_rule *upstreams_rule(const struct upstreams *upstreams, const char *host, unsigned port);
+
+const struct origin *upstreams_registry(const struct upstreams *upstreams);
 
 /* fn gets the client when it is the turn's turn, or NULL and why there is none. An origin that no rule names is asked
  * at public addresses alone: how a redirect leads on. */

@@ -1,0 +1,82 @@
+#include "proto/challenge.h"
+
+#include <string.h>
+
+#include "proto/url.h"
+
+/* Cuts name=value or name="value" off the front, with the comma and blanks around. False at the end, or when something
+ * else stands there. Values with escapes are refused: no registry has them. */
+static bool
+cut_parameter(struct str *rest, struct str *name, struct str *value)
+{
+	struct str text = str_trim(*rest);
+
+	*name = str_trim(str_cut(&text, '='));
+	text = str_trim(text);
+	if (!http1_is_token(*name))
+		return false;
+	if (text.len > 0 && text.p[0] == '"') {
+		text = (struct str){ text.p + 1, text.len - 1 };
+		*value = str_cut(&text, '"');
+		str_cut(&text, ',');
+	} else {
+		*value = str_trim(str_cut(&text, ','));
+	}
+	*rest = text;
+	return memchr(value->p, '\\', value->len) == NULL;
+}
+
+static bool
+read_parameters(struct str text, struct challenge *ret)
+{
+	struct str name, value;
+
+	*ret = (struct challenge){ 0 };
+	while (text.len > 0 && cut_parameter(&text, &name, &value)) {
+		if (str_is_nocase(name, "realm"))
+			ret->realm = value;
+		else if (str_is_nocase(name, "service"))
+			ret->service = value;
+		else if (str_is_nocase(name, "scope"))
+			ret->scope = value;
+	}
+	return ret->realm.len > 0;
+}
+
+bool
+challenge_read(const struct http1_head *reply, struct challenge *ret)
+{
+	static const char scheme[] = "Bearer";
+
+	for (size_t i = 0; i < reply->header_count; i++) {
+		struct str rest = reply->headers[i].value;
+
+		if (str_is_nocase(reply->headers[i].name, "WWW-Authenticate") &&
+		    str_is_nocase(str_cut(&rest, ' '), scheme) && read_parameters(rest, ret))
+			return true;
+	}
+	return false;
+}
+
+static void
+add_parameter(struct buf *b, const char *name, struct str value, char *sep)
+{
+	if (value.len == 0)
+		return;
+	buf_addc(b, *sep);
+	*sep = '&';
+	buf_adds(b, name);
+	buf_addc(b, '=');
+	url_encode(b, value, "");
+}
+
+bool
+challenge_print_url(struct buf *b, const struct challenge *challenge)
+{
+	char sep = memchr(challenge->realm.p, '?', challenge->realm.len) != NULL ? '&' : '?';
+
+	buf_addstr(b, challenge->realm);
+	add_parameter(b, "service", challenge->service, &sep);
+	add_parameter(b, "scope", challenge->scope, &sep);
+	return !buf_failed(b);
+}

@@ -1,0 +1,271 @@
+#include "server/mirror/tokens.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "proto/json.h"
+#include "proto/mem.h"
+#include "proto/url.h"
+#include "server/core/loop.h"
+#include "server/mirror/upstreams.h"
+
+#define FETCH_MS 10000
+#define LIFE_S 60       /* of a token that does not say */
+#define LIFE_MAX_S 3600 /* and of one that says more */
+#define URL_ROOM 8192
+#define TOKEN_MAX (16 * 1024)
+
+enum { TOKENS_MAX = 1024 };
+
+struct token_wait {
+	TAILQ_ENTRY(token_wait) link;
+	struct token *token;
+	token_fn *fn;
+	void *arg;
+};
+
+TAILQ_HEAD(token_waits, token_wait);
+
+struct token {
+	UT_hash_handle hh; /* the oldest first */
+	struct tokens *tokens;
+	char *scope;
+	char *text;    /* NULL: none yet */
+	int64_t until; /* loop_mono_ms */
+	struct token_waits waits;
+	char *path; /* of the request */
+	struct upstream_turn *turn;
+	struct httpc_op *op;
+	struct deferred *failure;
+	struct err err;
+};
+
+struct tokens {
+	struct loop *loop;
+	struct upstreams *upstreams;
+	struct token *all;
+};
+
+static bool
+is_fetched(const struct token *t)
+{
+	return t->turn != NULL || t->failure != NULL;
+}
+
+static void
+stop(struct token *t)
+{
+	httpc_cancel(&t->op);
+	upstreams_leave(&t->turn);
+	deferred_cancel(&t->failure);
+	free(t->path);
+	t->path = NULL;
+}
+
+static void
+token_free(struct token *t)
+{
+	assert(TAILQ_EMPTY(&t->waits));
+	stop(t);
+	HASH_DEL(t->tokens->all, t);
+	if (t->text != NULL)
+		explicit_bzero(t->text, strlen(t->text));
+	free(t->text);
+	free(t->scope);
+	free(t);
+}
+
+/* Those that wait now; who comes by their callbacks waits for the next. When the last of them has left by another's
+ * callback, one of these may hear of it, too: it asks again. */
+static void
+finish(struct token *t, const struct err *err)
+{
+	struct err copy = err != NULL ? *err : ERR_OK;
+	struct token_wait *w, *last = TAILQ_LAST(&t->waits, token_waits);
+	bool is_last = last == NULL;
+
+	stop(t);
+	while (!is_last && (w = TAILQ_FIRST(&t->waits)) != NULL) {
+		token_fn *fn = w->fn;
+		void *arg = w->arg;
+
+		is_last = w == last;
+		TAILQ_REMOVE(&t->waits, w, link);
+		free(w);
+		fn(arg, err != NULL ? &copy : NULL);
+	}
+}
+
+static void
+take_token(struct token *t, const struct json_value *root)
+{
+	const char *text = json_string(json_get(root, "token"), json_string(json_get(root, "access_token"), ""));
+	int64_t life = json_int(json_get(root, "expires_in"), LIFE_S);
+
+	if (text[0] == '\0' || strlen(text) > TOKEN_MAX)
+		return;
+	free(t->text);
+	t->text = xstrdup(text);
+	life = life < LIFE_MAX_S ? life : LIFE_MAX_S;
+	t->until = loop_mono_ms() + life * 800; /* four fifths of its life */
+}
+
+static void
+on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct token *t = arg;
+	struct err failure = ERR_OK;
+	struct json *doc;
+
+	t->op = NULL;
+	if (err != NULL) {
+		failure = *err;
+	} else if (reply->status != 200) {
+		failure = err_make(ERR_AUTH, (int)reply->status, "the registry gives no token (%u)", reply->status);
+	} else if (json_parse(reply->body, NULL, &doc, &failure)) {
+		failure = ERR_OK;
+		take_token(t, json_root(doc));
+		json_free(&doc);
+		if (t->text == NULL)
+			failure = err_make(ERR_PROTO, 0, "the registry's token cannot be read");
+	}
+	finish(t, failure.code != ERR_NONE ? &failure : NULL);
+}
+
+static const struct httpc_handler handler = { .on_done = on_done };
+
+static void
+on_turn(void *arg, struct httpc *httpc, const struct err *err)
+{
+	struct token *t = arg;
+	const struct httpc_request request = {
+		.method = "GET", .path = t->path, .total_ms = FETCH_MS, .reply_max = 4 * TOKEN_MAX
+	};
+
+	if (err != NULL)
+		finish(t, err);
+	else
+		t->op = httpc_request(httpc, &request, &handler, t);
+}
+
+static void
+on_failure(void *arg)
+{
+	struct token *t = arg;
+
+	t->failure = NULL;
+	finish(t, &t->err);
+}
+
+static bool
+parse_realm(const struct challenge *challenge, struct url *url, struct err *err)
+{
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, URL_ROOM);
+	ok = challenge_print_url(&text, challenge) && url_parse(buf_str(&text), URL_NO_USERINFO, url, err);
+	buf_fini(&text);
+	if (ok && url->scheme != URL_HTTPS && url->scheme != URL_HTTP) {
+		url_fini(url);
+		ok = false;
+	}
+	return ok || err_set(err, ERR_PROTO, 0, "the registry names no URL where it gives tokens");
+}
+
+static void
+fetch(struct token *t, const struct challenge *challenge)
+{
+	struct url url;
+	struct origin origin;
+
+	if (!parse_realm(challenge, &url, &t->err)) {
+		t->failure = deferred_call(t->tokens->loop, on_failure, t);
+		return;
+	}
+	origin = (struct origin){ .is_tls = url.scheme == URL_HTTPS, .host = url.host, .port = url.port };
+	t->path = xstrdup(url.path[0] != '\0' ? url.path : "/");
+	t->turn = upstreams_enter(t->tokens->upstreams, &origin, on_turn, t);
+	url_fini(&url);
+}
+
+static struct token *
+token_of(struct tokens *ts, const char *scope)
+{
+	struct token *t, *next;
+
+	HASH_FIND_STR(ts->all, scope, t);
+	if (t != NULL)
+		return t;
+	HASH_ITER(hh, ts->all, t, next)
+	if (HASH_COUNT(ts->all) >= TOKENS_MAX && !is_fetched(t) && TAILQ_EMPTY(&t->waits))
+		token_free(t);
+	t = xcalloc(1, sizeof(*t));
+	t->tokens = ts;
+	t->scope = xstrdup(scope);
+	TAILQ_INIT(&t->waits);
+	HASH_ADD_KEYPTR(hh, ts->all, t->scope, strlen(t->scope), t);
+	return t;
+}
+
+const char *
+tokens_find(struct tokens *ts, const char *scope)
+{
+	struct token *t;
+
+	HASH_FIND_STR(ts->all, scope, t);
+	return t != NULL && loop_mono_ms() < t->until ? t->text : NULL;
+}
+
+struct token_wait *
+tokens_fetch(struct tokens *ts, const char *scope, const struct challenge *challenge, token_fn *fn, void *arg)
+{
+	struct token *t = token_of(ts, scope);
+	struct token_wait *w = xcalloc(1, sizeof(*w));
+
+	*w = (struct token_wait){ .token = t, .fn = fn, .arg = arg };
+	TAILQ_INSERT_TAIL(&t->waits, w, link);
+	if (!is_fetched(t))
+		fetch(t, challenge);
+	return w;
+}
+
+void
+tokens_leave(struct token_wait **wait)
+{
+	struct token_wait *w = *wait;
+
+	*wait = NULL;
+	if (w == NULL)
+		return;
+	assert(w->token != NULL);
+	TAILQ_REMOVE(&w->token->waits, w, link);
+	free(w);
+}
+
+struct tokens *
+tokens_new(struct loop *loop, struct upstreams *upstreams)
+{
+	struct tokens *ts = xcalloc(1, sizeof(*ts));
+
+	ts->loop = loop;
+	ts->upstreams = upstreams;
+	return ts;
+}
+
+void
+tokens_free(struct tokens **tokens)
+{
+	struct tokens *ts = *tokens;
+	struct token *t, *next;
+
+	if (ts == NULL)
+		return;
+	*tokens = NULL;
+	HASH_ITER(hh, ts->all, t, next)
+	token_free(t);
+	free(ts);
+}
