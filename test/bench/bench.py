@@ -263,14 +263,14 @@ def bench_latency(bench):
         for i in range(3):
             trigger(davit, commit, -i)
         ours, theirs, bare, fresh = [], [], [], []
+        measured = [(ours, lambda i: trigger(davit, commit, i)), (theirs, lambda i: docker_run()),
+                    (fresh, lambda i: trigger(davit, repo.push({"n": str(i)}), i))]
+        if host_config:
+            measured.append((bare, lambda i: engine.first_byte(host_config)))
         for i in range(ROUNDS):
-            time.sleep(1)  # the pool fills up again between two pushes; the peers get the same rest
-            ours.append(trigger(davit, commit, i))
-            theirs.append(docker_run())
-            if host_config:
-                bare.append(engine.first_byte(host_config))
-            time.sleep(1)
-            fresh.append(trigger(davit, repo.push({"n": str(i)}), i))
+            for took, measure in measured:
+                time.sleep(1)  # what the one before it left to the engine is removed, and the pool is full again
+                took.append(measure(i))
         first, last = [t[0] for t in theirs], [t[1] for t in theirs]
         times(f"{name}: webhook to first byte stored, commit known", [o[2] for o in ours], first)
         times(f"{name}: webhook to first byte stored, new commit", [o[2] for o in fresh], first)
