@@ -28,6 +28,7 @@ struct pack_work {
 	struct disk *disk;
 	char *temp;
 	int fd; /* -1: not open yet */
+	bool is_named; /* temp is not its name any more: what stands there is somebody else's */
 	bool is_last;
 	bool is_synced;  /* in the end */
 	ZSTD_CCtx *zstd; /* NULL: plain */
@@ -108,10 +109,10 @@ work_release(void *arg)
 {
 	struct pack_work *work = arg;
 
-	if (work->fd >= 0) {
+	if (work->fd >= 0)
 		close(work->fd);
+	if (work->fd >= 0 && !work->is_named)
 		disk_remove_later(work->disk, work->temp);
-	}
 	ZSTD_freeCCtx(work->zstd);
 	sha256_free(&work->hash);
 	buf_fini(&work->in);
@@ -308,6 +309,7 @@ enter_syncing(struct pack *pack)
 	char *folder = xstrndup(pack->path, (size_t)(strrchr(pack->path, '/') - pack->path));
 
 	CRASH_POINT(file_named);
+	pack->work->is_named = true;
 	pack->op = disk_sync_dir(pack->disk, folder, on_stepped, pack);
 	free(folder);
 }

@@ -211,6 +211,28 @@ wait_for_disk(struct probe *p)
 	}
 }
 
+/* The next file's bytes may stand under the same name by the time the disk would come to remove it. */
+static void
+test_a_name_given_up_is_left_alone(void **state)
+{
+	struct probe *p = *state;
+	FILE *next;
+
+	p->len = 0;
+	p->pack = pack_open(p->disk, p->temp, p->path, PACK_PLAIN, on_room, p);
+	write_on(p);
+	loop_run(p->loop);
+	next = fopen(p->temp, "w");
+	assert_non_null(next);
+	fclose(next);
+	pack_abort(&p->pack);
+	for (int i = 0; i < 50; i++) {
+		disk_sync_dir(p->disk, p->dir, on_gone, p);
+		loop_run(p->loop);
+	}
+	assert_int_equal(access(p->temp, F_OK), 0);
+}
+
 static void
 test_given_up_it_leaves_nothing(void **state)
 {
@@ -295,6 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_file_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_empty_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_name_given_up_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_given_up_it_leaves_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_link_is_followed, setup, teardown),
