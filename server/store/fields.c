@@ -126,6 +126,15 @@ static const struct field change_fields[] = {
 };
 
 /* The last two are kept by the scripts. */
+/* The first and the last are the store's. */
+static const struct field access_token_fields[] = {
+	{ "name",       FIELD_TEXT, offsetof(struct access_token, name) },
+	{ "role",       FIELD_TEXT, offsetof(struct access_token, role) },
+	{ "sha256",     FIELD_TEXT, offsetof(struct access_token, sha256) },
+	{ "created_by", FIELD_TEXT, offsetof(struct access_token, created_by) },
+	{ "created_ms", FIELD_INT,  offsetof(struct access_token, created_ms) },
+};
+
 static const struct field secret_fields[] = {
 	{ "scope",      FIELD_TEXT, offsetof(struct secret, scope) },
 	{ "owner",      FIELD_TEXT, offsetof(struct secret, owner) },
@@ -218,6 +227,8 @@ const struct record notice_record = { notice_fields, COUNT(notice_fields) };
 const struct record environment_record = { environment_fields, COUNT(environment_fields) };
 const struct record environment_settings_record = { environment_fields + 2, COUNT(environment_fields) - 9 };
 const struct record deployment_record = { deployment_fields, COUNT(deployment_fields) };
+const struct record access_token_record = { access_token_fields, COUNT(access_token_fields) };
+const struct record access_token_settings_record = { access_token_fields + 1, COUNT(access_token_fields) - 2 };
 const struct record secret_record = { secret_fields, COUNT(secret_fields) };
 
 /* --- writing --- */

@@ -34,6 +34,9 @@ extern const struct record schedule_record;
 extern const struct record schedule_settings_record;
 extern const struct record notice_record;
 extern const struct record secret_record;
+extern const struct record access_token_record;
+/* What its maker sets. */
+extern const struct record access_token_settings_record;
 extern const struct record environment_record;
 /* What its owner sets. */
 extern const struct record environment_settings_record;

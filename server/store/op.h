@@ -78,6 +78,7 @@ struct store_op {
 		store_notice_fn *notice;
 		store_stats_fn *stats;
 		store_secrets_fn *secrets;
+		store_access_tokens_fn *access_tokens;
 		store_schedules_fn *schedules;
 		store_due_fn *due;
 		store_artifacts_fn *artifacts;

@@ -27,7 +27,7 @@ enum {
 struct pack_work {
 	struct disk *disk;
 	char *temp;
-	int fd; /* -1: not open yet */
+	int fd;        /* -1: not open yet */
 	bool is_named; /* temp is not its name any more: what stands there is somebody else's */
 	bool is_last;
 	bool is_synced;  /* in the end */

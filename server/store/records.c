@@ -99,6 +99,12 @@ repo_id_is_valid(const char *id)
 	return true;
 }
 
+bool
+access_token_name_is_valid(const char *name)
+{
+	return repo_id_is_valid(name) && strcmp(name, ACCESS_TOKEN_ADMIN) != 0;
+}
+
 static bool
 parse_number(struct str s, int64_t *ret)
 {
@@ -219,6 +225,15 @@ secret_fini(struct secret *secret)
 {
 	crypto_wipe_free(&secret->value);
 	record_fini(&secret_record, secret);
+}
+
+void
+access_token_list_fini(struct access_token_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		record_fini(&access_token_record, &list->items[i]);
+	free(list->items);
+	*list = (struct access_token_list){ 0 };
 }
 
 void

@@ -155,6 +155,17 @@ struct schedule {
 	int64_t last_build; /* the build made then; 0: none yet */
 };
 
+/* What a person or a program shows to be let in, see proto/role.h. The administrator's own is not one of these. */
+struct access_token {
+	char *name;   /* of who has it, as a repository's id */
+	char *role;   /* role_name() */
+	char *sha256; /* of the token, which itself is kept nowhere */
+	char *created_by;
+	int64_t created_ms;
+};
+
+#define ACCESS_TOKEN_ADMIN "admin" /* who has the token of the state folder */
+
 /* See proto/secret.h. */
 struct secret {
 	char *scope; /* "repo", "org", "environment" */
@@ -235,6 +246,7 @@ bool job_state_from_name(const char *name, enum job_state *ret);
 bool job_state_is_final(enum job_state state);
 
 bool repo_id_is_valid(const char *id);
+bool access_token_name_is_valid(const char *name);
 /* "17.2" to 17 and 2; false for anything else. */
 bool job_id_parse(const char *id, int64_t *build, int64_t *k);
 
@@ -263,6 +275,11 @@ struct job_list {
 	size_t count;
 };
 
+struct access_token_list {
+	struct access_token *items;
+	size_t count;
+};
+
 struct secret_list {
 	struct secret *items;
 	size_t count;
@@ -286,6 +303,7 @@ struct deployment_list {
 void repo_list_fini(struct repo_list *list);
 void build_list_fini(struct build_list *list);
 void job_list_fini(struct job_list *list);
+void access_token_list_fini(struct access_token_list *list);
 void secret_list_fini(struct secret_list *list);
 void schedule_list_fini(struct schedule_list *list);
 void environment_list_fini(struct environment_list *list);

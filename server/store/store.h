@@ -45,6 +45,7 @@ bool store_is_up(const struct store *store);
 /* What happens in the store, on this daemon or another one, as a line of words:
  *   "planning"  a build waits to be planned      "queue"   a job waits for a slot, or a slot became free
  *   "cron"      a schedule was added or changed
+ *   "access_tokens"  one was added, changed or removed
  *   "poll"      a repository is new, or lies elsewhere
  *   "outbox"    a notice waits                   "delayed" something was put off: ask store_promote when it is due
  *   "repo ID"   it was changed or deleted
@@ -73,6 +74,19 @@ typedef void store_repos_fn(void *arg, struct repo_list repos, const struct err 
 struct store_op *store_repo_list(struct store *store, store_repos_fn *fn, void *arg);
 /* Its builds stay until store_prune takes them. ERR_NOT_FOUND; ERR_CONFLICT while a build of it is not finished. */
 struct store_op *store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *arg);
+
+/* --- access tokens --- */
+
+#define STORE_ACCESS_TOKENS_MAX 1000
+
+/* Adds it, or replaces what its name had; created_ms is the store's. ERR_INPUT; ERR_LIMIT. */
+struct store_op *store_access_token_put(
+    struct store *store, const struct access_token *token, store_done_fn *fn, void *arg);
+/* ERR_NOT_FOUND. */
+struct store_op *store_access_token_delete(struct store *store, const char *name, store_done_fn *fn, void *arg);
+/* All, by name. */
+typedef void store_access_tokens_fn(void *arg, struct access_token_list tokens, const struct err *err);
+struct store_op *store_access_tokens(struct store *store, store_access_tokens_fn *fn, void *arg);
 
 /* --- secrets (proto/secret.h) --- */
 

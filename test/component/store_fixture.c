@@ -171,6 +171,15 @@ on_secrets(void *arg, struct secret_list list, const struct err *err)
 }
 
 static void
+on_access_tokens(void *arg, struct access_token_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.access_tokens = list;
+	arrived(f, err);
+}
+
+static void
 on_artifacts(void *arg, struct artifact_list list, const struct err *err)
 {
 	struct store_fixture *f = arg;
@@ -318,6 +327,7 @@ got_clear(struct store_fixture *f)
 	build_list_fini(&f->got.builds);
 	job_list_fini(&f->got.jobs);
 	secret_list_fini(&f->got.secrets);
+	access_token_list_fini(&f->got.access_tokens);
 	schedule_list_fini(&f->got.schedules);
 	environment_free(&f->got.environment);
 	environment_list_fini(&f->got.environments);
@@ -996,6 +1006,28 @@ enum err_code
 cache_unknown(struct store_fixture *f, const char *const *ids, size_t count)
 {
 	return CALL(f, store_cache_unknown(f->store, ids, count, on_ids, f));
+}
+
+enum err_code
+access_token_put(struct store_fixture *f, const char *name, const char *role, const char *sha256)
+{
+	const struct access_token token = {
+		.name = (char *)name, .role = (char *)role, .sha256 = (char *)sha256, .created_by = (char[]){ "ann" }
+	};
+
+	return CALL(f, store_access_token_put(f->store, &token, on_done, f));
+}
+
+enum err_code
+access_token_delete(struct store_fixture *f, const char *name)
+{
+	return CALL(f, store_access_token_delete(f->store, name, on_done, f));
+}
+
+enum err_code
+access_tokens(struct store_fixture *f)
+{
+	return CALL(f, store_access_tokens(f->store, on_access_tokens, f));
 }
 
 enum err_code

@@ -19,6 +19,7 @@ struct got {
 	struct build_list builds;
 	struct job_list jobs;
 	struct secret_list secrets;
+	struct access_token_list access_tokens;
 	struct artifact_list artifacts;
 	struct test_report_list reports;
 	struct cache *cache;
@@ -151,6 +152,9 @@ enum err_code repo_list(struct store_fixture *f);
 enum err_code repo_delete(struct store_fixture *f, const char *id);
 enum err_code node_register(struct store_fixture *f);
 enum err_code stats(struct store_fixture *f);
+enum err_code access_token_put(struct store_fixture *f, const char *name, const char *role, const char *sha256);
+enum err_code access_token_delete(struct store_fixture *f, const char *name);
+enum err_code access_tokens(struct store_fixture *f);
 enum err_code secret_put(struct store_fixture *f, const struct secret *secret);
 enum err_code secret_list(struct store_fixture *f, enum secret_scope scope, const char *owner);
 enum err_code secret_delete(struct store_fixture *f, enum secret_scope scope, const char *owner, const char *name);

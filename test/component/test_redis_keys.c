@@ -55,6 +55,7 @@ placeholder(const char *name)
 		{ "<ref>", "refs/.+" },
 		{ "<sha>", "[0-9a-f]{40}" },
 		{ "<schedule>", "[a-z0-9._-]+" },
+		{ "<person>", "[a-z0-9._-]+" },
 		{ "<labels>", "[a-z0-9,=]+" },
 		{ "<group>", "[a-z:]+" },
 		{ "<environment>", "[A-Za-z0-9._-]+" },
@@ -350,6 +351,7 @@ keep_secrets(void)
 		.value = (char[]){ "value" } };
 
 	assert_int_equal(secret_put(&f, &secret), ERR_NONE);
+	assert_int_equal(access_token_put(&f, "ann", "deploy", BODY), ERR_NONE);
 	look();
 }
 
