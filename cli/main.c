@@ -20,6 +20,8 @@ static const struct command commands[] = {
 	  "set NAME (--repo ID|--org NAME|--environment REPO/NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
 	  "         rotate-key",
 	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
+	{ "token", "add NAME --role read|develop|deploy|admin | ls | rm NAME",
+	  "who may do what; add prints a token, which is shown this once", token_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
 	{ "jobs", "BUILD", "list a build's jobs, what they need, and what they wait for", jobs_run },
 	{ "artifacts", "BUILD", "list what its jobs left behind", artifacts_run },
@@ -66,7 +68,7 @@ print_commands(FILE *out)
 	fputs("usage: davit COMMAND [ARGUMENT ...]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
-	fputs("\nDAVIT_URL names the server, DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds its admin token.\n", out);
+	fputs("\nDAVIT_URL names the server, DAVIT_TOKEN or the file DAVIT_TOKEN_FILE holds a token of it.\n", out);
 }
 
 static int

@@ -135,16 +135,14 @@ api_build_cancel(void *arg, struct http_reply *reply)
 	call->op = store_build_cancel(call->store, call->log.build, on_cancelled, call);
 }
 
-/* There is one administrator; the name is what people read on the build's page. */
-static const char approver[] = "admin";
-
 void
 api_build_approve(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_build(arg, reply);
 
 	if (call != NULL)
-		call->op = store_build_approve(call->store, call->log.build, approver, on_done, call);
+		call->op =
+		    store_build_approve(call->store, call->log.build, reply_request(call->reply)->who, on_done, call);
 }
 
 void
@@ -153,7 +151,8 @@ api_build_reject(void *arg, struct http_reply *reply)
 	struct api_call *call = api_call_build(arg, reply);
 
 	if (call != NULL)
-		call->op = store_build_reject(call->store, call->log.build, approver, on_done, call);
+		call->op =
+		    store_build_reject(call->store, call->log.build, reply_request(call->reply)->who, on_done, call);
 }
 
 static void
@@ -265,7 +264,7 @@ read_branch(struct change *change, struct err *err)
 
 /* Fills change, whose strings are its own. Without a commit it is what the ref is at when the build is planned. */
 static bool
-read_change(const struct json_value *body, struct change *change, struct err *err)
+read_change(const struct json_value *body, const char *who, struct change *change, struct err *err)
 {
 	const char *commit = json_string(json_get(body, "commit"), "");
 	const char *event = json_string(json_get(body, "event"), "api");
@@ -280,7 +279,7 @@ read_change(const struct json_value *body, struct change *change, struct err *er
 	if (!change_event_from_name(event, &change->event) ||
 	    (change->event != CHANGE_MANUAL && change->event != CHANGE_API))
 		return err_set(err, ERR_INPUT, 0, "event must be manual or api");
-	change->sender = xstrdup("admin");
+	change->sender = xstrdup(who);
 	change->title = xstrdup(json_string(
 	    json_get(body, "title"), change->event == CHANGE_API ? "Started by the API" : "Started by hand"));
 	return params_read(json_get(body, "parameters"), &change->params, err);
@@ -295,7 +294,7 @@ api_build_submit(void *arg, struct http_reply *reply)
 
 	if (!api_call_parse(&call))
 		return;
-	if (read_change(json_root(call->body), &change, &err))
+	if (read_change(json_root(call->body), reply_request(call->reply)->who, &change, &err))
 		call->op =
 		    store_submit(call->store, api_call_param(call, "repo"), &change, STR(""), NULL, on_submitted, call);
 	else

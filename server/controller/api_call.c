@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/crypto.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
 #include "server/core/loop.h"
@@ -15,6 +16,7 @@ api_call_end(struct api_call **call)
 	store_cancel(&c->op);
 	timer_free(&c->timer);
 	repo_free(&c->repo);
+	crypto_wipe_free(&c->token);
 	json_free(&c->body);
 	job_list_fini(&c->jobs);
 	schedule_list_fini(&c->schedules);

@@ -35,7 +35,7 @@ struct debug_session {
 	LIST_ENTRY(debug_session) link;
 	struct controller *controller;
 	char job[JOB_ID_MAX];
-	char peer[64];
+	char peer[160]; /* who it is, and where */
 	char accept[WEBSOCKET_ACCEPT_SIZE];
 	struct http_reply *reply; /* until it is open */
 	struct reply_stream *stream;
@@ -347,7 +347,7 @@ session_new(struct controller *c, struct http_reply *reply, const char *accept)
 
 	*s = (struct debug_session){ .controller = c, .reply = reply };
 	snprintf(s->job, sizeof(s->job), "%s", request_param(request, "job"));
-	snprintf(s->peer, sizeof(s->peer), "%s", request->peer);
+	snprintf(s->peer, sizeof(s->peer), "%s at %s", request->who, request->peer);
 	memcpy(s->accept, accept, sizeof(s->accept));
 	websocket_reader_init(&s->reader, true);
 	buf_init(&s->text, TEXT_MAX);
@@ -416,6 +416,6 @@ api_job_release(void *arg, struct http_reply *reply)
 		reply_error(&reply, 404, "not_found", "job %s is not held here", job);
 		return;
 	}
-	log_info("debug: %s releases job %s", reply_request(reply)->peer, job);
+	log_info("debug: %s at %s releases job %s", reply_request(reply)->who, reply_request(reply)->peer, job);
 	reply_send(&reply, 204, NULL, "", 0);
 }

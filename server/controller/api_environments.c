@@ -14,14 +14,18 @@
 
 #define REASON_MAX 200
 
-/* There is one administrator; the name is what people read in the history. */
-static const char admin[] = "admin";
+/* The name that people read in the history. */
+static const char *
+who(const struct api_call *call)
+{
+	return reply_request(call->reply)->who;
+}
 
 static void
 audit(const struct api_call *call, const char *what)
 {
-	log_info("environment %s of %s: %s by %s", api_call_param(call, "environment"), api_call_param(call, "repo"),
-	    what, reply_request(call->reply)->peer);
+	log_info("environment %s of %s: %s by %s at %s", api_call_param(call, "environment"),
+	    api_call_param(call, "repo"), what, who(call), reply_request(call->reply)->peer);
 }
 
 /* --- looking --- */
@@ -313,7 +317,7 @@ api_environment_lock(void *arg, struct http_reply *reply)
 		api_call_failed(&call, &err);
 	else
 		call->op = store_environment_lock(call->store, api_call_param(call, "repo"),
-		    api_call_param(call, "environment"), admin, reason, on_locked, call);
+		    api_call_param(call, "environment"), who(call), reason, on_locked, call);
 }
 
 static void
@@ -357,7 +361,7 @@ on_target(void *arg, struct deployment_list found, const struct err *err)
 
 	if (!api_call_failed(&call, err)) {
 		audit(call, "rolled back");
-		call->op = store_build_deploy(call->store, found.items[0].build, found.items[0].environment, admin,
+		call->op = store_build_deploy(call->store, found.items[0].build, found.items[0].environment, who(call),
 		    found.items[0].number, on_deploying, call);
 	}
 	deployment_list_fini(&found);
@@ -384,9 +388,9 @@ api_build_deploy(void *arg, struct http_reply *reply)
 		return;
 	name = json_string(json_get(json_root(call->body), "environment"), "");
 	if (environment_name_is_valid(name)) {
-		log_info(
-		    "build %" PRId64 ": deployed to %s by %s", call->log.build, name, reply_request(call->reply)->peer);
-		call->op = store_build_deploy(call->store, call->log.build, name, admin, 0, on_deploying, call);
+		log_info("build %" PRId64 ": deployed to %s by %s at %s", call->log.build, name, who(call),
+		    reply_request(call->reply)->peer);
+		call->op = store_build_deploy(call->store, call->log.build, name, who(call), 0, on_deploying, call);
 	} else {
 		err = err_make(ERR_INPUT, 0, "environment: the name of an environment is wanted");
 		api_call_failed(&call, &err);
@@ -401,7 +405,8 @@ on_judged(void *arg, const struct err *err)
 	struct api_call *call = arg;
 
 	if (err == NULL)
-		log_info("job %s: judged by %s", api_call_param(call, "job"), reply_request(call->reply)->peer);
+		log_info("job %s: judged by %s at %s", api_call_param(call, "job"), who(call),
+		    reply_request(call->reply)->peer);
 	api_call_done(arg, err);
 }
 
@@ -411,7 +416,7 @@ api_job_approve(void *arg, struct http_reply *reply)
 	struct api_call *call = api_call_job(arg, reply);
 
 	if (call != NULL)
-		call->op = store_job_approve(call->store, api_call_param(call, "job"), admin, on_judged, call);
+		call->op = store_job_approve(call->store, api_call_param(call, "job"), who(call), on_judged, call);
 }
 
 void
@@ -420,5 +425,5 @@ api_job_reject(void *arg, struct http_reply *reply)
 	struct api_call *call = api_call_job(arg, reply);
 
 	if (call != NULL)
-		call->op = store_job_reject(call->store, api_call_param(call, "job"), admin, on_judged, call);
+		call->op = store_job_reject(call->store, api_call_param(call, "job"), who(call), on_judged, call);
 }

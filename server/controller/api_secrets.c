@@ -123,8 +123,8 @@ audit(const struct api_call *call, const char *what)
 	char owner[SECRET_OWNER_MAX + 2];
 
 	route_owner(request, owner);
-	log_info("secret %s of %s %s: %s by %s", request_param(request, "name"), request_param(request, "scope"), owner,
-	    what, request->peer);
+	log_info("secret %s of %s %s: %s by %s at %s", request_param(request, "name"), request_param(request, "scope"),
+	    owner, what, request->who, request->peer);
 }
 
 static void
@@ -216,6 +216,7 @@ api_seal_key_rotate(void *arg, struct http_reply *reply)
 		reply_err(&reply, &err);
 		return;
 	}
-	log_info("seal key: a new one was asked for by %s", reply_request(reply)->peer);
+	log_info(
+	    "seal key: a new one was asked for by %s at %s", reply_request(reply)->who, reply_request(reply)->peer);
 	reply_send(&reply, 202, NULL, "", 0);
 }

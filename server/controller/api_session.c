@@ -4,31 +4,54 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
+static void
+answer(struct api_call *call, const struct auth_who *who)
+{
+	struct buf cookie;
+
+	buf_init(&cookie, 512);
+	auth_print_cookie(
+	    call->controller->auth, who->name, &cookie, reply_request(call->reply)->is_https, loop_wall_ms());
+	reply_header(call->reply, "Set-Cookie", cookie.data);
+	buf_fini(&cookie);
+	reply_header(call->reply, "Cache-Control", "no-store");
+	reply_send(&call->reply, 204, NULL, "", 0);
+}
+
+static void
+try_token(struct api_call *call, struct str token)
+{
+	struct auth *auth = call->controller->auth;
+	const char *peer = reply_request(call->reply)->peer;
+	struct auth_who who;
+
+	if (!auth_may_try(auth, peer, loop_wall_ms())) {
+		reply_error(&call->reply, 429, "limit", "too many wrong tokens from this address; wait ten minutes");
+		return;
+	}
+	switch (auth_try(auth, peer, token, loop_wall_ms(), &who)) {
+	case AUTH_OK:
+		answer(call, &who);
+		break;
+	case AUTH_NOT_YET:
+		reply_error(&call->reply, 503, "unavailable", "who may log in is not known yet; try again");
+		break;
+	case AUTH_MISSING:
+	case AUTH_FOREIGN:
+		log_warn("login from %s: wrong token", peer);
+		reply_error(&call->reply, 401, "auth", "nobody has this token");
+		break;
+	}
+}
+
 void
 api_login(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
-	struct auth *auth = call->controller->auth;
-	const struct http_request *request = reply_request(reply);
-	int64_t now = loop_wall_ms();
-	struct buf cookie;
 
 	if (!api_call_parse(&call))
 		return;
-	if (!auth_may_try(auth, request->peer, now)) {
-		reply_error(&call->reply, 429, "limit", "too many wrong tokens from this address; wait ten minutes");
-	} else if (!auth_try(
-		       auth, request->peer, str_of(json_string(json_get(json_root(call->body), "token"), "")), now)) {
-		log_warn("login from %s: wrong token", request->peer);
-		reply_error(&call->reply, 401, "auth", "this is not the administrator's token");
-	} else {
-		buf_init(&cookie, 512);
-		auth_print_cookie(auth, &cookie, request->is_https, now);
-		reply_header(call->reply, "Set-Cookie", cookie.data);
-		buf_fini(&cookie);
-		reply_header(call->reply, "Cache-Control", "no-store");
-		reply_send(&call->reply, 204, NULL, "", 0);
-	}
+	try_token(call, str_of(json_string(json_get(json_root(call->body), "token"), "")));
 	api_call_end(&call);
 }
 

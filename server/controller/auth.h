@@ -1,12 +1,15 @@
-/* Who may: one administrator, known by one token. Programs show it in every request, browsers once for a session
- * cookie. The session is a signed expiry: nothing is stored, and a new token ends all sessions. */
+/* Who may: the administrator, known by the token of the state folder, and those who were given a token with a role
+ * (proto/role.h). Programs show it in every request, browsers once for a session cookie. The session is a signed expiry
+ * and a name: nothing is stored, and a name whose token was changed or removed has no session any more. */
 #ifndef DAVIT_CONTROLLER_AUTH_H
 #define DAVIT_CONTROLLER_AUTH_H
 
 #include <stdbool.h>
 
 #include "proto/buf.h"
+#include "proto/role.h"
 #include "server/controller/reply.h"
+#include "server/store/records.h"
 
 #define AUTH_COOKIE "davit_session"
 #define AUTH_SESSION_S (7 * 24 * 3600)
@@ -15,25 +18,35 @@
 
 struct auth;
 
-struct auth *auth_new(const char *token);
+struct auth *auth_new(const char *admin_token);
 void auth_free(struct auth **auth);
+/* Who may from now on, beside the administrator; the list is copied. Returns whether somebody who could is not known
+ * any more, or with another token or role. */
+bool auth_set_tokens(struct auth *auth, const struct access_token_list *tokens);
+
+struct auth_who {
+	const char *name; /* of the token; good until auth_set_tokens */
+	enum role role;
+};
 
 enum auth_verdict {
 	AUTH_OK,
 	AUTH_MISSING, /* 401: neither token nor cookie, or a wrong one */
 	AUTH_FOREIGN, /* 403: a cookie, but another site's page made the request */
+	AUTH_NOT_YET, /* 503: auth_set_tokens has not been called yet, and it is not the administrator */
 };
 
-/* now_ms: loop_wall_ms(). */
-enum auth_verdict auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms);
+/* *ret with AUTH_OK. now_ms: loop_wall_ms(). */
+enum auth_verdict auth_check(
+    struct auth *auth, const struct http_request *request, int64_t now_ms, struct auth_who *ret);
 /* A page of another site can make a browser send the cookie; what the browser says about that page it cannot forge. */
 bool auth_is_same_site(const struct http_request *request);
 /* Whether the peer may try a token now: it has not failed too often. */
 bool auth_may_try(struct auth *auth, const char *peer, int64_t now_ms);
-/* Compares, and counts a failure. */
-bool auth_try(struct auth *auth, const char *peer, struct str token, int64_t now_ms);
-/* The value of Set-Cookie for a new session, or for its end. */
-void auth_print_cookie(const struct auth *auth, struct buf *ret, bool is_https, int64_t now_ms);
+/* AUTH_OK, with *ret; or AUTH_MISSING, and counts a failure; or AUTH_NOT_YET. */
+enum auth_verdict auth_try(struct auth *auth, const char *peer, struct str token, int64_t now_ms, struct auth_who *ret);
+/* The value of Set-Cookie for a new session of that name, or for its end. */
+void auth_print_cookie(const struct auth *auth, const char *name, struct buf *ret, bool is_https, int64_t now_ms);
 void auth_print_no_cookie(struct buf *ret);
 
 #endif

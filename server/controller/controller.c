@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "server/controller/access.h"
 #include "server/controller/auth.h"
 #include "server/controller/build_feed.h"
 #include "server/controller/controller_private.h"
@@ -15,84 +16,109 @@
 
 /* clang-format off */
 static const struct route routes[] = {
-	{ HTTP1_GET,    "/api/v1/repos",               ROUTE_ADMIN,  api_repo_list,    0 },
-	{ HTTP1_POST,   "/api/v1/repos",               ROUTE_ADMIN,  api_repo_add,     0 },
-	{ HTTP1_GET,    "/api/v1/repos/:repo",         ROUTE_ADMIN,  api_repo_get,     0 },
-	{ HTTP1_PATCH,  "/api/v1/repos/:repo",         ROUTE_ADMIN,  api_repo_change,  0 },
-	{ HTTP1_DELETE, "/api/v1/repos/:repo",         ROUTE_ADMIN,  api_repo_delete,  0 },
-	{ HTTP1_GET,    "/api/v1/repos/:repo/crons",   ROUTE_ADMIN,  api_cron_list,    0 },
-	{ HTTP1_PUT,    "/api/v1/repos/:repo/crons/:cron", ROUTE_ADMIN, api_cron_put,  0 },
-	{ HTTP1_DELETE, "/api/v1/repos/:repo/crons/:cron", ROUTE_ADMIN, api_cron_delete, 0 },
-	{ HTTP1_GET,    "/api/v1/repos/:repo/environments", ROUTE_ADMIN, api_environment_list, 0 },
-	{ HTTP1_GET,    "/api/v1/repos/:repo/environments/:environment", ROUTE_ADMIN, api_environment_get, 0 },
-	{ HTTP1_PUT,    "/api/v1/repos/:repo/environments/:environment", ROUTE_ADMIN, api_environment_put, 0 },
-	{ HTTP1_DELETE, "/api/v1/repos/:repo/environments/:environment", ROUTE_ADMIN, api_environment_delete, 0 },
-	{ HTTP1_GET,    "/api/v1/repos/:repo/environments/:environment/deployments", ROUTE_ADMIN, api_deployment_list, 0 },
-	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/lock", ROUTE_ADMIN, api_environment_lock, 0 },
-	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/unlock", ROUTE_ADMIN, api_environment_unlock, 0 },
-	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/rollback", ROUTE_ADMIN, api_environment_rollback, 0 },
-	{ HTTP1_POST,   "/api/v1/repos/:repo/builds",  ROUTE_ADMIN,  api_build_submit, 0 },
-	{ HTTP1_GET,    "/api/v1/secrets",             ROUTE_ADMIN,  api_secret_list,  0 },
-	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:name", ROUTE_ADMIN, api_secret_put, 0 },
-	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:name", ROUTE_ADMIN, api_secret_delete, 0 },
-	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:environment/:name", ROUTE_ADMIN, api_secret_put, 0 },
-	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:environment/:name", ROUTE_ADMIN, api_secret_delete, 0 },
-	{ HTTP1_POST,   "/api/v1/seal-key/rotate",     ROUTE_ADMIN,  api_seal_key_rotate, 0 },
-	{ HTTP1_GET,    "/api/v1/builds",              ROUTE_ADMIN,  api_build_list,   0 },
-	{ HTTP1_GET,    "/api/v1/builds/:build",       ROUTE_ADMIN,  api_build_get,    0 },
-	{ HTTP1_POST,   "/api/v1/builds/:build/cancel", ROUTE_ADMIN, api_build_cancel, 0 },
-	{ HTTP1_POST,   "/api/v1/builds/:build/rerun", ROUTE_ADMIN,  api_build_rerun,  0 },
-	{ HTTP1_POST,   "/api/v1/builds/:build/approve", ROUTE_ADMIN, api_build_approve, 0 },
-	{ HTTP1_POST,   "/api/v1/builds/:build/reject", ROUTE_ADMIN, api_build_reject, 0 },
-	{ HTTP1_GET,    "/api/v1/builds/:build/artifacts", ROUTE_ADMIN, api_artifact_list, 0 },
-	{ HTTP1_GET,    "/api/v1/builds/:build/reports", ROUTE_ADMIN, api_report_list, 0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job/artifacts/:artifact", ROUTE_ADMIN, api_artifact_get, 0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job/artifacts/:artifact/file", ROUTE_ADMIN, api_artifact_file, 0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job",           ROUTE_ADMIN,  api_job_get,      0 },
-	{ HTTP1_POST,   "/api/v1/jobs/:job/cancel",    ROUTE_ADMIN,  api_job_cancel,   0 },
-	{ HTTP1_POST,   "/api/v1/builds/:build/deploy", ROUTE_ADMIN, api_build_deploy, 0 },
-	{ HTTP1_POST,   "/api/v1/jobs/:job/approve",   ROUTE_ADMIN,  api_job_approve,  0 },
-	{ HTTP1_POST,   "/api/v1/jobs/:job/reject",    ROUTE_ADMIN,  api_job_reject,   0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job/debug",     ROUTE_ADMIN,  api_job_debug,    0 },
-	{ HTTP1_POST,   "/api/v1/jobs/:job/release",   ROUTE_ADMIN,  api_job_release,  0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job/log",       ROUTE_ADMIN,  api_log_get,      0 },
-	{ HTTP1_GET,    "/api/v1/jobs/:job/log/stream", ROUTE_ADMIN, api_log_stream,   0 },
-	{ HTTP1_GET,    "/api/v1/queue",               ROUTE_ADMIN,  api_queue,        0 },
-	{ HTTP1_GET,    "/api/v1/engines",             ROUTE_ADMIN,  api_engines,      0 },
-	{ HTTP1_GET,    "/api/v1/events",              ROUTE_ADMIN,  api_events,       0 },
-	{ HTTP1_GET,    "/metrics",                    ROUTE_ADMIN,  api_metrics,      0 },
-	{ HTTP1_GET,    "/healthz",                    ROUTE_PUBLIC, api_health,       0 },
-	{ HTTP1_POST,   "/hook/:repo",                 ROUTE_PUBLIC, api_hook,         0 },
-	{ HTTP1_POST,   "/login",                      ROUTE_PUBLIC, api_login,        4096 },
-	{ HTTP1_POST,   "/logout",                     ROUTE_PUBLIC, api_logout,       4096 },
-	{ HTTP1_GET,    "/",                           ROUTE_PUBLIC, page_get,         0 },
-	{ HTTP1_GET,    "/login",                      ROUTE_PUBLIC, page_get,         0 },
-	{ HTTP1_GET,    "/builds/:build",              ROUTE_PUBLIC, page_get,         0 },
-	{ HTTP1_GET,    "/repos",                      ROUTE_PUBLIC, page_get,         0 },
-	{ HTTP1_GET,    "/web/:file",                  ROUTE_PUBLIC, page_asset,       0 },
+	{ HTTP1_GET,    "/api/v1/repos",               ROLE_READ,  api_repo_list,    0 },
+	{ HTTP1_POST,   "/api/v1/repos",               ROLE_ADMIN,  api_repo_add,     0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo",         ROLE_READ,  api_repo_get,     0 },
+	{ HTTP1_PATCH,  "/api/v1/repos/:repo",         ROLE_ADMIN,  api_repo_change,  0 },
+	{ HTTP1_DELETE, "/api/v1/repos/:repo",         ROLE_ADMIN,  api_repo_delete,  0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo/crons",   ROLE_READ,  api_cron_list,    0 },
+	{ HTTP1_PUT,    "/api/v1/repos/:repo/crons/:cron", ROLE_ADMIN, api_cron_put,  0 },
+	{ HTTP1_DELETE, "/api/v1/repos/:repo/crons/:cron", ROLE_ADMIN, api_cron_delete, 0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo/environments", ROLE_READ, api_environment_list, 0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo/environments/:environment", ROLE_READ, api_environment_get, 0 },
+	{ HTTP1_PUT,    "/api/v1/repos/:repo/environments/:environment", ROLE_ADMIN, api_environment_put, 0 },
+	{ HTTP1_DELETE, "/api/v1/repos/:repo/environments/:environment", ROLE_ADMIN, api_environment_delete, 0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo/environments/:environment/deployments", ROLE_READ, api_deployment_list, 0 },
+	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/lock", ROLE_DEPLOY, api_environment_lock, 0 },
+	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/unlock", ROLE_DEPLOY, api_environment_unlock, 0 },
+	{ HTTP1_POST,   "/api/v1/repos/:repo/environments/:environment/rollback", ROLE_DEPLOY, api_environment_rollback, 0 },
+	{ HTTP1_POST,   "/api/v1/repos/:repo/builds",  ROLE_DEVELOP,  api_build_submit, 0 },
+	{ HTTP1_GET,    "/api/v1/secrets",             ROLE_ADMIN,  api_secret_list,  0 },
+	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:name", ROLE_ADMIN, api_secret_put, 0 },
+	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:name", ROLE_ADMIN, api_secret_delete, 0 },
+	{ HTTP1_PUT,    "/api/v1/secrets/:scope/:owner/:environment/:name", ROLE_ADMIN, api_secret_put, 0 },
+	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:environment/:name", ROLE_ADMIN, api_secret_delete, 0 },
+	{ HTTP1_POST,   "/api/v1/seal-key/rotate",     ROLE_ADMIN,  api_seal_key_rotate, 0 },
+	{ HTTP1_GET,    "/api/v1/me",                  ROLE_READ,    api_me,           0 },
+	{ HTTP1_GET,    "/api/v1/tokens",              ROLE_ADMIN,   api_token_list,   0 },
+	{ HTTP1_PUT,    "/api/v1/tokens/:token",       ROLE_ADMIN,   api_token_put,    0 },
+	{ HTTP1_DELETE, "/api/v1/tokens/:token",       ROLE_ADMIN,   api_token_delete, 0 },
+	{ HTTP1_GET,    "/api/v1/builds",              ROLE_READ,  api_build_list,   0 },
+	{ HTTP1_GET,    "/api/v1/builds/:build",       ROLE_READ,  api_build_get,    0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/cancel", ROLE_DEVELOP, api_build_cancel, 0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/rerun", ROLE_DEVELOP,  api_build_rerun,  0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/approve", ROLE_DEVELOP, api_build_approve, 0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/reject", ROLE_DEVELOP, api_build_reject, 0 },
+	{ HTTP1_GET,    "/api/v1/builds/:build/artifacts", ROLE_READ, api_artifact_list, 0 },
+	{ HTTP1_GET,    "/api/v1/builds/:build/reports", ROLE_READ, api_report_list, 0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/artifacts/:artifact", ROLE_READ, api_artifact_get, 0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/artifacts/:artifact/file", ROLE_READ, api_artifact_file, 0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job",           ROLE_READ,  api_job_get,      0 },
+	{ HTTP1_POST,   "/api/v1/jobs/:job/cancel",    ROLE_DEVELOP,  api_job_cancel,   0 },
+	{ HTTP1_POST,   "/api/v1/builds/:build/deploy", ROLE_DEPLOY, api_build_deploy, 0 },
+	{ HTTP1_POST,   "/api/v1/jobs/:job/approve",   ROLE_DEPLOY,  api_job_approve,  0 },
+	{ HTTP1_POST,   "/api/v1/jobs/:job/reject",    ROLE_DEPLOY,  api_job_reject,   0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/debug",     ROLE_DEPLOY,  api_job_debug,    0 },
+	{ HTTP1_POST,   "/api/v1/jobs/:job/release",   ROLE_DEPLOY,  api_job_release,  0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/log",       ROLE_READ,  api_log_get,      0 },
+	{ HTTP1_GET,    "/api/v1/jobs/:job/log/stream", ROLE_READ, api_log_stream,   0 },
+	{ HTTP1_GET,    "/api/v1/queue",               ROLE_READ,  api_queue,        0 },
+	{ HTTP1_GET,    "/api/v1/engines",             ROLE_READ,  api_engines,      0 },
+	{ HTTP1_GET,    "/api/v1/events",              ROLE_READ,  api_events,       0 },
+	{ HTTP1_GET,    "/metrics",                    ROLE_READ,  api_metrics,      0 },
+	{ HTTP1_GET,    "/healthz",                    ROLE_PUBLIC, api_health,       0 },
+	{ HTTP1_POST,   "/hook/:repo",                 ROLE_PUBLIC, api_hook,         0 },
+	{ HTTP1_POST,   "/login",                      ROLE_PUBLIC, api_login,        4096 },
+	{ HTTP1_POST,   "/logout",                     ROLE_PUBLIC, api_logout,       4096 },
+	{ HTTP1_GET,    "/",                           ROLE_PUBLIC, page_get,         0 },
+	{ HTTP1_GET,    "/login",                      ROLE_PUBLIC, page_get,         0 },
+	{ HTTP1_GET,    "/builds/:build",              ROLE_PUBLIC, page_get,         0 },
+	{ HTTP1_GET,    "/repos",                      ROLE_PUBLIC, page_get,         0 },
+	{ HTTP1_GET,    "/web/:file",                  ROLE_PUBLIC, page_asset,       0 },
 };
 /* clang-format on */
 
 /* --- requests --- */
 
-static bool
-admit(void *arg, struct http_reply **reply)
+static void
+refuse(struct http_reply **reply, enum auth_verdict verdict)
 {
-	struct controller *c = arg;
-
-	switch (auth_check(c->auth, reply_request(*reply), loop_wall_ms())) {
-	case AUTH_OK:
-		return true;
+	switch (verdict) {
 	case AUTH_FOREIGN:
 		reply_error(reply, 403, "foreign", "the request comes from a page of another site");
-		return false;
+		break;
+	case AUTH_NOT_YET:
+		reply_header(*reply, "Retry-After", "1");
+		reply_error(reply, 503, "unavailable", "who may do what is not known yet: Redis has not answered");
+		break;
 	case AUTH_MISSING:
+	case AUTH_OK:
+		reply_header(*reply, "WWW-Authenticate", "Bearer realm=\"davit\"");
+		reply_error(reply, 401, "auth", "send \"Authorization: Bearer TOKEN\", or log in");
 		break;
 	}
-	reply_header(*reply, "WWW-Authenticate", "Bearer realm=\"davit\"");
-	reply_error(
-	    reply, 401, "auth", "send \"Authorization: Bearer TOKEN\" with the administrator's token, or log in");
-	return false;
+}
+
+static bool
+admit(void *arg, struct http_reply **reply, enum role role)
+{
+	struct controller *c = arg;
+	struct http_request *request = reply_own_request(*reply);
+	struct auth_who who;
+	enum auth_verdict verdict = auth_check(c->auth, request, loop_wall_ms(), &who);
+
+	if (verdict != AUTH_OK) {
+		refuse(reply, verdict);
+		return false;
+	}
+	if (who.role > role) {
+		reply_error(reply, 403, "role", "this takes the role %s, and %s has the role %s", role_name(role),
+		    who.name, role_name(who.role));
+		return false;
+	}
+	request->who = xstrdup(who.name);
+	request->role = who.role;
+	return true;
 }
 
 static size_t
@@ -165,13 +191,29 @@ controller_wake(struct controller *controller, const char *line)
 		on_build_line(controller, rest);
 	} else if (str_is(word, "job")) {
 		on_job_line(controller, rest);
+	} else if (str_is(word, "access_tokens")) {
+		access_reload(controller->access);
 	} else if (str_is(word, "up")) {
+		access_reload(controller->access);
 		log_streams_job_changed(controller->logs, NULL);
 		build_feed_reload(controller->feed);
 	}
 }
 
 /* --- life --- */
+
+static void
+end_streams(struct controller *controller)
+{
+	sse_hub_end_all(controller->followers);
+	api_debug_end_all(controller);
+}
+
+static void
+on_access_lost(void *arg)
+{
+	end_streams(arg);
+}
 
 /* The proxy that stands in front as the sample has it. */
 static const char *const loopback[] = { "127.0.0.1", "::1", NULL };
@@ -212,6 +254,7 @@ controller_new(const struct controller_deps *deps, struct err *err)
 	c->followers = sse_hub_new(deps->loop, SSE_HEARTBEAT_MS);
 	c->logs = log_streams_new(deps->loop, deps->store, deps->logs, c->followers);
 	c->feed = build_feed_new(deps->store, c->followers);
+	c->access = access_new(deps->loop, deps->store, c->auth, on_access_lost, c);
 	c->listeners = xcalloc(deps->listen_count, sizeof(struct listener *));
 	for (size_t i = 0; i < deps->listen_count; i++)
 		if (!listen_at(c, deps->listen[i], err)) {
@@ -226,13 +269,6 @@ controller_accept(struct controller *controller)
 {
 	for (size_t i = 0; i < controller->listener_count; i++)
 		listener_accept(controller->listeners[i]);
-}
-
-static void
-end_streams(struct controller *controller)
-{
-	sse_hub_end_all(controller->followers);
-	api_debug_end_all(controller);
 }
 
 void
@@ -305,6 +341,7 @@ controller_free(struct controller **controller)
 	log_streams_free(&c->logs);
 	sse_hub_free(&c->followers);
 	router_free(&c->router);
+	access_free(&c->access);
 	auth_free(&c->auth);
 	free(c);
 }

@@ -1,8 +1,8 @@
 /* Controller: the server's face. Listeners with the gate, routes, the API under /api/v1, live streams, the web page,
  * /healthz and /metrics; webhooks come in here and are handed to the hook. libevhtp is known only here.
  *
- * Everything but the page, /healthz, /hook/... and /login wants the administrator's token: as "Authorization: Bearer",
- * or as the session cookie that POST /login gives for it. */
+ * Everything but the page, /healthz, /hook/... and /login wants a token with the role for it (auth.h): as
+ * "Authorization: Bearer", or as the session cookie that POST /login gives for it. */
 #ifndef DAVIT_CONTROLLER_CONTROLLER_H
 #define DAVIT_CONTROLLER_CONTROLLER_H
 

@@ -18,6 +18,7 @@
 struct controller {
 	struct controller_deps deps;
 	struct auth *auth;
+	struct access *access;
 	struct router *router;
 	struct sse_hub *followers;
 	struct log_streams *logs;
@@ -47,6 +48,7 @@ struct api_call {
 	struct zones_op *zones_op;
 	struct log_id log;
 	uint64_t offset;
+	char *token;      /* that it makes for somebody */
 	bool is_released; /* a held job's container goes, whatever the store says */
 };
 
@@ -103,6 +105,7 @@ route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list
 route_fn api_log_get, api_log_stream;
 route_fn api_job_debug, api_job_release;
 route_fn api_hook, api_health, api_metrics, api_engines, api_login, api_logout;
+route_fn api_me, api_token_list, api_token_put, api_token_delete;
 route_fn page_get, page_asset;
 
 #endif

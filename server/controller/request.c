@@ -104,6 +104,7 @@ request_free(struct http_request **request)
 	for (size_t i = 0; i < r->param_count; i++)
 		free(r->params[i].value);
 	free(r->peer);
+	free(r->who);
 	free(r->headers);
 	free(r->text);
 	free(r->body);

@@ -9,6 +9,7 @@
 #include "proto/buf.h"
 #include "proto/err.h"
 #include "proto/http1.h"
+#include "proto/role.h"
 #include "proto/str.h"
 
 #define REQUEST_PARAMS_MAX 4
@@ -19,6 +20,8 @@ struct http_request {
 	char *path;       /* decoded; begins with '/', has no "." or ".." or empty segment (but maybe the last) */
 	struct str query; /* raw, without '?'; see request_query */
 	char *peer;       /* the client's address, or "unix"; see request_new */
+	char *who;        /* the name of the token that it comes with; NULL: it came with none, or needs none */
+	enum role role;   /* of that token */
 	bool is_https;    /* a trusted proxy says so */
 	bool keeps_alive; /* the client wants to use the connection again */
 

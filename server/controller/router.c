@@ -151,7 +151,7 @@ router_dispatch(const struct router *router, struct http_reply *reply)
 		reply_error(&reply, 404, "not_found", "there is nothing at %s", request->path);
 		return;
 	}
-	if (route->access != ROUTE_PUBLIC && !router->admit(router->arg, &reply))
+	if (route->role != ROLE_PUBLIC && !router->admit(router->arg, &reply, route->role))
 		return;
 	store_params(reply_own_request(reply), &m);
 	route->handler(router->arg, reply);

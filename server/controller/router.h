@@ -9,24 +9,23 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "proto/role.h"
 #include "server/controller/reply.h"
-
-enum route_access { ROUTE_ADMIN, ROUTE_PUBLIC };
 
 typedef void route_fn(void *arg, struct http_reply *reply);
 
 struct route {
 	enum http1_method method;
 	const char *pattern;
-	enum route_access access;
+	enum role role; /* that it takes */
 	route_fn *handler;
 	size_t body_max; /* 0: ROUTER_BODY_MAX */
 };
 
 #define ROUTER_BODY_MAX (1024 * 1024)
 
-/* Whether the request comes from the administrator; else it answers (401, 403) and returns false. */
-typedef bool router_admit_fn(void *arg, struct http_reply **reply);
+/* Whether the request comes from somebody with that role; else it answers (401, 403, 503) and returns false. */
+typedef bool router_admit_fn(void *arg, struct http_reply **reply, enum role role);
 
 struct router;
 /* routes must outlive the router; arg is given to the handlers and to admit. Asserts that no two routes collide. */

@@ -358,6 +358,65 @@ store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *
 	return start(store, run_repo_delete, fn, arg, id, 0);
 }
 
+/* --- access tokens --- */
+
+static void
+run_ok(struct store_op *op)
+{
+	done(op, NULL);
+}
+
+static void
+run_access_tokens(struct store_op *op)
+{
+	struct store *s = op->store;
+	struct access_token_list list = { .items = xcalloc(2, sizeof(*list.items)) };
+
+	for (size_t i = 0; i < 2 && !s->is_away; i++)
+		if (s->tokens[i].name[0] != '\0')
+			list.items[list.count++] = (struct access_token){ .name = xstrdup(s->tokens[i].name),
+				.role = xstrdup(s->tokens[i].role),
+				.sha256 = xstrdup(s->tokens[i].sha256),
+				.created_by = xstrdup("admin") };
+	((store_access_tokens_fn *)op->fn)(op->arg, list, s->is_away ? &away : NULL);
+}
+
+struct store_op *
+store_access_tokens(struct store *store, store_access_tokens_fn *fn, void *arg)
+{
+	return start(store, run_access_tokens, fn, arg, NULL, 0);
+}
+
+struct store_op *
+store_access_token_put(struct store *store, const struct access_token *token, store_done_fn *fn, void *arg)
+{
+	size_t i = store->tokens[0].name[0] == '\0' || strcmp(store->tokens[0].name, token->name) == 0 ? 0 : 1;
+
+	snprintf(store->tokens[i].name, sizeof(store->tokens[i].name), "%s", token->name);
+	snprintf(store->tokens[i].role, sizeof(store->tokens[i].role), "%s", token->role);
+	snprintf(store->tokens[i].sha256, sizeof(store->tokens[i].sha256), "%s", token->sha256);
+	return start(store, run_ok, fn, arg, NULL, 0);
+}
+
+static void
+run_access_token_delete(struct store_op *op)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < 2 && !known; i++) {
+		known = strcmp(op->text, op->store->tokens[i].name) == 0;
+		if (known)
+			op->store->tokens[i].name[0] = '\0';
+	}
+	done(op, known ? NULL : &missing);
+}
+
+struct store_op *
+store_access_token_delete(struct store *store, const char *name, store_done_fn *fn, void *arg)
+{
+	return start(store, run_access_token_delete, fn, arg, name, 0);
+}
+
 /* --- secrets --- */
 
 static void
@@ -382,12 +441,6 @@ store_secret_list(struct store *store, enum secret_scope scope, const char *owne
 {
 	(void)scope;
 	return start(store, run_secret_list, fn, arg, owner, 0);
-}
-
-static void
-run_ok(struct store_op *op)
-{
-	done(op, NULL);
 }
 
 struct store_op *

@@ -25,6 +25,9 @@ struct store {
 	struct { /* one; scope "" for none */
 		char scope[16], owner[64], name[64], value[128], events[64], branches[64];
 	} secret;
+	struct { /* up to two tokens; name "" for none */
+		char name[32], role[16], sha256[65];
+	} tokens[2];
 	char rerun[32]; /* what was asked for last */
 };
 

@@ -11,6 +11,7 @@
 
 #include "proto/json.h"
 #include "proto/mem.h"
+#include "proto/role.h"
 #include "server/controller/controller.h"
 #include "server/core/disk.h"
 #include "server/core/log.h"
@@ -44,8 +45,9 @@ on_rotate_key(void *arg, struct err *err)
 	return rotations++ == 0 || err_set(err, ERR_CONFLICT, 0, "it is under way already");
 }
 
+/* Redis has not been heard of yet. */
 static void
-server_start(struct server *s)
+server_start_early(struct server *s)
 {
 	static const char *const listen[] = { "127.0.0.1:0" };
 	struct controller_deps deps = { .listen = listen,
@@ -73,6 +75,14 @@ server_start(struct server *s)
 		fail_msg("%s", err.text);
 	s->port = (unsigned)atoi(strrchr(controller_address(s->controller, 0), ':') + 1);
 	fake_engine_is_down = fake_hook_is_slow = false;
+}
+
+static void
+server_start(struct server *s)
+{
+	server_start_early(s);
+	controller_wake(s->controller, "up");
+	wire_settle(s->loop);
 }
 
 static void
@@ -141,7 +151,7 @@ test_everything_wants_the_token(void **state)
 {
 	static const char *const paths[] = { "/api/v1/repos", "/api/v1/repos/app", "/api/v1/builds", "/api/v1/builds/1",
 		"/api/v1/jobs/1.1", "/api/v1/jobs/1.1/log", "/api/v1/jobs/1.1/log/stream", "/api/v1/queue",
-		"/api/v1/engines", "/api/v1/events", "/api/v1/secrets", "/metrics" };
+		"/api/v1/engines", "/api/v1/events", "/api/v1/secrets", "/api/v1/tokens", "/api/v1/me", "/metrics" };
 	static const char *const posts[] = { "/api/v1/repos", "/api/v1/repos/app/builds", "/api/v1/builds/1/cancel",
 		"/api/v1/builds/1/rerun", "/api/v1/builds/1/approve", "/api/v1/builds/1/reject",
 		"/api/v1/jobs/1.1/cancel", "/api/v1/seal-key/rotate" };
@@ -206,6 +216,114 @@ test_login(void **state)
 }
 
 /* --- repositories --- */
+
+/* The token that the server makes for name. */
+static char *
+token_of(struct server *s, const char *name, const char *role)
+{
+	char *path = xasprintf("/api/v1/tokens/%s", name), *body = xasprintf("{\"role\":\"%s\"}", role), *text, *token;
+
+	assert_int_equal(ask_as(s, "PUT", path, BEARER, body, &text), 201);
+	token = strstr(text, "\"davit_");
+	assert_non_null(token);
+	token = xasprintf("Authorization: Bearer %.*s\r\n", (int)strcspn(token + 1, "\""), token + 1);
+	controller_wake(s->controller, "access_tokens");
+	wire_settle(s->loop);
+	free(text);
+	free(path);
+	free(body);
+	return token;
+}
+
+static void
+test_roles(void **state)
+{
+	static const struct {
+		const char *method, *path, *body;
+		enum role role; /* the least that it takes */
+	} cases[] = {
+		{ "GET", "/api/v1/builds", "", ROLE_READ },
+		{ "GET", "/metrics", "", ROLE_READ },
+		{ "POST", "/api/v1/builds/1/cancel", "", ROLE_DEVELOP },
+		{ "POST", "/api/v1/builds/1/approve", "", ROLE_DEVELOP },
+		{ "POST", "/api/v1/jobs/1.1/approve", "", ROLE_DEPLOY },
+		{ "POST", "/api/v1/repos/app/environments/live/lock", "{}", ROLE_DEPLOY },
+		{ "GET", "/api/v1/jobs/1.1/debug", "", ROLE_DEPLOY },
+		{ "POST", "/api/v1/repos", "{}", ROLE_ADMIN },
+		{ "GET", "/api/v1/secrets", "", ROLE_ADMIN },
+		{ "PUT", "/api/v1/tokens/ann", "{\"role\":\"admin\"}", ROLE_ADMIN },
+	};
+	struct server s;
+	char *header, *text;
+
+	(void)state;
+	server_start(&s);
+	for (int role = ROLE_READ; role > ROLE_ADMIN; role--) {
+		header = token_of(&s, "ann", role_name((enum role)role));
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+			unsigned status = ask_as(&s, cases[i].method, cases[i].path, header, cases[i].body, &text);
+
+			if ((status == 403 && strstr(text, "ann has the role") != NULL) != (role > (int)cases[i].role))
+				fail_msg("%s %s as %s: %s", cases[i].method, cases[i].path, role_name((enum role)role),
+				    text);
+			free(text);
+		}
+		assert_int_equal(ask_as(&s, "GET", "/api/v1/me", header, "", &text), 200);
+		assert_non_null(strstr(text, "{\"name\":\"ann\",\"role\":"));
+		free(text);
+		free(header);
+	}
+	server_stop(&s);
+}
+
+static void
+test_tokens(void **state)
+{
+	struct server s;
+	char *header, *text;
+	struct wire *stream;
+
+	(void)state;
+	server_start(&s);
+	expect(&s, "PUT", "/api/v1/tokens/ann", "{\"role\":\"captain\"}", 422, "read, develop, deploy and admin");
+	expect(&s, "PUT", "/api/v1/tokens/ann", "{\"rule\":\"read\"}", 422, "no field of a token");
+	header = token_of(&s, "ann", "read");
+	expect(&s, "GET", "/api/v1/tokens", "", 200, "\"name\":\"ann\",\"role\":\"read\",\"created_by\":\"admin\"");
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/tokens", BEARER, "", &text), 200);
+	assert_null(strstr(text, "davit_")); /* it is shown once */
+	free(text);
+	stream = send_request(&s, "GET", "/api/v1/events", header, "");
+	assert_true(wire_expect(stream, "text/event-stream"));
+	assert_int_equal(ask(&s, "DELETE", "/api/v1/tokens/ann", ""), 204);
+	controller_wake(s.controller, "access_tokens");
+	assert_true(wire_expect_end(stream)); /* what is under way ends, too */
+	wire_free(&stream);
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/builds", header, "", NULL), 401);
+	assert_int_equal(ask(&s, "DELETE", "/api/v1/tokens/ann", ""), 404);
+	free(header);
+	server_stop(&s);
+}
+
+static void
+test_who_may_is_not_known_before_redis_answers(void **state)
+{
+	static const char header[] = "Authorization: Bearer davit_0123\r\n";
+	struct server s;
+
+	(void)state;
+	server_start_early(&s);
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/builds", header, "", NULL), 503);
+	assert_int_equal(ask_as(&s, "POST", "/login", "", "{\"token\":\"davit_0123\"}", NULL), 503);
+	s.store.is_away = true;
+	controller_wake(s.controller, "up");
+	wire_settle(s.loop);
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/builds", header, "", NULL), 503);
+	s.store.is_away = false;
+	controller_wake(s.controller, "up");
+	wire_settle(s.loop);
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/builds", header, "", NULL), 401);
+	server_stop(&s);
+}
 
 static void
 test_repositories(void **state)
@@ -969,6 +1087,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_wants_the_token),
 		cmocka_unit_test(test_login),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_who_may_is_not_known_before_redis_answers),
 		cmocka_unit_test(test_repositories),
 		cmocka_unit_test(test_bad_repositories),
 		cmocka_unit_test(test_secrets),

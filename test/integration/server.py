@@ -266,8 +266,8 @@ class Davit:
                     return
         raise AssertionError(f"{words!r} is not in the log")
 
-    def cli(self, *args, **more):
-        env = {**os.environ, "DAVIT_URL": self.url, "DAVIT_TOKEN": self.token}
+    def cli(self, *args, token=None, **more):
+        env = {**os.environ, "DAVIT_URL": self.url, "DAVIT_TOKEN": token or self.token}
         return subprocess.run([os.path.join(OBJ, "cli/davit"), *args], capture_output=True, text=True, env=env, timeout=120, **more)
 
 

@@ -38,10 +38,10 @@ def browser():
     made.close()
 
 
-def log_in(browser, davit, path):
+def log_in(browser, davit, path, token=None):
     browser.go(davit.url + path)
     browser.wait("document.querySelector('input[type=password]')")
-    browser.write("input[type=password]", davit.token)
+    browser.write("input[type=password]", token or davit.token)
     browser.run("document.querySelector('form button').click()")
     browser.wait("document.querySelector('#nav') && !document.querySelector('#nav').hidden")
 
@@ -212,3 +212,18 @@ def test_the_environments_of_a_repository(browser, davit, repo):
     browser.wait("document.querySelector('.environment input[name=reason]')")
     assert davit.wait_build(numbers[1] + 1)["state"] == "passed"
     visit(browser, davit, f"/builds/{numbers[1] + 1}", "deployed again to live, of #1")
+
+
+def test_buttons_are_those_of_the_role(browser, davit, repo):
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: ['true']\n"})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.wait_build(number)
+    again = "[...document.querySelectorAll('button')].some((b) => b.textContent === 'Run again' && b.checkVisibility())"
+    for name, role in (("rita", "read"), ("dora", "develop")):
+        log_in(browser, davit, f"/builds/{number}", davit.api("PUT", f"/tokens/{name}", {"role": role})["token"])
+        browser.wait("document.getElementById('me').textContent === arguments[0]", f"{name} · {role}")
+        browser.wait("document.querySelector('.facts')")
+        assert browser.run("return " + again) == (role == "develop")
+        button(browser, "Log out")
+        browser.wait("document.querySelector('input[type=password]')")

@@ -53,6 +53,30 @@ def test_cancel(davit, repo):
     assert davit.wait_build(number)["state"] == "cancelled"
 
 
+def test_tokens_have_roles(davit, repo):
+    davit.add_repo(repo)
+    assert davit.cli("token", "add", "ann", "--role", "captain").returncode == 1
+    made = davit.cli("token", "add", "ann", "--role", "develop")
+    ann = made.stdout.strip()
+    assert made.returncode == 0 and ann.startswith("davit_"), made.stderr
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nscript:\n  - echo $DAVIT_SENDER\n"})
+    started = davit.cli("start", "app", token=ann)
+    assert started.returncode == 0, started.stderr
+    number = started.stdout.split()[-1]
+    log = davit.cli("log", "-f", number, token=ann)
+    assert log.returncode == 0 and "\nann\n" in log.stdout, log.stdout + log.stderr
+    refused = davit.cli("repo", "remove", "app", token=ann)
+    assert refused.returncode == 1 and "takes the role admin, and ann has the role develop" in refused.stderr
+    listed = davit.cli("token", "ls").stdout
+    assert "\nann " in listed and "develop" in listed and "by admin" in listed and ann not in listed
+    davit.stop()
+    davit.start()
+    assert davit.cli("builds", token=ann).returncode == 0
+    assert davit.cli("token", "rm", "ann").returncode == 0
+    gone = davit.cli("builds", token=ann)
+    assert gone.returncode == 1 and "Bearer" in gone.stderr, gone.stderr
+
+
 def test_lint_and_plan_need_no_server(davit, tmp_path):
     good = tmp_path / "daocloud.yml"
     good.write_text(f"image: {IMAGE}\nservices: [redis]\nenv:\n  - A = \"1\"\nscript: [make]\n")

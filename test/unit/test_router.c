@@ -36,18 +36,19 @@ HANDLER(log_of)
 HANDLER(home)
 
 static const struct route routes[] = {
-	{ HTTP1_GET, "/builds", ROUTE_ADMIN, list, 0 },
-	{ HTTP1_GET, "/builds/:build", ROUTE_ADMIN, one, 0 },
-	{ HTTP1_GET, "/builds/newest", ROUTE_PUBLIC, newest, 0 },
-	{ HTTP1_POST, "/builds", ROUTE_PUBLIC, add, 77 },
-	{ HTTP1_GET, "/builds/:build/jobs/:job/log", ROUTE_PUBLIC, log_of, 0 },
-	{ HTTP1_GET, "/", ROUTE_PUBLIC, home, 0 },
+	{ HTTP1_GET, "/builds", ROLE_ADMIN, list, 0 },
+	{ HTTP1_GET, "/builds/:build", ROLE_ADMIN, one, 0 },
+	{ HTTP1_GET, "/builds/newest", ROLE_PUBLIC, newest, 0 },
+	{ HTTP1_POST, "/builds", ROLE_PUBLIC, add, 77 },
+	{ HTTP1_GET, "/builds/:build/jobs/:job/log", ROLE_PUBLIC, log_of, 0 },
+	{ HTTP1_GET, "/", ROLE_PUBLIC, home, 0 },
 };
 
 static bool
-admit(void *arg, struct http_reply **reply)
+admit(void *arg, struct http_reply **reply, enum role role)
 {
 	(void)arg;
+	assert_int_equal(role, ROLE_ADMIN);
 	if (!is_admin)
 		reply_error(reply, 401, "auth", "no");
 	return is_admin;

@@ -80,6 +80,28 @@ function copyable(text) {
 	return [el("code", {}, text), navigator.clipboard ? button : null];
 }
 
+/* --- who looks at it --- */
+
+const ROLES = ["read", "develop", "deploy", "admin"];
+
+/* Buttons say in data-takes which role they take; style.css leaves out those that the token has not. */
+const me = {
+	name: null,
+	async ask() {
+		if (this.name !== null)
+			return;
+		const { name, role } = await api("GET", "/me");
+		this.name = name;
+		document.body.classList.add(...ROLES.slice(0, ROLES.indexOf(role) + 1).map((r) => "may-" + r));
+		document.getElementById("me").textContent = name + (role === name ? "" : " · " + role);
+	},
+	forget() {
+		this.name = null;
+		document.body.classList.remove(...ROLES.map((r) => "may-" + r));
+		document.getElementById("me").textContent = "";
+	},
+};
+
 /* --- the live events of all builds --- */
 
 const feed = {
@@ -130,13 +152,19 @@ function begin(page, title) {
 		a.classList.toggle("here", a.dataset.page === page);
 	main.replaceChildren();
 	window.scrollTo(0, 0);
-	if (page === "login")
+	if (page === "login") {
 		feed.stop();
-	else
+		me.forget();
+	} else {
 		feed.start();
+		me.ask().catch(complain);
+	}
 }
 
+/* Each question that is refused leads here: what is being typed for the first of them stays. */
 function showLogin() {
+	if (main.querySelector(".login"))
+		return;
 	begin("login", "Log in");
 	const token = el("input", { type: "password", autocomplete: "current-password", required: true, "aria-label": "Token" });
 	const problem = el("div", { class: "notice", role: "alert", hidden: true });
@@ -155,7 +183,7 @@ function showLogin() {
 		token.select();
 	} }, problem, token, el("button", { class: "first" }, "Log in"));
 	main.append(el("div", { class: "card login" }, el("img", { src: "/web/davit.svg", alt: "" }), el("h1", {}, "Davit"),
-		el("p", {}, "The administrator's token stands in the file admin-token of the server's state folder."), form));
+		el("p", {}, "The administrator's token stands in the file admin-token of the server's state folder; who has no other asks the administrator for one."), form));
 	token.focus();
 }
 
@@ -266,12 +294,12 @@ async function showBuild(number) {
 		document.title = "#" + number + " " + build.state + " · Davit";
 		head.replaceChildren(
 			el("div", { class: "bar" }, state(build.state), el("h1", {}, build.title || build.ref || "Build " + number),
-				FINAL.has(build.state) && build.jobs.some(isUnsuccessful) ? el("button", { onclick: act("rerun?jobs=failed") }, "Run failed jobs again") : null,
-				FINAL.has(build.state) ? el("button", { onclick: act("rerun") }, "Run again") : null,
-				build.state === "waiting" ? el("button", { class: "first", onclick: act("approve") }, "Approve") : null,
-				build.state === "waiting" ? el("button", { class: "danger", onclick: act("reject") }, "Reject") : null,
+				FINAL.has(build.state) && build.jobs.some(isUnsuccessful) ? el("button", { "data-takes": "develop", onclick: act("rerun?jobs=failed") }, "Run failed jobs again") : null,
+				FINAL.has(build.state) ? el("button", { "data-takes": "develop", onclick: act("rerun") }, "Run again") : null,
+				build.state === "waiting" ? el("button", { class: "first", "data-takes": "develop", onclick: act("approve") }, "Approve") : null,
+				build.state === "waiting" ? el("button", { class: "danger", "data-takes": "develop", onclick: act("reject") }, "Reject") : null,
 				FINAL.has(build.state) || build.state === "waiting" ? null
-					: el("button", { class: "danger", disabled: build.cancel, onclick: act("cancel") }, build.cancel ? "Cancelling…" : "Cancel")),
+					: el("button", { class: "danger", "data-takes": "develop", disabled: build.cancel, onclick: act("cancel") }, build.cancel ? "Cancelling…" : "Cancel")),
 			el("div", { class: "facts" },
 				el("span", {}, "Build ", el("b", {}, "#" + number)),
 				el("span", {}, el("a", { href: "/?repo=" + encodeURIComponent(build.repo) }, el("b", {}, build.repo))),
@@ -437,7 +465,7 @@ async function showRepos() {
 		el("label", { class: "wide" }, "E-mails, separated by commas", el("input", { name: "emails", autocomplete: "off" })),
 		el("div", { class: "wide" }, el("button", { class: "first" }, "Add repository")));
 	main.append(el("div", { class: "bar" }, el("h1", {}, "Repositories"),
-		el("button", { class: "first", onclick: () => { form.hidden = !form.hidden; } }, "Add…")), added, form, list);
+		el("button", { class: "first", "data-takes": "admin", onclick: () => { form.hidden = !form.hidden; } }, "Add…")), added, form, list);
 
 	async function submit(e) {
 		e.preventDefault();
@@ -471,7 +499,7 @@ async function showRepos() {
 		const repos = (await api("GET", "/repos")).repos;
 		list.replaceChildren(...repos.map((repo) => el("section", { class: "card repo" },
 			el("div", { class: "bar" }, el("h2", {}, el("a", { href: "/?repo=" + encodeURIComponent(repo.id) }, repo.name || repo.id)), el("span", { class: "tag" }, repo.forge),
-				el("button", { class: "quiet danger", onclick: () => remove(repo.id) }, "Remove")),
+				el("button", { class: "quiet danger", "data-takes": "admin", onclick: () => remove(repo.id) }, "Remove")),
 			el("dl", { class: "pair" },
 				el("dt", {}, "Clone URL"), el("dd", {}, el("code", {}, repo.url)),
 				el("dt", {}, "Webhook"), el("dd", {}, ...copyable(repo.webhook)),
@@ -509,7 +537,11 @@ document.addEventListener("click", (e) => {
 });
 window.addEventListener("popstate", show);
 document.getElementById("logout").addEventListener("click", async () => {
-	await fetch("/logout", { method: "POST" });
-	showLogin();
+	try {
+		await fetch("/logout", { method: "POST" });
+		showLogin();
+	} catch (error) {
+		complain(error);
+	}
 });
 show();

@@ -15,9 +15,9 @@ function deploymentFacts(d) {
 function lockParts(environment, act) {
 	if (environment.locked_by)
 		return [el("div", { class: "notice soft" }, "Locked by ", el("b", {}, environment.locked_by), environment.lock_reason ? ": " + environment.lock_reason : ""),
-			el("button", { class: "quiet", type: "button", onclick: act("unlock") }, "Unlock")];
-	const reason = el("input", { name: "reason", autocomplete: "off", maxlength: 200, placeholder: "why nothing may be deployed", "aria-label": "Reason of the lock" });
-	return [reason, el("button", { class: "quiet", type: "button", onclick: act("lock", () => ({ reason: reason.value })) }, "Lock")];
+			el("button", { class: "quiet", type: "button", "data-takes": "deploy", onclick: act("unlock") }, "Unlock")];
+	const reason = el("input", { name: "reason", "data-takes": "deploy", autocomplete: "off", maxlength: 200, placeholder: "why nothing may be deployed", "aria-label": "Reason of the lock" });
+	return [reason, el("button", { class: "quiet", type: "button", "data-takes": "deploy", onclick: act("lock", () => ({ reason: reason.value })) }, "Lock")];
 }
 
 function environmentRow(path, environment, reload) {
@@ -44,7 +44,7 @@ function environmentRow(path, environment, reload) {
 	return el("section", { class: "environment", "aria-label": "Environment " + environment.name }, el("h3", {}, environment.name),
 		environment.deployment ? deploymentFacts(environment.deployment) : el("div", {}, "Nothing is deployed."),
 		el("div", { class: "bar" }, el("button", { class: "quiet", type: "button", onclick: showHistory }, "History"),
-			environment.deployment ? el("button", { class: "quiet danger", type: "button", onclick: act("rollback") }, "Roll back") : null,
+			environment.deployment ? el("button", { class: "quiet danger", type: "button", "data-takes": "deploy", onclick: act("rollback") }, "Roll back") : null,
 			...lockParts(environment, act)), history);
 }
 

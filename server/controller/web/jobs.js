@@ -68,15 +68,15 @@ function jobFacts(build, job, act) {
 	if (job.reused_from)
 		facts.push(el("span", {}, "result of job ", el("a", { href: "/builds/" + job.reused_from.split(".")[0] }, el("b", {}, job.reused_from))));
 	if (job.waits_for === "an approval")
-		facts.push(el("button", { class: "first", onclick: act("approve", "/jobs/" + job.id) }, "Approve"),
-			el("button", { class: "danger", onclick: act("reject", "/jobs/" + job.id) }, "Reject"));
+		facts.push(el("button", { class: "first", "data-takes": "deploy", onclick: act("approve", "/jobs/" + job.id) }, "Approve"),
+			el("button", { class: "danger", "data-takes": "deploy", onclick: act("reject", "/jobs/" + job.id) }, "Reject"));
 	if (canDebug(job))
-		facts.push(el("button", { class: "quiet", onclick: () => openTerminal(job) }, "Open a terminal"));
+		facts.push(el("button", { class: "quiet", "data-takes": "deploy", onclick: () => openTerminal(job) }, "Open a terminal"));
 	if (isHeld(job))
-		facts.push(el("button", { class: "quiet", onclick: act("release", "/jobs/" + job.id) }, "End the holding"));
+		facts.push(el("button", { class: "quiet", "data-takes": "deploy", onclick: act("release", "/jobs/" + job.id) }, "End the holding"));
 	if (FINAL.has(build.state))
-		facts.push(el("button", { class: "quiet", onclick: act("rerun?jobs=" + job.id.split(".")[1]) }, "Run this job again"));
+		facts.push(el("button", { class: "quiet", "data-takes": "develop", onclick: act("rerun?jobs=" + job.id.split(".")[1]) }, "Run this job again"));
 	else if (!JOB_FINAL.has(job.state))
-		facts.push(el("button", { class: "quiet danger", disabled: job.cancel, onclick: act("cancel", "/jobs/" + job.id) }, job.cancel ? "Cancelling…" : "Cancel this job"));
+		facts.push(el("button", { class: "quiet danger", "data-takes": "develop", disabled: job.cancel, onclick: act("cancel", "/jobs/" + job.id) }, job.cancel ? "Cancelling…" : "Cancel this job"));
 	return facts;
 }

@@ -132,10 +132,10 @@ function triggerWords(repo) {
 function triggerParts(repo, changed) {
 	const place = el("div");
 	let open = "";
-	const button = (name, make) => el("button", { class: "quiet", type: "button", onclick: () => {
+	const button = (name, role, make) => el("button", { class: "quiet", type: "button", "data-takes": role, onclick: () => {
 		open = open === name ? "" : name;
 		place.replaceChildren(open === name ? make() : "");
 	} }, name);
-	return [el("div", { class: "bar" }, button("Start…", () => startForm(repo)), button("Schedules…", () => schedules(repo)),
-		button("Environments…", () => environments(repo)), button("Settings…", () => settingsForm(repo, changed))), place];
+	return [el("div", { class: "bar" }, button("Start…", "develop", () => startForm(repo)), button("Schedules…", "admin", () => schedules(repo)),
+		button("Environments…", "read", () => environments(repo)), button("Settings…", "admin", () => settingsForm(repo, changed))), place];
 }

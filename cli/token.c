@@ -1,0 +1,93 @@
+/* `davit token`: who may do what. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+#include "proto/mem.h"
+
+/* One request about the token NAME ("": all of them). */
+static int
+ask(const char *method, const char *name, struct str body, struct json **ret)
+{
+	struct client *client = client_new();
+	struct err err;
+	char *path;
+	bool ok;
+
+	if (client == NULL)
+		return EXIT_PROBLEM;
+	path = xasprintf("/api/v1/tokens%s%s", name[0] != '\0' ? "/" : "", name);
+	ok = client_call(client, method, path, body, ret, &err);
+	free(path);
+	client_free(&client);
+	return ok ? EXIT_OK : client_fail(&err);
+}
+
+static void
+print_token(const struct json_value *token)
+{
+	time_t t = (time_t)(json_int(json_get(token, "created_ms"), 0) / 1000);
+	struct tm tm;
+	char made[32] = "-";
+
+	if (localtime_r(&t, &tm) != NULL)
+		strftime(made, sizeof(made), "%Y-%m-%d %H:%M", &tm);
+	printf("%-20s %-8s %s by %s\n", json_string(json_get(token, "name"), ""),
+	    json_string(json_get(token, "role"), ""), made, json_string(json_get(token, "created_by"), ""));
+}
+
+static int
+list(void)
+{
+	struct json *doc = NULL;
+	int code = ask("GET", "", STR(""), &doc);
+	const struct json_value *tokens;
+
+	if (code != EXIT_OK)
+		return code;
+	printf("%-20s %-8s %s\n", "NAME", "ROLE", "MADE");
+	tokens = json_get(json_root(doc), "tokens");
+	for (size_t i = 0; i < json_count(tokens); i++)
+		print_token(json_at(tokens, i));
+	json_free(&doc);
+	return EXIT_OK;
+}
+
+/* What it prints is the token alone, so that it can go into a file. */
+static int
+add(const char *name, const char *role)
+{
+	struct json_writer *w = json_writer_new(1024);
+	struct json *doc = NULL;
+	size_t len;
+	char *body;
+	int code;
+
+	json_write_object_open(w);
+	json_member_string(w, "role", role);
+	json_write_object_close(w);
+	body = json_writer_finish(&w, &len);
+	code = ask("PUT", name, (struct str){ body, len }, &doc);
+	free(body);
+	if (code != EXIT_OK)
+		return code;
+	puts(json_string(json_get(json_root(doc), "token"), ""));
+	json_free(&doc);
+	return EXIT_OK;
+}
+
+int
+token_run(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "ls") == 0)
+		return list();
+	if (argc == 5 && strcmp(argv[1], "add") == 0 && strcmp(argv[3], "--role") == 0)
+		return add(argv[2], argv[4]);
+	if (argc == 3 && strcmp(argv[1], "rm") == 0)
+		return ask("DELETE", argv[2], STR(""), NULL);
+	return EXIT_USAGE;
+}
