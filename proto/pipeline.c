@@ -62,53 +62,86 @@ pipeline_wants(struct pipeline *p, const struct yml_node *at, const char *key, c
 	return yml_err(p->doc, at, p->err, "%.40s wants %s, not %s", key, what, yml_type_name(at));
 }
 
-/* Words of other systems, and what stands for them here. */
-static const char *
-foreign_word(const char *word)
+/* What several of them mean. */
+#define MAIL_ALONE "email: ADDRESS, the only kind beside the commit status at the forge"
+#define ONE_PLATFORM "labels: {arch: ...} of a job for each; an image is built for the platform of its engine"
+#define READY_WORDS "tcp: PORT, or healthcheck: true where the image has a HEALTHCHECK"
+
+/* Words of other systems, and what stands for them here. where: the mapping in which it means that; NULL: any. */
+struct foreign_word {
+	const char *word, *here, *where;
+};
+
+static const struct foreign_word *
+find_foreign(const char *word, const char *where)
 {
-	static const char *const words[][2] = {
-		{ "after_failure", "when: {status: failure} in a job with needs:" },
-		{ "after_success", "a job with needs:" },
-		{ "before_install", "install" },
-		{ "branches", "when: {branch: ...}" },
-		{ "command", "script" },
-		{ "commands", "script" },
-		{ "container", "image" },
-		{ "default", "the same keys at the file's top" },
-		{ "depends_on", "needs" },
-		{ "docker", "image" },
-		{ "entrypoint", "script" },
-		{ "environment", "env" },
-		{ "extends", "an anchor and <<: *name" },
-		{ "fallback_keys", "fallback" },
-		{ "global", "the same keys at the file's top" },
-		{ "if", "when" },
-		{ "interruptible", "concurrency: {group: ..., cancel: true}" },
-		{ "kind", "jobs" },
-		{ "language", "image, as in image: python:3.12; see davit convert" },
-		{ "links", "services" },
-		{ "on", "when, in a job" },
-		{ "os", "labels" },
-		{ "parallel", "matrix" },
-		{ "pipeline", "jobs" },
-		{ "ports", "ready: {tcp: PORT}; a job reaches each service by its name" },
-		{ "privileged", "not to be had: no job or service is privileged" },
-		{ "resource_group", "concurrency" },
-		{ "restore-keys", "fallback" },
-		{ "restore_keys", "fallback" },
-		{ "rules", "when" },
-		{ "runs-on", "labels" },
-		{ "strategy", "matrix" },
-		{ "tags", "labels" },
-		{ "trigger", "when" },
-		{ "variables", "env" },
-		{ "volumes", "cache, for folders that are kept; jobs have none of the server's" },
-		{ "workflow", "when" },
+	static const struct foreign_word words[] = {
+		{ "chat", MAIL_ALONE, "notify" },
+		{ "command", READY_WORDS, "ready" },
+		{ "discord", MAIL_ALONE, "notify" },
+		{ "exec", READY_WORDS, "ready" },
+		{ "health", READY_WORDS, "ready" },
+		{ "healthcheck", "ready: {healthcheck: true} where the image has a HEALTHCHECK, or ready: {tcp: PORT}",
+		    "a service" },
+		{ "health_cmd", "ready: {tcp: PORT}", "a service" },
+		{ "http", "tcp: PORT; nothing is asked by HTTP", "ready" },
+		{ "irc", MAIL_ALONE, "notify" },
+		{ "matrix", MAIL_ALONE, "notify" },
+		{ "port", "tcp", "ready" },
+		{ "slack", MAIL_ALONE, "notify" },
+		{ "teams", MAIL_ALONE, "notify" },
+		{ "telegram", MAIL_ALONE, "notify" },
+		{ "test", READY_WORDS, "ready" },
+		{ "url", "tcp: PORT; nothing is asked by HTTP", "ready" },
+		{ "webhook", MAIL_ALONE, "notify" },
+		{ "webhooks", MAIL_ALONE, "notify" },
+		{ "after_failure", "when: {status: failure} in a job with needs:", NULL },
+		{ "after_success", "a job with needs:", NULL },
+		{ "before_install", "install", NULL },
+		{ "branches", "when: {branch: ...}", NULL },
+		{ "command", "script", NULL },
+		{ "commands", "script", NULL },
+		{ "container", "image", NULL },
+		{ "default", "the same keys at the file's top", NULL },
+		{ "depends_on", "needs", NULL },
+		{ "docker", "image", NULL },
+		{ "entrypoint", "script", NULL },
+		{ "environment", "env", NULL },
+		{ "extends", "an anchor and <<: *name", NULL },
+		{ "fallback_keys", "fallback", NULL },
+		{ "global", "the same keys at the file's top", NULL },
+		{ "if", "when", NULL },
+		{ "interruptible", "concurrency: {group: ..., cancel: true}", NULL },
+		{ "kind", "jobs", NULL },
+		{ "language", "image, as in image: python:3.12; see davit convert", NULL },
+		{ "links", "services", NULL },
+		{ "on", "when, in a job", NULL },
+		{ "os", "labels", NULL },
+		{ "parallel", "matrix", NULL },
+		{ "notifications", "notify: {email: ADDRESS}", NULL },
+		{ "pipeline", "jobs", NULL },
+		{ "platform", ONE_PLATFORM, NULL },
+		{ "platforms", ONE_PLATFORM, NULL },
+		{ "ports", "ready: {tcp: PORT}; a job reaches each service by its name", NULL },
+		{ "privileged", "not to be had: no job or service is privileged", NULL },
+		{ "resource_group", "concurrency", NULL },
+		{ "restore-keys", "fallback", NULL },
+		{ "restore_keys", "fallback", NULL },
+		{ "rules", "when", NULL },
+		{ "runs-on", "labels", NULL },
+		{ "slack", "notify: {email: ADDRESS}", NULL },
+		{ "strategy", "matrix", NULL },
+		{ "tags", "labels", NULL },
+		{ "trigger", "when", NULL },
+		{ "variables", "env", NULL },
+		{ "volumes", "cache, for folders that are kept; jobs have none of the server's", NULL },
+		{ "workflow", "when", NULL },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcmp(word, words[i][0]) == 0)
-			return words[i][1];
+		if (strcmp(word, words[i].word) == 0 &&
+		    (words[i].where == NULL || (where != NULL && strcmp(where, words[i].where) == 0)))
+			return &words[i];
 	return NULL;
 }
 
@@ -135,14 +168,15 @@ refuse_fullwidth(struct pipeline *p, const struct yml_node *key)
 bool
 pipeline_unknown(struct pipeline *p, const struct yml_node *key, const char *where, const struct nearest *near)
 {
-	const char *here = foreign_word(yml_text(key));
+	const struct foreign_word *foreign = find_foreign(yml_text(key), where);
 	char hint[100];
 
 	if (refuse_fullwidth(p, key))
 		return false;
 	nearest_hint(near, hint);
-	if (hint[0] == '\0' && here != NULL)
-		return yml_err(p->doc, key, p->err, "unknown key \"%.60s\"; here it is %s", yml_text(key), here);
+	if (foreign != NULL && (hint[0] == '\0' || foreign->where != NULL))
+		return yml_err(
+		    p->doc, key, p->err, "unknown key \"%.60s\"; here it is %s", yml_text(key), foreign->here);
 	return yml_err(p->doc, key, p->err, "unknown key \"%.60s\"%s%s%s", yml_text(key), where != NULL ? " in " : "",
 	    where != NULL ? where : "", hint);
 }

@@ -280,6 +280,30 @@ test_unknown_keys_name_the_nearest(void **state)
 				    "have none of the server's");
 	refuse(JOB "privileged: yes\n",
 	    "3:1: unknown key \"privileged\"; here it is not to be had: no job or service is privileged");
+	refuse(JOB "platforms: [linux/amd64]\n",
+	    "3:1: unknown key \"platforms\"; here it is labels: {arch: ...} of a job "
+	    "for each; an image is built for the platform of its engine");
+	refuse("jobs:\n  a: {build: {tags: [b], platform: arm64}}\n",
+	    "2:26: unknown key \"platform\"; here it is labels: {arch: ...} of a job for each; an image is built for "
+	    "the "
+	    "platform of its engine");
+	refuse(JOB "notify: {slack: '#builds'}\n",
+	    "3:10: unknown key \"slack\"; here it is email: ADDRESS, the only kind "
+	    "beside the commit status at the forge");
+	refuse(JOB "notify:\n  email: a@example.org\n  webhook: http://example.org\n",
+	    "5:3: unknown key \"webhook\"; here it is email: ADDRESS, the only kind beside the commit status at the "
+	    "forge");
+	refuse(
+	    JOB "notify: {emial: a@example.org}\n", "3:10: unknown key \"emial\" in notify; did you mean \"email\"?");
+	refuse(JOB "services: [{name: db, image: b, ready: {health: true}}]\n",
+	    "3:41: unknown key \"health\"; here it is tcp: PORT, or healthcheck: true where the image has a "
+	    "HEALTHCHECK");
+	refuse(JOB "services: [{name: db, image: b, ready: {http: /}}]\n",
+	    "3:41: unknown key \"http\"; here it is tcp: PORT; nothing is asked by HTTP");
+	refuse(JOB "services: [{name: db, image: b, healthcheck: {}}]\n",
+	    "3:33: unknown key \"healthcheck\"; here it is ready: {healthcheck: true} where the image has a "
+	    "HEALTHCHECK, or "
+	    "ready: {tcp: PORT}");
 	refuse(JOB "cache: {key: a, paths: [b], restore_keys: [c]}\n",
 	    "3:29: unknown key \"restore_keys\"; here it is fallback");
 	refuse("test:\n  imag: a\n", "2:3: unknown key \"imag\"; did you mean \"image\"?");
@@ -344,8 +368,8 @@ test_bad_services(void **state)
 	    "3:39: ready wants a TCP port such as 5432, or healthcheck, not \"65536\"");
 	refuse(JOB "services: [{name: mysql, ready: {timeout: 2h}}]\n",
 	    "3:43: timeout wants a duration from 1s to 1h, not \"2h\"");
-	refuse(JOB "services: [{name: mysql, ready: {http: 1}}]\n",
-	    "3:34: unknown key \"http\" in ready; did you mean \"tcp\"?");
+	refuse(JOB "services: [{name: mysql, ready: {tpc: 1}}]\n",
+	    "3:34: unknown key \"tpc\" in ready; did you mean \"tcp\"?");
 	refuse(JOB "services: [{name: [a]}]\n", "3:19: name wants a text, not a list");
 	refuse(JOB "services: [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, s12, s13, s14, s15, s16]\n",
 	    "3:82: more than 16 services");
