@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "proto/mem.h"
-#include "proto/variables.h"
 #include "server/core/loop.h"
 
 void
@@ -38,16 +37,14 @@ app_files_drop(struct app_files *f)
 	disk_cancel(&f->disk_op);
 	deferred_cancel(&f->begin);
 	artifact_restore_cancel(&f->restore);
-	collect_cancel(&f->collect);
-	report_reader_free(&f->reader);
+	reports_cancel(&f->reports);
 	app_take_cancel(&f->take);
 	cache_free(&f->found);
 	artifact_list_fini(&f->artifacts);
 	timer_stop(f->timer);
-	free(f->report_name);
 	free(f->record_path);
 	free(f->artifact_record.sha256);
-	f->report_name = f->record_path = f->artifact_record.sha256 = NULL;
+	f->record_path = f->artifact_record.sha256 = NULL;
 }
 
 void
@@ -73,24 +70,6 @@ on_timeout(void *arg)
 /* --- what the job has to do with files --- */
 
 static void
-set_report_paths(struct app_files *f)
-{
-	const struct report_spec *reports = &f->job.spec->reports;
-	const char *folder = variables_reports(f->job.spec);
-
-	for (size_t i = 0; i < reports->junit.count; i++)
-		strings_add(&f->report_paths, str_of(reports->junit.items[i]));
-	if (reports->coverage != NULL)
-		strings_add(&f->report_paths, str_of(reports->coverage));
-	if (folder != NULL) {
-		char *old = xasprintf("%s/*.xml", folder);
-
-		strings_add(&f->report_paths, str_of(old));
-		free(old);
-	}
-}
-
-static void
 set_trust(struct app_files *f)
 {
 	const struct change *change = f->job.build->change;
@@ -114,7 +93,6 @@ app_files_new(const struct app_files_deps *deps, const struct app_files_job *job
 		f->caches[i].is_invalid = !cache_paths_are_valid(&job->spec->caches[i].paths);
 	}
 	set_trust(f);
-	set_report_paths(f);
 	return f;
 }
 
@@ -136,7 +114,6 @@ app_files_free(struct app_files **files)
 	free(f->caches);
 	free(f->cache_record.id);
 	report_fini(&f->report);
-	strings_fini(&f->report_paths);
 	free(f);
 }
 

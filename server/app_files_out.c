@@ -10,8 +10,6 @@
 #include "server/core/crash.h"
 #include "server/core/loop.h"
 
-enum { REPORT_FILES_MAX = 1000, REPORT_BYTES_MAX = 1024 * 1024 * 1024 };
-
 enum out_state {
 	OUT_REPORTS,
 	OUT_REPORT_PUT,
@@ -64,81 +62,29 @@ next_item(struct app_files *f, enum out_state state)
 /* --- reports --- */
 
 static void
-give_up_report(struct app_files *f, const struct err *err)
+on_report_note(void *arg, const char *text)
 {
-	app_files_note(f, "report %s: %s", f->report_name, err->text);
-	report_reader_free(&f->reader);
+	app_files_note(arg, "%s", text);
 }
 
 static void
-end_report(struct app_files *f)
-{
-	struct err err;
-
-	if (f->reader != NULL && !report_reader_finish(f->reader, &err))
-		give_up_report(f, &err);
-	report_reader_free(&f->reader);
-	free(f->report_name);
-	f->report_name = NULL;
-}
-
-static void
-on_report_entry(void *arg, const struct tar_entry *entry)
+on_reports(void *arg, bool has_any)
 {
 	struct app_files *f = arg;
 
-	if (entry->kind != TAR_FILE)
-		return;
-	f->report_name = xstrdup(entry->name);
-	f->report_left = entry->size;
-	f->reader = report_reader_new(&f->report);
-	if (f->report_left == 0)
-		end_report(f);
-}
-
-static void
-on_report_bytes(void *arg, struct str bytes)
-{
-	struct app_files *f = arg;
-	struct err err;
-
-	f->report_left -= bytes.len;
-	if (f->reader != NULL && !report_reader_feed(f->reader, bytes, &err))
-		give_up_report(f, &err);
-	if (f->report_left == 0)
-		end_report(f);
-}
-
-static void
-on_reports(void *arg, unsigned missing, const struct err *err)
-{
-	struct app_files *f = arg;
-
-	f->collect = NULL;
-	end_report(f);
-	if (err != NULL)
-		app_files_note(f, "reports: %s", err->text);
-	if (!report_has_tests(&f->report) && f->report.lines == 0) {
-		if (missing > 0 && f->job.spec->reports.junit.count + (f->job.spec->reports.coverage != NULL) > 0)
-			app_files_note(f, "reports: there are none");
-		out_step(f, OUT_ARTIFACT);
-	} else {
-		out_step(f, OUT_REPORT_PUT);
-	}
+	f->reports = NULL;
+	out_step(f, has_any ? OUT_REPORT_PUT : OUT_ARTIFACT);
 }
 
 static void
 enter_reports(struct app_files *f)
 {
-	static const struct collect_handler handler = {
-		.on_entry = on_report_entry, .on_bytes = on_report_bytes, .on_done = on_reports
-	};
-	static const struct collect_limits limits = { APP_TAKE_FILES_MAX, REPORT_BYTES_MAX };
+	static const struct reports_handler handler = { .on_note = on_report_note, .on_done = on_reports };
 
-	if (f->report_paths.count == 0)
-		out_step(f, OUT_ARTIFACT);
+	if (reports_are_wanted(f->job.spec))
+		f->reports = reports_start(f->run, f->job.spec, &f->report, &handler, f);
 	else
-		f->collect = builder_collect(f->run, &f->report_paths, &limits, &handler, f);
+		out_step(f, OUT_ARTIFACT);
 }
 
 static void
@@ -154,18 +100,6 @@ on_report_put(void *arg, const struct err *err)
 }
 
 static void
-note_report(struct app_files *f)
-{
-	struct buf text;
-
-	buf_init(&text, APP_FILES_NOTE_MAX);
-	report_print_summary(
-	    f->report.tests, f->report.failures + f->report.errors, report_coverage(&f->report), -1, &text);
-	app_files_note(f, "%s", text.data);
-	buf_fini(&text);
-}
-
-static void
 enter_report_put(struct app_files *f)
 {
 	const struct report *r = &f->report;
@@ -177,7 +111,6 @@ enter_report_put(struct app_files *f)
 		.lines = (int64_t)r->lines,
 		.covered = (int64_t)r->covered };
 
-	note_report(f);
 	for (size_t i = 0; i < r->failed_count; i++) {
 		f->job.hide(f->job.arg, r->failed[i].name);
 		f->job.hide(f->job.arg, r->failed[i].message);

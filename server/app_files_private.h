@@ -4,10 +4,10 @@
 
 #include "proto/buf.h"
 #include "proto/cache_key.h"
-#include "proto/report.h"
 #include "server/app_files.h"
 #include "server/app_take.h"
 #include "server/builder/builder.h"
+#include "server/builder/reports.h"
 #include "server/io/git.h"
 #include "server/store/artifact_tar.h"
 #include "server/store/file_store.h"
@@ -46,17 +46,13 @@ struct app_files {
 
 	struct builder_run *run; /* NULL: it has none that files could be taken of */
 	bool passed;
-	struct collect *collect;
+	struct reports *reports;
 	struct report report;
-	struct report_reader *reader;
-	uint64_t report_left; /* bytes of its file */
-	char *report_name;
 	struct app_take *take;
 	uint64_t taken; /* bytes of artifacts */
 	struct artifact artifact_record;
 	struct cache cache_record;
 	char *record_path;
-	struct strings report_paths;
 
 	struct store_op *op;
 	struct git_op *git_op;

@@ -6,7 +6,6 @@
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "proto/tar.h"
-#include "server/builder/box.h"
 #include "server/builder/builder.h"
 #include "server/store/file_store.h"
 #include "server/store/pack.h"
@@ -102,34 +101,6 @@ take_fail(struct app_take *t, struct err err)
 
 /* --- members --- */
 
-/* The name as an artifact has it; NULL: it is the workspace itself, or not below it. */
-static const char *
-below_workspace(const char *name)
-{
-	size_t len = strlen(BOX_WORKSPACE) - 1;
-
-	return strncmp(name, BOX_WORKSPACE + 1, len) == 0 && name[len] == '/' ? name + len + 1 : NULL;
-}
-
-/* What goes into an artifact of this member; false: nothing. */
-static bool
-as_artifact(struct app_take *t, struct tar_entry *entry)
-{
-	entry->name = below_workspace(entry->name);
-	if (entry->name == NULL)
-		return false;
-	if (entry->kind == TAR_HARDLINK)
-		entry->link = below_workspace(entry->link);
-	if (entry->link == NULL ||
-	    (entry->kind == TAR_SYMLINK && !tar_link_is_inside(str_of(entry->name), str_of(entry->link)))) {
-		t->result.left_out++;
-		return false;
-	}
-	entry->uid = entry->gid = 0;
-	entry->mode &= 0777;
-	return true;
-}
-
 static void
 give(struct app_take *t, struct str bytes)
 {
@@ -151,10 +122,13 @@ on_entry(void *arg, const struct tar_entry *member)
 {
 	struct app_take *t = arg;
 	struct tar_entry entry = *member;
+	bool leads_out;
 
 	t->left = 0;
-	if (t->kind == APP_TAKE_ARTIFACT && !as_artifact(t, &entry))
+	if (t->kind == APP_TAKE_ARTIFACT && !collect_as_artifact(&entry, &leads_out)) {
+		t->result.left_out += leads_out;
 		return;
+	}
 	t->result.files++;
 	t->result.content += entry.size;
 	if (entry.size > t->content_max || t->result.content > t->content_max) {

@@ -6,6 +6,7 @@
 
 #include "proto/glob.h"
 #include "proto/mem.h"
+#include "server/builder/box.h"
 #include "server/core/loop.h"
 #include "server/io/docker.h"
 
@@ -447,4 +448,34 @@ collect_resume(struct collect *collect)
 {
 	collect->is_paused = false;
 	go_on(collect);
+}
+
+/* --- members of an artifact --- */
+
+/* The name as an artifact has it; NULL: it is the workspace itself, or not below it. */
+static const char *
+below_workspace(const char *name)
+{
+	size_t len = strlen(BOX_WORKSPACE) - 1;
+
+	return strncmp(name, BOX_WORKSPACE + 1, len) == 0 && name[len] == '/' ? name + len + 1 : NULL;
+}
+
+bool
+collect_as_artifact(struct tar_entry *entry, bool *leads_out)
+{
+	*leads_out = false;
+	entry->name = below_workspace(entry->name);
+	if (entry->name == NULL)
+		return false;
+	if (entry->kind == TAR_HARDLINK)
+		entry->link = below_workspace(entry->link);
+	if (entry->link == NULL ||
+	    (entry->kind == TAR_SYMLINK && !tar_link_is_inside(str_of(entry->name), str_of(entry->link)))) {
+		*leads_out = true;
+		return false;
+	}
+	entry->uid = entry->gid = 0;
+	entry->mode &= 0777;
+	return true;
 }

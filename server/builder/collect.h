@@ -38,4 +38,8 @@ void collect_resume(struct collect *collect);
 /* No callback follows. Accepts NULL inside. */
 void collect_cancel(struct collect **collect);
 
+/* What a member is as part of an artifact: named below the workspace, owned by root, with no more than permissions.
+ * False: it is none; *leads_out: since it is a link out of the workspace. */
+bool collect_as_artifact(struct tar_entry *entry, bool *leads_out);
+
 #endif
