@@ -8,6 +8,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/test_lines.h"
 #include "proto/buf.h"
 #include "proto/mem.h"
 #include "proto/report.h"
@@ -169,16 +170,13 @@ artifact_run(int argc, char **argv)
 static void
 print_failed(const struct json_value *test)
 {
-	const char *message = json_string(json_get(test, "message"), "");
+	struct buf lines;
 
-	printf("  %s %s\n", json_bool(json_get(test, "error"), false) ? "ERROR" : "FAILED",
-	    json_string(json_get(test, "name"), ""));
-	while (*message != '\0') {
-		size_t len = strcspn(message, "\n");
-
-		printf("    %.*s\n", (int)len, message);
-		message += len + (message[len] == '\n');
-	}
+	buf_init(&lines, TEST_LINES_MAX);
+	test_lines_add(json_bool(json_get(test, "error"), false), json_string(json_get(test, "name"), ""),
+	    json_string(json_get(test, "message"), ""), &lines);
+	fwrite(lines.data, 1, lines.len, stdout);
+	buf_fini(&lines);
 }
 
 static uint64_t

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cli/checksum.h"
+#include "cli/run_output.h"
 #include "cli/take.h"
 #include "proto/buf.h"
 #include "proto/cache_key.h"
@@ -33,6 +34,7 @@ struct one {
 };
 
 struct run_caches {
+	struct run_pipe *pipe;
 	char *folder; /* NULL: there is none */
 	char top[DIGITS + 1];
 	const struct job_spec *spec;
@@ -85,11 +87,12 @@ make_folders(char *path)
 }
 
 struct run_caches *
-run_caches_new(const char *top)
+run_caches_new(const char *top, struct run_pipe *pipe)
 {
 	struct run_caches *c = xcalloc(1, sizeof(*c));
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
+	c->pipe = pipe;
 	digest(top, c->top);
 	if (cache != NULL && cache[0] == '/')
 		c->folder = xasprintf("%s/davit", cache);
@@ -143,7 +146,7 @@ run_caches_free(struct run_caches **caches)
 
 /* False: it has none, and why has been said. */
 static bool
-make_key(struct one *one, const struct cache_spec *spec, const char *workspace)
+make_key(struct run_caches *c, struct one *one, const struct cache_spec *spec, const char *workspace)
 {
 	struct str rest = str_of(spec->key), text, pattern;
 	char hex[SHA256_HEX_SIZE];
@@ -155,7 +158,7 @@ make_key(struct one *one, const struct cache_spec *spec, const char *workspace)
 
 		free(glob);
 		if (!ok) {
-			printf("davit: cache %s: %s\n", spec->key, err.text);
+			run_pipe_print(c->pipe, "davit: cache %s: %s\n", spec->key, err.text);
 			return false;
 		}
 		buf_addstr(&one->key, text);
@@ -163,7 +166,7 @@ make_key(struct one *one, const struct cache_spec *spec, const char *workspace)
 	}
 	if (one->key.len > 0 && !buf_failed(&one->key))
 		return true;
-	printf("davit: cache: its key is %s\n", one->key.len == 0 ? "empty" : "too long");
+	run_pipe_print(c->pipe, "davit: cache: its key is %s\n", one->key.len == 0 ? "empty" : "too long");
 	return false;
 }
 
@@ -245,22 +248,22 @@ find(struct run_caches *c, struct one *one, const struct cache_spec *spec)
 
 	one->is_exact = restore(c, one->key.data);
 	if (one->is_exact) {
-		printf("davit: cache %s: restored, %llu MiB\n", one->key.data, mib(c->pieces[c->piece_count - 1].size));
+		run_pipe_print(c->pipe, "davit: cache %s: restored, %llu MiB\n", one->key.data,
+		    mib(c->pieces[c->piece_count - 1].size));
 		return;
 	}
 	for (size_t i = 0; i < spec->fallbacks.count; i++)
 		if (find_newest(c, spec->fallbacks.items[i], other) && restore(c, other)) {
-			printf("davit: cache %s: restored from %s, %llu MiB\n", one->key.data, other,
+			run_pipe_print(c->pipe, "davit: cache %s: restored from %s, %llu MiB\n", one->key.data, other,
 			    mib(c->pieces[c->piece_count - 1].size));
 			return;
 		}
-	printf("davit: cache %s: there is none yet\n", one->key.data);
+	run_pipe_print(c->pipe, "davit: cache %s: there is none yet\n", one->key.data);
 }
 
 void
 run_caches_begin(struct run_caches *c, const struct job_spec *spec, const char *workspace)
 {
-	forget_job(c);
 	c->spec = spec;
 	c->list = xcalloc(spec->cache_count + 1, sizeof(*c->list));
 	c->pieces = xcalloc(spec->cache_count + 1, sizeof(*c->pieces));
@@ -271,10 +274,11 @@ run_caches_begin(struct run_caches *c, const struct job_spec *spec, const char *
 		if (c->folder == NULL)
 			continue;
 		if (!cache_paths_are_valid(&spec->caches[i].paths))
-			printf("davit: cache %s: its paths must name folders of the job's own, below the workspace or "
-			       "absolute\n",
+			run_pipe_print(c->pipe,
+			    "davit: cache %s: its paths must name folders of the job's own, below the workspace or "
+			    "absolute\n",
 			    spec->caches[i].key);
-		else if (make_key(one, &spec->caches[i], workspace))
+		else if (make_key(c, one, &spec->caches[i], workspace))
 			find(c, one, &spec->caches[i]);
 		else
 			buf_reset(&one->key);
@@ -385,7 +389,7 @@ keep(struct run_caches *c, const struct one *one)
 static void save_next(struct run_caches *c);
 
 static void
-on_taken(void *arg, uint64_t members, const struct err *err)
+on_taken(void *arg, const struct take_result *result, const struct err *err)
 {
 	struct run_caches *c = arg;
 	const struct one *one = &c->list[c->item];
@@ -393,13 +397,14 @@ on_taken(void *arg, uint64_t members, const struct err *err)
 
 	c->take = NULL;
 	if (err != NULL)
-		printf("davit: cache %s: not saved: %s\n", one->key.data, err->text);
-	else if (members == 0)
-		printf("davit: cache %s: not saved: there are no such files\n", one->key.data);
+		run_pipe_print(c->pipe, "davit: cache %s: not saved: %s\n", one->key.data, err->text);
+	else if (result->members == 0)
+		run_pipe_print(c->pipe, "davit: cache %s: not saved: there are no such files\n", one->key.data);
 	else if (!keep(c, one))
-		printf("davit: cache %s: not saved: %s: %s\n", one->key.data, c->folder, strerror(errno));
+		run_pipe_print(
+		    c->pipe, "davit: cache %s: not saved: %s: %s\n", one->key.data, c->folder, strerror(errno));
 	else
-		printf("davit: cache %s: saved, %llu MiB\n", one->key.data, mib(size));
+		run_pipe_print(c->pipe, "davit: cache %s: saved, %llu MiB\n", one->key.data, mib(size));
 	run_caches_stop(c);
 	c->item++;
 	save_next(c);
@@ -432,10 +437,12 @@ save_next(struct run_caches *c)
 		if (one->key.len == 0 || one->is_exact)
 			continue;
 		if (open_out(c, one)) {
-			c->take = take_start(c->run, &c->spec->caches[c->item].paths, &limits, c->out, on_taken, c);
+			c->take = take_start(
+			    c->run, TAKE_CACHE, &c->spec->caches[c->item].paths, &limits, c->out, on_taken, c);
 			return;
 		}
-		printf("davit: cache %s: not saved: %s: %s\n", one->key.data, c->folder, strerror(errno));
+		run_pipe_print(
+		    c->pipe, "davit: cache %s: not saved: %s: %s\n", one->key.data, c->folder, strerror(errno));
 	}
 	if (c->spec->cache_count > 0 && c->folder != NULL)
 		prune(c);

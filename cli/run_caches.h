@@ -11,16 +11,16 @@
 
 struct builder_run;
 struct run_caches;
+struct run_pipe;
 
-/* top: the working copy's folder. */
-struct run_caches *run_caches_new(const char *top);
+/* Of one job. top: the working copy's folder. What is said goes to pipe, which is lent. */
+struct run_caches *run_caches_new(const char *top, struct run_pipe *pipe);
 /* Accepts NULL inside. */
 void run_caches_free(struct run_caches **caches);
 
-/* Looks for what the job gets; spec is lent until the next job begins. workspace: the tar whose checksums go into keys.
- */
+/* Looks for what the job gets, once; spec is lent. workspace: the tar whose checksums go into keys. */
 void run_caches_begin(struct run_caches *caches, const struct job_spec *spec, const char *workspace);
-/* That, good until the next job begins. */
+/* That, good until run_caches_free. */
 const struct docker_piece *run_caches_inputs(const struct run_caches *caches, size_t *count);
 /* Between the run's ended and builder_leave. The async contract of core/loop.h holds, but that fn is called at once
  * when there is nothing to save. */

@@ -11,21 +11,25 @@
 #include "server/io/docker.h"
 
 struct builder_run;
+struct loop;
 struct run_files;
+struct run_files_op;
+struct run_pipe;
 
-/* folder: for the tars. Both are lent. */
-struct run_files *run_files_new(const char *folder, const struct plan *plan);
-/* Accepts NULL inside. The tars are the folder's owner's to remove. */
+/* folder: for the tars. All are lent. */
+struct run_files *run_files_new(struct loop *loop, const char *folder, const struct plan *plan);
+/* The tars are the folder's owner's to remove. Accepts NULL inside. */
 void run_files_free(struct run_files **files);
 
-/* The artifacts of job `index` (from 0), which has ended, as its state wants them. The async contract of core/loop.h
- * holds, but that fn is called at once when there are none. */
+/* The artifacts of job `index` (from 0), which has ended, as its state wants them; what there is of each is said to
+ * pipe. err: as on the server, ERR_LIMIT is the job's own fault. Jobs may be under way side by side. The async contract
+ * of core/loop.h holds. */
 typedef void run_files_fn(void *arg, const struct err *err);
-void run_files_collect(
-    struct run_files *files, struct builder_run *run, size_t index, bool passed, run_files_fn *fn, void *arg);
-/* The run is over, whatever it was doing. */
-void run_files_stop(struct run_files *files);
-/* What job `index` gets of those that it needs; the descriptors are the files'. */
-const struct docker_piece *run_files_inputs(struct run_files *files, size_t index, size_t *count);
+struct run_files_op *run_files_collect(struct run_files *files, struct builder_run *run, size_t index, bool passed,
+    struct run_pipe *pipe, run_files_fn *fn, void *arg);
+/* Accepts NULL inside. */
+void run_files_cancel(struct run_files_op **op);
+/* What job `index` gets of those that it needs, which is said to pipe; free() it, the descriptors are the files'. */
+struct docker_piece *run_files_inputs(struct run_files *files, size_t index, struct run_pipe *pipe, size_t *count);
 
 #endif

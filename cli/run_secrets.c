@@ -3,15 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/run_output.h"
 #include "proto/buf.h"
 #include "proto/mask.h"
 #include "proto/mem.h"
 
-enum { STREAMS = 2 };
-
 struct run_secrets {
+	struct run_pipe *pipe;
 	struct mask *mask;
-	struct mask_stream streams[STREAMS];
+	struct mask_stream streams[RUN_STREAMS];
 };
 
 /* Under its own name, or under that of the job's variable. */
@@ -32,15 +32,16 @@ add(struct run_secrets *s, const struct job_spec *job, const struct secret_spec 
 }
 
 struct run_secrets *
-run_secrets_new(const struct job_spec *job, struct env *env)
+run_secrets_new(const struct job_spec *job, struct env *env, struct run_pipe *pipe)
 {
 	struct run_secrets *s = xcalloc(1, sizeof(*s));
 
+	s->pipe = pipe;
 	s->mask = mask_new();
 	for (size_t i = 0; i < job->secret_count; i++)
 		add(s, job, &job->secrets[i], env);
 	mask_close(s->mask);
-	for (unsigned i = 0; i < STREAMS; i++)
+	for (unsigned i = 0; i < RUN_STREAMS; i++)
 		mask_stream_init(&s->streams[i], s->mask);
 	return s;
 }
@@ -57,32 +58,30 @@ run_secrets_free(struct run_secrets **secrets)
 	free(s);
 }
 
-static void
-print(const struct buf *out)
-{
-	fwrite(out->data, 1, out->len, stdout);
-	fflush(stdout);
-}
-
 void
-run_secrets_print(struct run_secrets *secrets, unsigned stream, struct str text)
+run_secrets_print(struct run_secrets *secrets, enum run_stream stream, struct str text)
 {
 	struct buf out;
 
 	buf_init(&out, text.len + MASK_HELD_MAX + 1);
 	mask_feed(&secrets->streams[stream], text, &out);
-	print(&out);
+	run_pipe_write(secrets->pipe, buf_str(&out));
 	buf_fini(&out);
 }
 
 void
-run_secrets_flush(struct run_secrets *secrets)
+run_secrets_flush(struct run_secrets *secrets, enum run_stream stream)
 {
 	struct buf out;
 
-	buf_init(&out, STREAMS * MASK_HELD_MAX);
-	for (unsigned i = 0; i < STREAMS; i++)
-		mask_finish(&secrets->streams[i], &out);
-	print(&out);
+	buf_init(&out, MASK_HELD_MAX);
+	mask_finish(&secrets->streams[stream], &out);
+	run_pipe_write(secrets->pipe, buf_str(&out));
 	buf_fini(&out);
+}
+
+void
+run_secrets_hide(const struct run_secrets *secrets, char *text)
+{
+	mask_text(secrets->mask, text);
 }

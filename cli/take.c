@@ -10,8 +10,9 @@ enum { ENTRY_MAX = 64 * 1024 };
 
 struct take {
 	struct collect *collect;
+	enum take_kind kind;
 	FILE *out;
-	uint64_t members;
+	struct take_result result;
 	uint64_t size; /* of the member that comes */
 	uint64_t left; /* bytes of it */
 	take_fn *fn;
@@ -33,13 +34,23 @@ write_entry(struct take *t, const struct tar_entry *entry)
 }
 
 static void
-on_entry(void *arg, const struct tar_entry *entry)
+on_entry(void *arg, const struct tar_entry *member)
 {
 	struct take *t = arg;
+	struct tar_entry entry = *member;
+	bool leads_out;
 
-	t->members++;
-	t->size = t->left = entry->kind == TAR_FILE ? entry->size : 0;
-	write_entry(t, entry);
+	t->left = 0;
+	if (t->kind == TAKE_ARTIFACT && !collect_as_artifact(&entry, &leads_out)) {
+		t->result.left_out += leads_out;
+		return;
+	}
+	entry.name = member->name; /* it is unpacked at "/" */
+	entry.link = member->link;
+	t->result.members++;
+	t->result.bytes += entry.size;
+	t->size = t->left = entry.size;
+	write_entry(t, &entry);
 }
 
 static void
@@ -47,6 +58,8 @@ on_bytes(void *arg, struct str bytes)
 {
 	struct take *t = arg;
 
+	if (t->left == 0)
+		return; /* of a member that is left out */
 	fwrite(bytes.p, 1, bytes.len, t->out);
 	t->left -= bytes.len;
 	if (t->left == 0)
@@ -60,25 +73,25 @@ on_done(void *arg, unsigned missing, const struct err *err)
 	struct take ended = *t;
 	struct err failure;
 
-	(void)missing; /* on the server it is a note as well */
+	(void)missing; /* no members say it */
 	if (err == NULL && (ferror(t->out) || fflush(t->out) != 0)) {
 		failure = err_errno("its files");
 		err = &failure;
 	}
 	free(t);
-	ended.fn(ended.arg, ended.members, err);
+	ended.fn(ended.arg, &ended.result, err);
 }
 
 struct take *
-take_start(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits, FILE *out,
-    take_fn *fn, void *arg)
+take_start(struct builder_run *run, enum take_kind kind, const struct strings *patterns,
+    const struct collect_limits *limits, FILE *out, take_fn *fn, void *arg)
 {
 	static const struct collect_handler handler = {
 		.on_entry = on_entry, .on_bytes = on_bytes, .on_done = on_done
 	};
 	struct take *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct take){ .out = out, .fn = fn, .arg = arg };
+	*t = (struct take){ .kind = kind, .out = out, .fn = fn, .arg = arg };
 	t->collect = builder_collect(run, patterns, limits, &handler, t);
 	return t;
 }

@@ -13,12 +13,21 @@
 
 struct take;
 
-/* members: how many were written, also before an err. The async contract of core/loop.h holds. */
-typedef void take_fn(void *arg, uint64_t members, const struct err *err);
+/* As the server counts them (server/app_take.h). */
+struct take_result {
+	uint64_t members;  /* that were written, also before an err */
+	uint64_t bytes;    /* of files among them */
+	uint64_t left_out; /* links that lead out of the workspace */
+};
+
+enum take_kind { TAKE_ARTIFACT, TAKE_CACHE };
+
+/* The async contract of core/loop.h holds. */
+typedef void take_fn(void *arg, const struct take_result *result, const struct err *err);
 
 /* Between the run's ended and builder_leave. patterns and out are lent. */
-struct take *take_start(struct builder_run *run, const struct strings *patterns, const struct collect_limits *limits,
-    FILE *out, take_fn *fn, void *arg);
+struct take *take_start(struct builder_run *run, enum take_kind kind, const struct strings *patterns,
+    const struct collect_limits *limits, FILE *out, take_fn *fn, void *arg);
 /* Accepts NULL inside. */
 void take_cancel(struct take **take);
 

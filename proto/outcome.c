@@ -4,13 +4,13 @@
 
 /* The worst of what it needs, and which. */
 static const struct need_spec *
-worst_need(const struct job_spec *job, const enum outcome *outcomes, enum outcome *worst)
+worst_need(const struct job_spec *job, const struct job_end *ends, enum outcome *worst)
 {
 	const struct need_spec *which = NULL;
 
 	*worst = OUTCOME_OK;
 	for (size_t i = 0; i < job->need_count; i++) {
-		enum outcome outcome = outcomes[job->needs[i].job - 1];
+		enum outcome outcome = ends[job->needs[i].job - 1].says;
 
 		if (outcome > *worst) {
 			*worst = outcome;
@@ -22,10 +22,10 @@ worst_need(const struct job_spec *job, const enum outcome *outcomes, enum outcom
 
 bool
 outcome_lets_run(
-    const struct job_spec *job, const enum outcome *outcomes, enum outcome *own, char reason[OUTCOME_REASON_SIZE])
+    const struct job_spec *job, const struct job_end *ends, enum outcome *own, char reason[OUTCOME_REASON_SIZE])
 {
 	enum outcome worst;
-	const struct need_spec *need = worst_need(job, outcomes, &worst);
+	const struct need_spec *need = worst_need(job, ends, &worst);
 
 	*own = OUTCOME_OK;
 	if (job->skipped != NULL) {
@@ -38,7 +38,6 @@ outcome_lets_run(
 	if (job->run_on == RUN_ON_FAILURE)
 		snprintf(reason, OUTCOME_REASON_SIZE, "nothing that it needs failed");
 	else
-		snprintf(reason, OUTCOME_REASON_SIZE, "%s %s", need->name,
-		    worst == OUTCOME_FAILED ? "failed" : "did not run");
+		snprintf(reason, OUTCOME_REASON_SIZE, "%s %s", need->name, ends[need->job - 1].words);
 	return false;
 }

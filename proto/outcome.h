@@ -17,9 +17,15 @@ enum outcome {
 
 enum { OUTCOME_REASON_SIZE = 200 };
 
-/* Whether a job runs when all that it needs has ended: outcomes has those of the plan's jobs, in order. When it does
- * not, *own is what it says itself, and reason why it is skipped. */
+/* Of one that has ended. */
+struct job_end {
+	enum outcome says;
+	const char *words; /* "timed out": how it came out, behind its name */
+};
+
+/* Whether a job runs when all that it needs has ended: ends has those of the plan's jobs, in order. When it does not,
+ * *own is what it says itself, and reason why it is skipped. */
 bool outcome_lets_run(
-    const struct job_spec *job, const enum outcome *outcomes, enum outcome *own, char reason[OUTCOME_REASON_SIZE]);
+    const struct job_spec *job, const struct job_end *ends, enum outcome *own, char reason[OUTCOME_REASON_SIZE]);
 
 #endif

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_folder_without_git_and_a_failure(tmp_path, place, docker, monkeypatch
     (folder / "daocloud.yml").write_text(f"image: {IMAGE}\nscript:\n  - cat note\n  - exit 7\n")
     (folder / "note").write_text("a note\n")
     code, out, err = run(folder, place)
-    assert code == 1 and "a note\n" in out and "job test failed: exit code 7 in script\nfailed\n" in out, out + err
+    assert code == 1 and "a note\n" in out and "job test failed: exit code 7 in script\nfailed: test: exit code 7 in script\n" in out, out + err
     assert nothing_is_left(place, docker)
 
 
@@ -100,7 +101,7 @@ def test_interrupted_it_removes_what_it_made(repo, place, docker):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1 and "cancelled: interrupted" in out
+    assert process.returncode == 1 and out.endswith("cancelled\n") and "job test cancelled: interrupted" in out
     assert nothing_is_left(place, docker)
 
 
@@ -123,16 +124,18 @@ def test_the_graph_of_jobs_and_an_image(repo, place, docker):
 image: {IMAGE}
 jobs:
   one: {{script: [echo one]}}
-  bad: {{needs: [one], allow_failure: true, script: [exit 3]}}
+  bad: {{needs: [one], allow_failure: true, hold_on_failure: 10m, script: [exit 3]}}
+  again: {{retry: {{max: 1, on: [failure]}}, script: ["test $DAVIT_ATTEMPT = 2"]}}
   image: {{needs: [bad], build: {{tags: ["davit-test/local:one"]}}}}
   two: {{needs: [image], image: "davit-test/local:one", script: [cat /a]}}
   other: {{when: {{branch: other}}, script: [echo other branch]}}
   tagged: {{when: {{event: tag}}, script: [echo never]}}
   after: {{needs: [other], script: [echo after]}}
 """})
-    code, out, err = run(repo.tree, place)
+    code, out, err = run(repo.tree, place, "--jobs", "1")
     assert code == 0, out + err
-    for line in ("job one passed", "job bad failed: exit code 3 in script", "job image passed", "from a file", "job two passed",
+    for line in ("job one passed", "job again is run again: attempt 2, after: exit code 1 in script", "job again passed",
+                 "job bad failed: exit code 3 in script", "job image passed", "from a file", "job two passed",
                  "job after passed", "passed"):
         assert line in out.split("\n"), (line, out)
     assert "job other skipped: " in out and "job tagged skipped: " in out and "echo never" not in out
@@ -140,6 +143,115 @@ jobs:
     assert code == 0 and "other branch\n" in out and "job one" not in out
     docker("rmi", "davit-test/local:one")
     assert nothing_is_left(place, docker)
+
+
+REPORT = """<testsuite><testcase classname="boat" name="floats"/><testcase classname="boat" name="sinks">
+<failure message="it did, %s"/></testcase></testsuite>"""
+COVERAGE = "<coverage lines-valid=\"4\" lines-covered=\"2\"/>"
+
+
+def logs_of(out):
+    """By job: what was printed of it, its state, its reason, its failed tests. No log here has such lines itself."""
+    jobs = {}
+    for log, name, state, reason, tests in re.findall(
+            r"((?:.*\n)*?)job (\S+) (passed|failed|cancelled|timed_out|error|skipped)(?:: (.*))?\n((?:  .*\n)*)", out):
+        jobs[name] = (log, state, reason, tests)
+    return jobs
+
+
+def test_the_same_as_on_the_server(davit, repo, place, docker, monkeypatch):
+    """Bytes, masks, notes, states and reasons of all kinds of jobs, what tests said, and the build's own end."""
+    commit = repo.push({"daocloud.yml": f"""
+image: {IMAGE}
+env: {{WHO: world}}
+jobs:
+  hello:
+    secrets: [TOKEN]
+    before_script: [cd sub, export HERE=1]
+    script: ['echo "hello $WHO $HERE"; pwd', echo $TOKEN, 'printf "%s" "$TOKEN" | cut -c 1-3; printf "half $TOKEN"']
+    after_script: [echo $DAVIT_JOB_STATUS]
+    artifacts: [{{name: made, paths: [sub/]}}, {{paths: [none]}}]
+  tests:
+    secrets: [TOKEN]
+    script: ['sed "s/%s/$TOKEN/" report.in > $TEST_RESULT', cp coverage.in coverage.xml, cp sub/a bad.xml, "false"]
+    reports: {{junit: [bad.xml], coverage: coverage.xml}}
+    allow_failure: true
+  none: {{reports: {{junit: [out/*.xml]}}, script: ["true"]}}
+  steps:
+    needs: [hello]
+    steps: [{{name: one, script: [cat sub/a]}}, {{name: two, image: "davit-test/service:latest", script: [cat sub/a, exit 4]}}]
+  lost: {{image: "localhost:1/there-is-none:1", needs: [none], script: [a]}}
+  last: {{needs: [lost], script: [a]}}
+  rescue: {{needs: [steps], when: {{status: failure}}, script: [echo to the rescue]}}
+  calm: {{needs: [hello], when: {{status: failure}}, script: [a]}}
+""", "sub/a": "from a file\n", "report.in": REPORT, "coverage.in": COVERAGE})
+    davit.add_repo(repo)
+    assert davit.cli("secret", "set", "TOKEN", "--repo", "app", input="gold nugget").returncode == 0
+    monkeypatch.setenv("TOKEN", "gold nugget")
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    build = davit.wait_build(number)
+    code, out, err = run(repo.tree, place, "--jobs", "4")
+    here = logs_of(out)
+    assert code == 1 and sorted(here) == sorted(job["name"] for job in build["jobs"]), out + err
+    for job in build["jobs"]:
+        there = davit.job_log(job["id"]).decode() if job["state"] != "skipped" else ""
+        there = re.sub("davit: secrets: .*\n", "", there)
+        assert here[job["name"]][:3] == (there, job["state"], job["reason"])
+    told = davit.cli("tests", str(number)).stdout
+    assert "1 of 2 tests failed, coverage 50.00 %\n  FAILED boat sinks\n    it did, ***\n" in told
+    assert told.endswith("\n" + here["tests"][3]), "failed tests are told in the same words"
+    assert out.endswith(f"{build['state']}: {build['reason']}\n")
+    assert "gold" not in out
+    assert nothing_is_left(place, docker)
+
+
+def test_side_by_side_and_read_one_after_the_other(repo, place, docker):
+    """What ends first is read when its turn comes; of one group none begins beside another."""
+    wait = "'until [ -e /go ]; do sleep 0.1; done'"
+    repo.push({"daocloud.yml": f"""
+image: {IMAGE}
+jobs:
+  first: {{concurrency: {{group: one}}, script: [echo first begins, {wait}, echo first ends]}}
+  second: {{script: [echo second begins, {wait}, echo second ends]}}
+  third: {{concurrency: {{group: one}}, script: [echo third]}}
+"""})
+    process = start(repo.tree, place, "--jobs", "3")
+    first, second = "davit-local-0-1-0.1-1", "davit-local-0-1-0.2-1"
+    deadline = time.monotonic() + 60
+    while "first begins" not in docker("logs", first, check=False) or "second begins" not in docker("logs", second, check=False):
+        assert process.poll() is None and time.monotonic() < deadline
+    docker("exec", second, "touch", "/go")
+    docker("wait", second, check=False)
+    assert docker("ps", "-aq", "--filter", "name=davit-local-0-1-0.3") == "", "the group is taken"
+    docker("exec", first, "touch", "/go")
+    out, err = process.communicate(timeout=60)
+    lines = [line for line in out.splitlines() if not line.startswith("\x1b")]
+    assert process.returncode == 0 and lines == [
+        "first begins", "first ends", "job first passed", "second begins", "second ends", "job second passed", "third",
+        "job third passed", "passed"], out + err
+    assert nothing_is_left(place, docker)
+
+
+def test_deployments_only_where_asked_for(repo, place, docker):
+    repo.push({"daocloud.yml": f"""
+image: {IMAGE}
+jobs:
+  live: {{deploy: {{environment: live, image: "app:1", approve: true, command: ['echo $DAVIT_DEPLOY_IMAGE to $DAVIT_ENVIRONMENT in $REGION']}}}}
+  look: {{needs: [live], script: [echo looking]}}
+  other: {{deploy: {{environment: other}}}}
+"""})
+    code, out, err = run(repo.tree, place)
+    assert code == 0 and out.splitlines() == [
+        "job live skipped: it deploys to live, which a local run does only with --deploy live", "job look skipped: live was skipped",
+        "job other skipped: it deploys to other, which a local run does only with --deploy other", "passed: all jobs were skipped"], out + err
+    code, out, err = run(repo.tree, place, "--job", "live")
+    assert code == 0 and "job live skipped: " in out, out + err
+    code, out, err = run(repo.tree, place, "--deploy", "live", "--variable", "REGION=eu")
+    assert code == 0 and "\napp:1 to live in eu\njob live passed\n" in out and "\nlooking\n" in out and "job other skipped" in out, out + err
+    code, out, err = run(repo.tree, place, "--deploy", "other")
+    assert code == 1 and out == "" and "job other: the pipeline has no command for deploying to other" in err
+    code, out, err = run(repo.tree, place, "--deploy", "none")
+    assert code == 1 and out == "" and 'no job deploys to "none"' in err
 
 
 def test_files_are_handed_over(repo, place, docker):
