@@ -363,7 +363,7 @@ use(struct answer *a, struct variant *v, enum source source)
 	struct http1_head head;
 
 	variant_read_head(v, &head);
-	if (a->target.kind->is_registry && head.status >= 400)
+	if (a->target.form == TARGET_REGISTRY && head.status >= 400)
 		reply_registry_error(a, head.status, http1_reason(head.status));
 	else if (a->target.is_tag)
 		use_tag(a, v, &head, source);
@@ -392,7 +392,7 @@ on_transfer(void *arg, enum transfer_result result, struct variant *v, const str
 		begin(a);
 		break;
 	case TRANSFER_FAILED:
-		if (a->target.kind->is_registry)
+		if (a->target.form == TARGET_REGISTRY)
 			reply_registry_error(a, status_of(err), err->text);
 		else
 			reply_error(a, status_of(err), err->text);
@@ -411,7 +411,7 @@ is_for_one(const struct answer *a)
 {
 	const struct http1_head *head = &a->request->head;
 
-	if (a->target.kind->is_registry) /* nothing of the client's goes upstream */
+	if (a->target.form == TARGET_REGISTRY) /* nothing of the client's goes upstream */
 		return a->is_alone || method_for(a) != (a->target.is_tag ? HTTP1_HEAD : HTTP1_GET);
 	return a->is_alone || head->method != HTTP1_GET || http1_find(head, "Authorization") != NULL ||
 	       http1_find(head, "Cookie") != NULL;
@@ -516,7 +516,7 @@ answer_new(struct answer_parts *parts, struct client *client, const struct clien
 			reply_error(a, status_of(&err), err.text);
 		return NULL;
 	}
-	if (a->target.kind->is_registry && request->head.method > HTTP1_HEAD) {
+	if (a->target.form == TARGET_REGISTRY && request->head.method > HTTP1_HEAD) {
 		reply_error(a, 405, "the mirror is there for pulling alone");
 		return NULL;
 	}

@@ -8,23 +8,7 @@
 #include "proto/registry_path.h"
 #include "proto/url.h"
 
-static const struct mirror_kind kinds[] = {
-	{ "proxy", .follows = false }, /* the form of a proxy; not a name in URLs */
-	{ "generic", .follows = false },
-	{ "apt", .follows = true },
-	{ "v2", .follows = true, .is_registry = true },
-};
-
 #define TAG_FRESH_S 60
-
-static const struct mirror_kind *
-find_kind(struct str name)
-{
-	for (size_t i = 1; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (str_is(name, kinds[i].name))
-			return &kinds[i];
-	return NULL;
-}
 
 static char *
 lower_host(struct str host)
@@ -43,7 +27,8 @@ set_key(struct target *t)
 	char name[ORIGIN_SIZE];
 
 	origin_print(&t->origin, name);
-	t->key = xasprintf("%s%s%s", t->is_tag ? "HEAD " : "", name, t->path);
+	t->key = xasprintf("%s%s%s%s%s", t->is_tag ? "HEAD " : "", t->links != NULL ? t->links : "",
+	    t->links != NULL ? " " : "", name, t->path);
 }
 
 void
@@ -53,6 +38,7 @@ target_fini(struct target *t)
 	free(t->path);
 	free(t->key);
 	free(t->scope);
+	free(t->links);
 	*t = (struct target){ 0 };
 }
 
@@ -72,7 +58,7 @@ set_host(struct target *t, struct str authority, const struct upstreams *upstrea
 	if (rule == NULL)
 		return err_set(err, ERR_REFUSED, 0, "%.100s is not among the mirror's upstreams (mirror.upstreams)",
 		    t->origin.host);
-	if (t->kind != &kinds[0])
+	if (t->form != TARGET_PROXY)
 		t->origin.is_tls = !rule->is_clear;
 	t->origin.port = port != 0 ? port : t->origin.is_tls ? 443 : 80;
 	return true;
@@ -84,12 +70,31 @@ is_absolute(const struct http1_head *request)
 	return request->target.len > 0 && request->target.p[0] != '/' && request->target.p[0] != '*';
 }
 
+/* A text that names URLs names ours in their place. To PyPI's clients a path will do; the others want the whole URL,
+ * which is that by which the client has come. */
+static void
+apply_policy(struct target *t, enum package_kind kind, const struct http1_head *request)
+{
+	struct package_policy policy = package_policy_of(kind, str_of(t->path));
+
+	t->kind = kind;
+	t->fresh_s = policy.fresh_s;
+	memcpy(t->digest, policy.digest, sizeof(t->digest));
+	if (policy.has_urls && kind == PACKAGE_PYPI)
+		t->links = xstrdup("/pypi/");
+	else if (policy.has_urls)
+		t->links =
+		    xasprintf("http://%.*s/%s/", (int)request->host.len, request->host.p, package_kind_name(kind));
+}
+
 static bool
 read_proxy(const struct http1_head *request, const struct upstreams *upstreams, struct target *t, struct err *err)
 {
-	t->kind = &kinds[0];
+	t->form = TARGET_PROXY;
 	t->origin.is_tls = (request->target.p[4] | 0x20) == 's';
 	t->path = str_dup(request->path);
+	if (strstr(t->path, "/dists/") != NULL || strstr(t->path, "/pool/") != NULL)
+		apply_policy(t, PACKAGE_APT, request);
 	return set_host(t, request->host, upstreams, err);
 }
 
@@ -157,7 +162,8 @@ read_registry(const struct http1_head *request, const struct upstreams *upstream
 {
 	struct registry_path path;
 
-	t->kind = find_kind(STR("v2"));
+	t->form = TARGET_REGISTRY;
+	t->follows = true;
 	if (!registry_path_read(request->path, &path) || path.kind == REGISTRY_ROOT)
 		return err_set(err, ERR_NOT_FOUND, 0, "the path is none of a registry's pull");
 	if (path.kind == REGISTRY_MANIFEST || path.kind == REGISTRY_BLOB)
@@ -172,19 +178,22 @@ static bool
 read_own(const struct http1_head *request, const struct upstreams *upstreams, struct target *t, struct err *err)
 {
 	struct str rest = request->path, host;
+	enum package_kind kind;
 	const char *slash;
 
 	if (str_has_prefix(rest, "/v2/"))
 		return read_registry(request, upstreams, t, err);
 
 	str_cut(&rest, '/');
-	t->kind = find_kind(str_cut(&rest, '/'));
-	if (t->kind == NULL)
+	t->form = TARGET_PACKAGES;
+	if (!package_kind_from_name(str_cut(&rest, '/'), &kind))
 		return err_set(
 		    err, ERR_NOT_FOUND, 0, "the mirror has no such path; ask for /generic/HOST/PATH, or as of a proxy");
 	slash = rest.len > 0 ? memchr(rest.p, '/', rest.len) : NULL;
 	host = (struct str){ rest.p, slash != NULL ? (size_t)(slash - rest.p) : rest.len };
 	t->path = slash != NULL ? str_dup((struct str){ slash, rest.len - host.len }) : xstrdup("/");
+	t->follows = kind != PACKAGE_GENERIC;
+	apply_policy(t, kind, request);
 	return set_host(t, host, upstreams, err);
 }
 
@@ -215,6 +224,7 @@ target_copy(struct target *to, const struct target *from)
 	to->path = xstrdup(from->path);
 	to->key = xstrdup(from->key);
 	to->scope = xstrdup_null(from->scope);
+	to->links = xstrdup_null(from->links);
 }
 
 void
@@ -284,7 +294,11 @@ target_resolve(const struct target *from, struct str location, struct target *re
 	char *text = NULL;
 	struct str whole = str_cut(&location, '#');
 
-	*ret = (struct target){ .kind = from->kind, .fresh_s = from->fresh_s, .scope = xstrdup_null(from->scope) };
+	*ret = (struct target){ .form = from->form,
+		.kind = from->kind,
+		.fresh_s = from->fresh_s,
+		.follows = from->follows,
+		.scope = xstrdup_null(from->scope) };
 	memcpy(ret->digest, from->digest, sizeof(ret->digest));
 	if (str_has_prefix(whole, "//")) {
 		text = xasprintf("%s:%.*s", from->origin.is_tls ? "https" : "http", (int)whole.len, whole.p);

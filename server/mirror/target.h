@@ -8,26 +8,29 @@
 
 #include "proto/err.h"
 #include "proto/http1.h"
+#include "proto/package_policy.h"
 #include "proto/str.h"
 #include "server/mirror/upstreams.h"
 
-/* What is known of the replies of a kind. */
-struct mirror_kind {
-	const char *name;
-	bool follows;     /* redirects are followed here, and what they lead to is stored under the first URL */
-	bool is_registry; /* our own headers go upstream, not the client's; tokens are asked for */
+enum target_form {
+	TARGET_PROXY,
+	TARGET_PACKAGES, /* /KIND/host/path */
+	TARGET_REGISTRY, /* /v2/...: our own headers go upstream, not the client's; tokens are asked for */
 };
 
-#define TARGET_BY_HTTP (-1)      /* the reply's own headers say how long it is fresh */
-#define TARGET_FOREVER INT64_MAX /* it is the same for ever */
+#define TARGET_BY_HTTP PACKAGE_BY_HTTP
+#define TARGET_FOREVER PACKAGE_FOREVER
 
 struct target {
-	const struct mirror_kind *kind;
+	enum target_form form;
+	enum package_kind kind;
 	struct origin origin; /* its host is owned */
 	char *path;           /* and query, as it goes upstream */
 	char *key;            /* of the object: the upstream's URL */
 	int64_t fresh_s;      /* for how long a reply of 200 is served without asking; or one of the above */
 	char digest[65];      /* SHA-256 that the body must have; "": not known */
+	bool follows;         /* redirects are followed here, and what they lead to is stored under the first URL */
+	char *links;          /* what stands in front of HOST/PATH where the body names URLs; NULL: it is as it comes */
 	char *scope;          /* of a registry: what its tokens are for. NULL: it is none */
 	bool is_tag;          /* a HEAD says which digest the tag is at; the key is that of the HEAD */
 };

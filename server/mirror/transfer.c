@@ -13,6 +13,7 @@
 #include "proto/http_vary.h"
 #include "proto/mem.h"
 #include "proto/range.h"
+#include "proto/substitute.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/mirror/shelf.h"
@@ -21,6 +22,7 @@
 #define SILENCE_MS 20000
 #define GRACE_S (7 * 86400) /* beyond its lifetime, while the upstream cannot be asked */
 #define HEAD_MAX (64 * 1024)
+#define LINKS_ROOM (16 * 1024 * 1024)
 #define HELD_BACK (64 * 1024) /* of a body that is not verified yet */
 
 /* What every registry has manifests in; none is asked for the oldest form. */
@@ -75,11 +77,12 @@ struct transfer {
 	unsigned resumes;
 	int64_t requested; /* s since 1970 */
 
-	struct variant *variant; /* what comes */
-	struct sha256 *hash;     /* of the body, where its digest is known */
-	bool is_stored;          /* it is on the shelf */
-	bool is_continued;       /* the reply awaited is the rest of the body */
-	uint64_t skip;           /* bytes of the reply that are there already */
+	struct variant *variant;  /* what comes */
+	struct substitute *links; /* puts our URLs into the body; NULL: it stays as it comes */
+	struct sha256 *hash;      /* of the body, where its digest is known */
+	bool is_stored;           /* it is on the shelf */
+	bool is_continued;        /* the reply awaited is the rest of the body */
+	uint64_t skip;            /* bytes of the reply that are there already */
 };
 
 struct transfers {
@@ -116,6 +119,15 @@ stop_request(struct transfer *t)
 }
 
 static void
+links_free(struct substitute **links)
+{
+	if (*links != NULL)
+		substitute_fini(*links);
+	free(*links);
+	*links = NULL;
+}
+
+static void
 transfer_free(struct transfer *t)
 {
 	assert(TAILQ_EMPTY(&t->waiters));
@@ -130,6 +142,7 @@ transfer_free(struct transfer *t)
 	target_fini(&t->target);
 	tokens_leave(&t->token);
 	sha256_free(&t->hash);
+	links_free(&t->links);
 	buf_fini(&t->text);
 	buf_fini(&t->body);
 	free(t);
@@ -218,9 +231,8 @@ follow(struct transfer *t, const struct http1_head *reply)
 {
 	struct target next;
 
-	if (!t->target.kind->follows || (t->method != HTTP1_GET && t->method != HTTP1_HEAD) ||
-	    !is_redirect(reply->status) || t->redirects == REDIRECTS_MAX ||
-	    !target_resolve(&t->target, http1_value(reply, "Location"), &next))
+	if (!t->first.follows || (t->method != HTTP1_GET && t->method != HTTP1_HEAD) || !is_redirect(reply->status) ||
+	    t->redirects == REDIRECTS_MAX || !target_resolve(&t->target, http1_value(reply, "Location"), &next))
 		return false;
 	t->redirects++;
 	target_fini(&t->target);
@@ -269,6 +281,18 @@ confirm(struct transfer *t, const struct http1_head *reply)
 	transfer_free(t);
 }
 
+/* Neither side says that it is for this client alone. */
+static bool
+is_for_all(const struct transfer *t, const struct http1_head *reply)
+{
+	struct cache_control asked, cc;
+
+	cache_control_read(&t->request, &asked);
+	cache_control_read(reply, &cc);
+	return !asked.no_store && !cc.no_store && !cc.is_private && http1_find(&t->request, "Authorization") == NULL &&
+	       http1_find(&t->request, "Cookie") == NULL;
+}
+
 static bool
 is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum http1_body body)
 {
@@ -276,8 +300,10 @@ is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum h
 		return false;
 	if (reply->has_length && reply->length > t->transfers->conf.body_max)
 		return false;
-	if (t->first.fresh_s != TARGET_BY_HTTP)
+	if (t->first.form == TARGET_REGISTRY)
 		return reply->status == 200 && t->method == (t->first.is_tag ? HTTP1_HEAD : HTTP1_GET);
+	if (t->first.fresh_s != TARGET_BY_HTTP && reply->status == 200 && is_for_all(t, reply))
+		return t->method == HTTP1_GET;
 	return t->method == HTTP1_GET && http_cache_may_store(&t->request, reply);
 }
 
@@ -291,7 +317,7 @@ make_variant(struct transfer *t, const struct http1_head *reply, struct draft *d
 	buf_init(&head, HEAD_MAX);
 	buf_init(&selection, HEAD_MAX);
 	if (variant_print_head(&head, reply, t->method) &&
-	    (t->first.fresh_s != TARGET_BY_HTTP || http_vary_print(&selection, &t->request, reply))) {
+	    (t->first.form == TARGET_REGISTRY || http_vary_print(&selection, &t->request, reply))) {
 		v = variant_new(id, buf_str(&head), buf_str(&selection), &times);
 		v->draft = draft;
 	}
@@ -328,6 +354,37 @@ expect_digest(struct transfer *t, const struct http1_head *reply)
 	draft_hold_back(t->variant->draft, HELD_BACK);
 }
 
+static void
+add_link(struct transfer *t, const char *scheme, const char *authority)
+{
+	char *from = xasprintf("%s://%s/", scheme, authority), *to = xasprintf("%s%s/", t->first.links, authority);
+
+	substitute_add(t->links, from, to);
+	free(from);
+	free(to);
+}
+
+/* What is compressed although we asked for it as it is stays so, and names the upstream's URLs. */
+static void
+expect_links(struct transfer *t, const struct http1_head *reply)
+{
+	const struct origin *origin = &t->first.origin;
+	const char *file_host = package_file_host(t->first.kind);
+	char *authority;
+
+	if (t->first.links == NULL || t->method != HTTP1_GET || reply->status != 200 || t->wants_range ||
+	    http1_find(reply, "Content-Encoding") != NULL)
+		return;
+	t->links = xcalloc(1, sizeof(*t->links));
+	substitute_init(t->links);
+	authority = origin->port == (origin->is_tls ? 443 : 80) ? xstrdup(origin->host)
+								: xasprintf("%s:%u", origin->host, origin->port);
+	add_link(t, origin->is_tls ? "https" : "http", authority);
+	if (file_host != NULL)
+		add_link(t, "https", file_host);
+	free(authority);
+}
+
 /* False when it has failed, and t is gone. */
 static bool
 begin_body(struct transfer *t, const struct http1_head *reply)
@@ -335,9 +392,11 @@ begin_body(struct transfer *t, const struct http1_head *reply)
 	enum http1_body body = http1_reply_body(reply, http1_method_name(t->method));
 	uint64_t id, total = body == HTTP1_BODY_LENGTH ? reply->length : body == HTTP1_BODY_NONE ? 0 : DRAFT_UNKNOWN;
 	struct shelf *shelf = t->transfers->conf.shelf;
+	struct draft *draft;
 	struct err err;
-	struct draft *draft = shelf_draft(shelf, total, &id, &err);
 
+	expect_links(t, reply);
+	draft = shelf_draft(shelf, t->links != NULL ? DRAFT_UNKNOWN : total, &id, &err);
 	if (draft == NULL) {
 		fail(t, err);
 		return false;
@@ -436,6 +495,32 @@ is_unwanted(const struct transfer *t)
 	return !t->is_stored && draft_refs(t->variant->draft) == 1;
 }
 
+static bool
+put_links(struct transfer *t, struct str bytes, bool is_end, struct err *err)
+{
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, LINKS_ROOM);
+	substitute_feed(t->links, bytes, &out);
+	if (is_end)
+		substitute_end(t->links, &out);
+	ok = !buf_failed(&out) || err_set(err, ERR_LIMIT, 0, "the body names too many URLs at once");
+	ok = ok && draft_append(t->variant->draft, buf_str(&out), err);
+	buf_fini(&out);
+	return ok;
+}
+
+static bool
+put_body(struct transfer *t, struct str bytes, struct err *err)
+{
+	if (t->links != NULL)
+		return put_links(t, bytes, false, err);
+	if (t->hash != NULL)
+		sha256_add(t->hash, bytes);
+	return draft_append(t->variant->draft, bytes, err);
+}
+
 static void
 on_body(void *arg, struct str bytes)
 {
@@ -453,10 +538,8 @@ on_body(void *arg, struct str bytes)
 		fail(t, err_make(ERR_CANCELLED, 0, "nobody reads it any more"));
 	else if (draft_written(t->variant->draft) + bytes.len > t->transfers->conf.body_max)
 		fail(t, err_make(ERR_LIMIT, 0, "the body is larger than the mirror (mirror.size)"));
-	else if (!draft_append(t->variant->draft, bytes, &err))
+	else if (!put_body(t, bytes, &err))
 		fail(t, err);
-	else if (t->hash != NULL)
-		sha256_add(t->hash, bytes);
 }
 
 /* Bytes of a known digest need no other word for being the same. */
@@ -512,7 +595,13 @@ end_body(struct transfer *t)
 {
 	struct draft *draft = t->variant->draft;
 
+	struct err err;
+
 	stop_request(t);
+	if (t->links != NULL && !put_links(t, STR(""), true, &err)) {
+		fail(t, err);
+		return;
+	}
 	if (draft_total(draft) != DRAFT_UNKNOWN && draft_written(draft) != draft_total(draft)) {
 		fail(t, err_make(ERR_PROTO, 0, "the upstream's body is shorter than its length says"));
 		return;
@@ -565,18 +654,27 @@ is_condition(struct str name)
 	       str_is_nocase(name, "If-Modified-Since") || str_is_nocase(name, "If-Unmodified-Since");
 }
 
+/* A digest is that of the plain body, and URLs are found in plain text alone. */
+static bool
+wants_identity(const struct transfer *t)
+{
+	return t->first.links != NULL || t->first.digest[0] != '\0';
+}
+
 /* What a reply is selected by goes on; what our client sets itself, or what is between the client and us, does not. */
 static bool
 is_forwarded(const struct transfer *t, struct str name)
 {
 	bool is_get = t->method == HTTP1_GET;
 
-	if (t->first.kind->is_registry)
+	if (t->first.form == TARGET_REGISTRY)
 		return t->wants_range && str_is_nocase(name, "Range");
 	if (http_cache_is_hop_header(&t->request, name) || str_is_nocase(name, "Host") ||
 	    str_is_nocase(name, "Content-Length") || str_is_nocase(name, "Expect") ||
 	    str_is_nocase(name, "User-Agent") || str_is_nocase(name, "Via"))
 		return false;
+	if (str_is_nocase(name, "Accept-Encoding"))
+		return !wants_identity(t);
 	if (str_is_nocase(name, "Authorization") || str_is_nocase(name, "Cookie"))
 		return t->redirects == 0;
 	if (str_is_nocase(name, "Range") || str_is_nocase(name, "If-Range"))
@@ -612,7 +710,6 @@ add_registry_headers(struct transfer *t, struct headers *h)
 	char *authorization;
 
 	add(h, "Accept", strstr(t->first.path, "/manifests/") != NULL ? STR(MANIFESTS) : STR("*/*"));
-	add(h, "Accept-Encoding", STR("identity"));
 	if (token == NULL)
 		return;
 	authorization = xasprintf("Bearer %s", token);
@@ -637,8 +734,10 @@ collect_headers(struct transfer *t, struct headers *h)
 			free(name);
 		}
 	}
-	if (t->first.kind->is_registry)
+	if (t->first.form == TARGET_REGISTRY)
 		add_registry_headers(t, h);
+	if (wants_identity(t) || t->first.form == TARGET_REGISTRY)
+		add(h, "Accept-Encoding", STR("identity"));
 	add_conditions(t, h);
 	add(h, "Via", str_of(via));
 	free(via);

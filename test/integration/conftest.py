@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 import forge as forges
+import origin as origins
 import server
 
 
@@ -58,6 +59,13 @@ def receiver():
     made = forges.Receiver()
     yield made
     made.close()
+
+
+@pytest.fixture
+def origin():
+    made = origins.Origin()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

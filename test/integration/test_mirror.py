@@ -11,18 +11,11 @@ import time
 
 import pytest
 
-from origin import Origin, Reply
+from origin import Reply
 
 BODY = random.Random(1).randbytes(3_000_000)
 HALF = len(BODY) // 2
 LASTING = {"Cache_Control": "max-age=3600", "ETag": '"one"'}
-
-
-@pytest.fixture
-def origin():
-    made = Origin()
-    yield made
-    made.stop()
 
 
 class Mirrored:

@@ -9,19 +9,12 @@ import subprocess
 import pytest
 
 import server
-from origin import Origin, Reply
+from origin import Reply
 from test_mirror import Mirrored
 
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
 BLOB = os.urandom(300_000)
 DIGEST = "sha256:" + hashlib.sha256(BLOB).hexdigest()
-
-
-@pytest.fixture
-def origin():
-    made = Origin()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
