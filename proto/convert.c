@@ -332,24 +332,97 @@ convert_duration(const char *text, unsigned bare_unit_s)
 	return any && seconds > 0 ? print_duration(seconds) : NULL;
 }
 
+/* --- documents --- */
+
+/* Where the document that begins at `at` ends: at the next line that begins with ---, or the text's end. */
+static size_t
+document_end(struct str text, size_t at)
+{
+	for (size_t i = at + 1; i + 3 <= text.len; i++)
+		if (text.p[i - 1] == '\n' && memcmp(text.p + i, "---", 3) == 0 &&
+		    (i + 3 == text.len || strchr(" \t\r\n", text.p[i + 3]) != NULL))
+			return i;
+	return text.len;
+}
+
+/* The text with all but one document blank, so that lines and columns are those of the file. */
+static char *
+alone(struct str text, size_t from, size_t to)
+{
+	char *copy = xcalloc(1, text.len + 1);
+
+	memcpy(copy, text.p, text.len);
+	for (size_t i = 0; i < text.len; i++)
+		if ((i < from || i >= to) && copy[i] != '\n')
+			copy[i] = ' ';
+	return copy;
+}
+
+/* One document of a file that has several; those without a word in them count for nothing. */
+static bool
+parse_document(struct convert *c, struct str text, size_t from, size_t to, const char *file)
+{
+	char *copy = alone(text, from, to);
+	struct yml *doc;
+	bool ok = yml_parse((struct str){ copy, text.len }, file, &doc, c->err);
+
+	free(copy);
+	if (!ok)
+		return false;
+	if (yml_type(yml_root(doc)) == YML_NULL)
+		yml_free(&doc);
+	else
+		c->documents[c->document_count++] = doc;
+	return true;
+}
+
+/* Drone's files have several, each a pipeline; elsewhere a second one is an error. */
+static bool
+parse_documents(struct convert *c, enum convert_from from, struct str text, const char *file)
+{
+	size_t at = 0, end;
+
+	if (from != CONVERT_DRONE || document_end(text, 0) == text.len) {
+		c->document_count = yml_parse(text, file, &c->documents[0], c->err);
+		return c->document_count > 0;
+	}
+	for (; at < text.len; at = end) {
+		end = document_end(text, at);
+		if (c->document_count == CONVERT_DOCUMENTS_MAX)
+			return err_set(c->err, ERR_LIMIT, 0, "%s: more than %d documents", file, CONVERT_DOCUMENTS_MAX);
+		if (!parse_document(c, text, at, end, file))
+			return false;
+	}
+	return c->document_count > 0 || err_set(c->err, ERR_INPUT, 0, "%s: there is nothing in this file", file);
+}
+
+static bool
+convert_documents(struct convert *c, enum convert_from from)
+{
+	for (size_t i = 0; i < c->document_count; i++) {
+		const struct yml_node *root = yml_root(c->documents[i]);
+
+		c->in = c->documents[i];
+		if (yml_type(root) != YML_MAPPING)
+			return yml_err(
+			    c->in, root, c->err, "a pipeline file is a mapping, not %s", yml_type_name(root));
+		if (!systems[from].convert(c, root))
+			return false;
+	}
+	return true;
+}
+
 bool
 convert_pipeline(
     enum convert_from from, struct str text, const char *file, char **ret, struct strings *notes, struct err *err)
 {
-	struct convert c = { .notes = notes, .err = err };
-	struct yml *in;
-	bool ok;
+	struct convert c = { .notes = notes, .err = err, .out = ymlw_new() };
+	bool ok = parse_documents(&c, from, text, file) && convert_documents(&c, from);
 
-	if (!yml_parse(text, file, &in, err))
-		return false;
-	c.in = in;
-	c.out = ymlw_new();
-	ok = yml_type(yml_root(in)) == YML_MAPPING
-		 ? systems[from].convert(&c, yml_root(in))
-		 : yml_err(in, yml_root(in), err, "a pipeline file is a mapping, not %s", yml_type_name(yml_root(in)));
 	if (ok)
 		*ret = ymlw_print(c.out);
 	ymlw_free(&c.out);
-	yml_free(&in);
+	for (size_t i = 0; i < c.document_count; i++)
+		yml_free(&c.documents[i]);
 	return ok;
 }

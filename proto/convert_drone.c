@@ -4,12 +4,44 @@
 
 #include <string.h>
 
+#include "proto/buf.h"
+
+enum { IMAGE_MAX = 4096 };
+
 /* --- a step --- */
+
+/* Whether text begins with the ${NAME} of an axis of the matrix; its name. */
+static bool
+is_axis(const struct convert *c, const char *text, struct str *name)
+{
+	const struct yml_node *matrix = yml_get(yml_root(c->in), "matrix");
+
+	if (strncmp(text, "${", 2) != 0)
+		return false;
+	*name = (struct str){ text + 2, strcspn(text + 2, "}") };
+	for (size_t i = 0; text[2 + name->len] == '}' && i < yml_count(matrix); i++)
+		if (yml_type(matrix) == YML_MAPPING && str_is(*name, yml_text(yml_key_at(matrix, i))))
+			return true;
+	return false;
+}
 
 static void
 take_image(struct convert *c, const struct yml_node *value, struct ymlw_node *to)
 {
-	ymlw_set(c->out, to, "image", ymlw_text(c->out, str_of(yml_text(value))));
+	struct buf image;
+	struct str name;
+
+	buf_init(&image, IMAGE_MAX);
+	for (const char *s = yml_text(value); *s != '\0'; s++) {
+		if (!is_axis(c, s, &name)) {
+			buf_addc(&image, *s);
+			continue;
+		}
+		buf_addf(&image, "${matrix.%.*s}", (int)name.len, name.p);
+		s = name.p + name.len;
+	}
+	ymlw_set(c->out, to, "image", ymlw_text(c->out, buf_str(&image)));
+	buf_fini(&image);
 }
 
 static void
@@ -247,7 +279,8 @@ static void
 take_matrix(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
 {
 	ymlw_set(c->out, job, "matrix", ymlw_copy(c->out, value));
-	convert_note(c, value, "matrix: write ${matrix.NAME} where the file has ${NAME} outside of commands");
+	convert_note(
+	    c, value, "matrix: write ${matrix.NAME} where the file has ${NAME} outside of images and commands");
 	for (size_t i = 0; i < yml_count(value); i++)
 		if (yml_type(yml_at(value, i)) == YML_SEQUENCE &&
 		    strcmp(yml_text(yml_key_at(value, i)), "include") != 0)
@@ -271,6 +304,49 @@ take_concurrency(struct convert *c, const struct yml_node *value, struct ymlw_no
 		convert_note(c, value, "concurrency: one job of a group runs at a time");
 }
 
+/* Whether one of the steps is more than a plugin. */
+static bool
+has_commands(const struct yml_node *steps)
+{
+	for (size_t i = 0; i < yml_count(steps); i++) {
+		const struct yml_node *commands = yml_get(yml_at(steps, i), "commands");
+
+		if (yml_count(commands) > 0 || yml_text(commands)[0] != '\0')
+			return true;
+	}
+	return false;
+}
+
+/* Whether the name is that of another pipeline in this file that becomes a job. */
+static bool
+is_pipeline(const struct convert *c, const char *name)
+{
+	for (size_t i = 0; i < c->document_count; i++) {
+		const struct yml_node *root = yml_root(c->documents[i]);
+
+		if (c->documents[i] != c->in && strcmp(yml_text(yml_get(root, "name")), name) == 0 &&
+		    has_commands(yml_get(root, "steps")))
+			return true;
+	}
+	return false;
+}
+
+static void
+take_depends(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
+{
+	for (size_t i = 0; i < yml_count(value); i++) {
+		const struct yml_node *name = yml_at(value, i);
+
+		if (is_pipeline(c, yml_text(name)))
+			convert_add_text(c, job, "needs", yml_text(name));
+		else
+			convert_note(c, name,
+			    "depends_on: %.40s is not carried over: put both pipelines' jobs into one file, with "
+			    "needs:",
+			    yml_text(name));
+	}
+}
+
 /* clang-format off */
 static const struct convert_key file_keys[] = {
 	{ "trigger",     take_when,        NULL },
@@ -290,25 +366,73 @@ static const struct convert_key file_keys[] = {
 	{ "clone",       NULL, "the server makes the checkout; its git.full decides about the depth" },
 	{ "workspace",   NULL, "the workspace is where the job begins" },
 	{ "platform",    NULL, "choose engines by labels:" },
-	{ "depends_on",  NULL, "put both pipelines' jobs into one file, with needs:" },
+	{ "depends_on",  take_depends,     NULL },
 	{ "skip_clone",  NULL, "the checkout is always there" },
 	{ "volumes",     NULL, "nothing of the host is mounted; see cache:" },
 };
 /* clang-format on */
 
+/* A name for the job that no other has. */
+static struct buf
+job_name(struct convert *c, const struct yml_node *root, const struct ymlw_node *jobs)
+{
+	const char *name = yml_text(yml_get(root, "name"));
+	struct buf ret;
+
+	buf_init(&ret, IMAGE_MAX);
+	buf_addf(&ret, "%.100s", name[0] != '\0' ? name : "test");
+	if (ymlw_get(jobs, ret.data) == NULL)
+		return ret;
+	convert_note(c, root, "another pipeline has the name %.40s, too", ret.data);
+	while (ymlw_get(jobs, ret.data) != NULL)
+		buf_adds(&ret, " again");
+	return ret;
+}
+
 static bool
 convert_steps(struct convert *c, const struct yml_node *root)
 {
-	const struct yml_node *name = yml_get(root, "name");
-	struct ymlw_node *job = ymlw_mapping(c->out);
+	struct ymlw_node *job = ymlw_mapping(c->out), *jobs = convert_mapping(c, ymlw_root(c->out), "jobs");
+	struct buf name;
 
 	c->job = job;
 	convert_keys(c, root, file_keys, sizeof(file_keys) / sizeof(file_keys[0]), job);
 	if (ymlw_get(job, "steps") == NULL)
 		return yml_err(c->in, root, c->err, "there is no step with commands in this file");
-	ymlw_set(c->out, convert_mapping(c, ymlw_root(c->out), "jobs"),
-	    name != NULL && yml_text(name)[0] != '\0' ? yml_text(name) : "test", job);
+	name = job_name(c, root, jobs);
+	ymlw_set(c->out, jobs, name.data, job);
+	buf_fini(&name);
 	return true;
+}
+
+/* What is not a pipeline, in a file of several documents. */
+static bool
+is_left_out(struct convert *c, const struct yml_node *root)
+{
+	const struct yml_node *kind = yml_get(root, "kind");
+	const char *word = kind != NULL ? yml_text(kind) : "pipeline";
+
+	if (strcmp(word, "secret") == 0)
+		convert_note(c, kind, "a secret is not carried over: give it to the server with davit secret set");
+	else if (strcmp(word, "signature") == 0)
+		return true;
+	else if (strcmp(word, "pipeline") != 0)
+		convert_note(c, kind, "kind: %.40s is not carried over", word);
+	else if (c->document_count > 1 && !has_commands(yml_get(root, "steps")))
+		convert_note(c, root, "a pipeline without a step with commands is left out");
+	else
+		return false;
+	return true;
+}
+
+/* Behind a document that is left out; with the last one there must be a job. */
+static bool
+goes_on(struct convert *c, const struct yml_node *root)
+{
+	bool is_last = c->in == c->documents[c->document_count - 1];
+
+	return !is_last || ymlw_get(ymlw_root(c->out), "jobs") != NULL ||
+	       yml_err(c->in, root, c->err, "there is no step with commands in this file");
 }
 
 bool
@@ -316,6 +440,8 @@ convert_drone(struct convert *c, const struct yml_node *root)
 {
 	const struct yml_node *type = yml_get(root, "type");
 
+	if (is_left_out(c, root))
+		return goes_on(c, root);
 	if (type != NULL && strcmp(yml_text(type), "docker") != 0 && strcmp(yml_text(type), "kubernetes") != 0)
 		convert_note(c, type, "type: %.40s: jobs run in containers here", yml_text(type));
 	return convert_steps(c, root);

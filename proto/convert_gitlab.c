@@ -113,16 +113,34 @@ cache_key(struct convert *c, const struct yml_node *key)
 	return convert_text(c, "default");
 }
 
+/* Each key that none of the words is. */
+static void
+note_others(struct convert *c, const struct yml_node *value, const char *where, const char *const *words)
+{
+	for (size_t i = 0; yml_type(value) == YML_MAPPING && i < yml_count(value); i++) {
+		const struct yml_node *key = yml_key_at(value, i);
+		size_t k = 0;
+
+		while (words[k] != NULL && strcmp(words[k], yml_text(key)) != 0)
+			k++;
+		if (words[k] == NULL)
+			convert_note(c, key, "%s: %.40s is not carried over", where, yml_text(key));
+	}
+}
+
 static void
 add_cache(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
 {
+	static const char *const words[] = { "key", "paths", "policy", "fallback_keys", NULL };
 	struct ymlw_node *cache = ymlw_mapping(c->out), *caches = ymlw_get(job, "cache");
 
+	note_others(c, value, "cache", words);
 	if (yml_count(yml_get(value, "paths")) == 0)
 		return;
 	if (yml_get(value, "policy") != NULL && strcmp(yml_text(yml_get(value, "policy")), "pull-push") != 0)
 		convert_note(c, yml_get(value, "policy"), "cache: policy is not carried over");
 	ymlw_set(c->out, cache, "key", cache_key(c, yml_get(value, "key")));
+	convert_add(c, cache, "fallback", yml_get(value, "fallback_keys"), NULL);
 	convert_add(c, cache, "paths", yml_get(value, "paths"), NULL);
 	if (caches == NULL)
 		ymlw_set(c->out, job, "cache", caches = ymlw_list(c->out));
@@ -152,14 +170,26 @@ add_expiry(struct convert *c, const struct yml_node *value, struct ymlw_node *ar
 }
 
 static void
+add_outcome(struct convert *c, const struct yml_node *value, struct ymlw_node *artifact)
+{
+	const char *when = yml_text(yml_get(value, "when"));
+
+	if (strcmp(when, "always") == 0 || strcmp(when, "on_failure") == 0)
+		ymlw_set(c->out, artifact, "on", convert_text(c, "%s", when[0] == 'a' ? "always" : "failure"));
+}
+
+static void
 take_artifacts(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
 {
+	static const char *const words[] = { "paths", "expire_in", "reports", "when", NULL };
 	const struct yml_node *reports = yml_get(value, "reports"), *coverage;
 	struct ymlw_node *artifact = ymlw_mapping(c->out), *list;
 
+	note_others(c, value, "artifacts", words);
 	convert_add(c, artifact, "paths", yml_get(value, "paths"), NULL);
 	if (ymlw_get(artifact, "paths") != NULL) {
 		add_expiry(c, value, artifact);
+		add_outcome(c, value, artifact);
 		ymlw_set(c->out, job, "artifacts", list = ymlw_list(c->out));
 		ymlw_add(c->out, list, artifact);
 	}
@@ -206,6 +236,17 @@ take_retry(struct convert *c, const struct yml_node *value, struct ymlw_node *jo
 		convert_add_text(c, retry, "on", "infrastructure");
 	}
 	ymlw_flow(ymlw_get(retry, "on"));
+}
+
+static void
+take_interruptible(struct convert *c, const struct yml_node *value, struct ymlw_node *job)
+{
+	bool on = false;
+
+	(void)job;
+	if (yml_to_bool(value, &on) && on)
+		convert_note(
+		    c, value, "interruptible is not carried over: write concurrency: {group: ..., cancel: true}");
 }
 
 static void
@@ -426,7 +467,7 @@ static const struct convert_key keys[] = {
 	{ "needs",          NULL, NULL },
 	{ "extends",        NULL, NULL },
 	{ "variables",      NULL, NULL },
-	{ "interruptible",  NULL, NULL },
+	{ "interruptible",  take_interruptible,  NULL },
 	{ "dependencies",   NULL, "every job that is needed hands its artifacts over" },
 	{ "tags",           NULL, "choose engines by labels:" },
 	{ "environment",    NULL, "write a job with deploy: to a named environment" },

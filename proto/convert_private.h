@@ -6,8 +6,12 @@
 #include "proto/yaml.h"
 #include "proto/yaml_write.h"
 
+enum { CONVERT_DOCUMENTS_MAX = 50 };
+
 struct convert {
-	const struct yml *in;
+	struct yml *documents[CONVERT_DOCUMENTS_MAX];
+	size_t document_count;
+	const struct yml *in; /* the one that is being converted */
 	struct ymlw *out;
 	struct strings *notes;
 	struct err *err;
