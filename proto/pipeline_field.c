@@ -127,6 +127,14 @@ is_settled(const struct pipeline *p)
 	       context->repo != NULL && context->ref != NULL;
 }
 
+bool
+pipeline_has_fullwidth(const struct yml_node *node)
+{
+	const char *at = strstr(yml_text(node), "\xef\xbc\x83");
+
+	return at != NULL && (at == yml_text(node) || at[-1] == ' ' || at[-1] == '\t');
+}
+
 /* A name whose variables are not known yet is taken as it stands. */
 bool
 pipeline_read_image_name(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
@@ -139,6 +147,9 @@ pipeline_read_image_name(struct pipeline *p, const char *name, const struct yml_
 
 	if (yml_type(value) != YML_SCALAR)
 		return pipeline_wants(p, value, name, "an image such as debian:bookworm");
+	if (pipeline_has_fullwidth(value))
+		return yml_err(p->doc, value, p->err,
+		    "the fullwidth \xef\xbc\x83 (U+FF03) in %s does not begin a comment; write #", name);
 	if (!pipeline_text(p, value, TEXT_IMAGE, &text))
 		return false;
 	image = str_trim(str_of(text));

@@ -126,6 +126,8 @@ bool pipeline_read_fields(struct pipeline *p, const struct yml_node *node, const
 bool pipeline_read_text(struct pipeline *p, const char *name, const struct yml_node *value, void *at);  /* char * */
 bool pipeline_read_texts(struct pipeline *p, const char *name, const struct yml_node *value, void *at); /* strings */
 bool pipeline_read_bool(struct pipeline *p, const char *name, const struct yml_node *value, void *at);  /* bool */
+/* Whether a fullwidth number sign (U+FF03) begins a word: somebody took it for the sign that begins a comment. */
+bool pipeline_has_fullwidth(const struct yml_node *node);
 bool pipeline_read_image_name(
     struct pipeline *p, const char *name, const struct yml_node *value, void *at);   /* char * */
 bool pipeline_duration(const struct yml_node *value, uint64_t max_s, unsigned *ret); /* from 1s on */

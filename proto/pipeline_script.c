@@ -10,17 +10,6 @@
 
 #define STEP_MAX 50
 
-/* U+FF03 behind a blank: somebody took it for the sign that begins a comment. */
-static void
-warn_of_fullwidth(struct pipeline *p, const struct yml_node *node)
-{
-	const char *at = strstr(yml_text(node), "\xef\xbc\x83");
-
-	if (at != NULL && (at == yml_text(node) || at[-1] == ' ' || at[-1] == '\t'))
-		pipeline_warn(
-		    p, node, "the fullwidth \xef\xbc\x83 (U+FF03) is part of this text; a comment begins with #");
-}
-
 static bool
 add_command(struct pipeline *p, const struct yml_node *node, struct segment_spec *segment)
 {
@@ -36,7 +25,9 @@ add_command(struct pipeline *p, const struct yml_node *node, struct segment_spec
 		return true;
 	if (!pipeline_count(p, node, text.len))
 		return false;
-	warn_of_fullwidth(p, node);
+	if (pipeline_has_fullwidth(node))
+		pipeline_warn(
+		    p, node, "the fullwidth \xef\xbc\x83 (U+FF03) is part of this text; a comment begins with #");
 	*(char **)pipeline_append(&segment->commands, &segment->command_count, sizeof(char *)) = str_dup(text);
 	return true;
 }

@@ -22,10 +22,10 @@ def place(tmp_path):
     return tmp_path / "tmp"
 
 
-def start(folder, place, *args):
+def start(folder, place, *args, stdout=subprocess.PIPE):
     env = {**os.environ, "TMPDIR": str(place), "DOCKER_HOST": server.ENGINE, "GIT_CONFIG_GLOBAL": "/dev/null",
            "GIT_CONFIG_NOSYSTEM": "1", "XDG_CACHE_HOME": str(place.parent / "cache")}
-    return subprocess.Popen([DAVIT, "run", *args], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([DAVIT, "run", *args], cwd=folder, env=env, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
 
 def run(folder, place, *args):
@@ -340,3 +340,19 @@ def test_bad_calls(repo, place):
     repo.push({"daocloud.yml": "image: [\n"})
     code, _, err = run(repo.tree, place)
     assert code == 1 and "daocloud.yml:2:1" in err
+
+
+def test_on_a_terminal_the_parts_of_a_job_have_headings(repo, place):
+    repo.push({"daocloud.yml": f"image: {IMAGE}\nbefore_script: [echo first]\nscript: [echo then]\n"})
+    terminal, side = os.openpty()
+    process = start(repo.tree, place, stdout=side)
+    os.close(side)
+    out = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            out += piece
+    except OSError:  # Linux says so when nobody has the other side any more
+        pass
+    os.close(terminal)
+    assert process.wait() == 0
+    assert re.search(rb"-- before_script.*first\r\n.*-- script.*then\r\n.*job test passed", out, re.S), out

@@ -263,6 +263,10 @@ test_files_that_cannot_be_a_pipeline(void **state)
 	    "3:1: the job test has no script; write script: and a list of commands");
 	refuse("image: busybox\nscript:\n- \n- ''\n",
 	    "2:1: the job test has no script; write script: and a list of commands");
+	refuse("image: node:5 \xef\xbc\x83 five\nscript: [a]\n",
+	    "1:8: the fullwidth \xef\xbc\x83 (U+FF03) in image does not begin a comment; write #");
+	refuse(JOB "services:\n  - mysql  \xef\xbc\x83 database\n",
+	    "4:5: the fullwidth \xef\xbc\x83 (U+FF03) in services does not begin a comment; write #");
 	refuse("version: [2]\n" JOB, "1:10: version wants a number, not a list");
 	refuse("image: busybox\nscript: \"open\n", "2:9: what begins here does not end: a quote is missing");
 }
