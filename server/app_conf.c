@@ -72,6 +72,40 @@ engine_labels(const struct conf_engine *engine)
 	return text;
 }
 
+/* The port of an address at which the loopback can be reached; empty when it is none, or not known yet. */
+static struct str
+loopback_port(const char *address)
+{
+	static const char *const hosts[] = { "127.0.0.1:", "0.0.0.0:", "*:", "[::]:" };
+	struct str text = str_of(address);
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (str_has_prefix(text, hosts[i])) {
+			text.p += strlen(hosts[i]);
+			text.len -= strlen(hosts[i]);
+			return str_is(text, "0") ? STR("") : text;
+		}
+	return STR("");
+}
+
+/* Where an engine pulls by way of the mirror; free() it. NULL: it does not. Engines take a registry of 127.0.0.1
+ * without TLS, whatever else they are told. */
+static char *
+engine_mirror(const struct conf *conf, const struct conf_engine *e)
+{
+	struct str port = STR("");
+
+	if (strcmp(e->mirror, "off") == 0)
+		return NULL;
+	if (e->mirror[0] != '\0')
+		return xstrdup(e->mirror);
+	for (size_t i = 0; i < conf->mirror.listen.count && port.len == 0; i++)
+		port = loopback_port(conf->mirror.listen.items[i]);
+	return port.len > 0 && strncmp(e->url, "unix:", strlen("unix:")) == 0
+		   ? xasprintf("127.0.0.1:%.*s", (int)port.len, port.p)
+		   : NULL;
+}
+
 void
 app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 {
@@ -86,6 +120,7 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 			.url = e->url,
 			.slots = e->slots,
 			.labels = engine_labels(e),
+			.mirror = engine_mirror(conf, e),
 			.ca = app_conf_file(e->tls.ca),
 			.cert = app_conf_file(e->tls.cert),
 			.key = app_conf_file(e->tls.key) };
@@ -128,8 +163,10 @@ app_conf_labels(const struct app_builder_conf *conf)
 void
 app_conf_builder_fini(struct app_builder_conf *conf)
 {
-	for (size_t i = 0; conf->engines != NULL && i < conf->conf.engine_count; i++)
+	for (size_t i = 0; conf->engines != NULL && i < conf->conf.engine_count; i++) {
 		free((char *)conf->engines[i].labels);
+		free((char *)conf->engines[i].mirror);
+	}
 	free(conf->engines);
 	free(conf->aliases);
 	*conf = (struct app_builder_conf){ 0 };

@@ -43,6 +43,7 @@ struct conf_engine {
 	unsigned slots;
 	struct conf_map labels; /* which jobs may ask for */
 	char *name;             /* "engine1" by place in the list, where none was written */
+	char *mirror;           /* HOST:PORT, "off", or "" */
 	struct {
 		char *ca;
 		char *cert;

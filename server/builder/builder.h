@@ -43,6 +43,7 @@ struct builder_engine_conf {
 	const char *url;    /* unix:///var/run/docker.sock, tcp://host:2375, tcp://host:2376 with the files below */
 	unsigned slots;     /* jobs at a time, at least 1 */
 	const char *labels; /* as proto/labels.h writes them; NULL: none */
+	const char *mirror; /* HOST:PORT of the registry by way of which it pulls; NULL: none */
 	const char *ca;     /* PEM files of a TLS connection; NULL: none */
 	const char *cert;
 	const char *key;

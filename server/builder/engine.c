@@ -297,6 +297,7 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	e->on_slot = on_slot;
 	e->arg = arg;
 	host_init(&e->host, loop, conf);
+	e->host.mirror = own->mirror;
 	if (strncmp(own->url, "unix:", strlen("unix:")) == 0)
 		e->addresses = addresses_watch(loop, on_address, e);
 	e->pulls = pulls_new(&e->host);

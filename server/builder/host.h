@@ -28,6 +28,7 @@ struct host {
 	struct docker *docker;
 	const struct builder_conf *conf;
 	struct builder_limits limits; /* none of them 0 */
+	const char *mirror;           /* see builder_engine_conf */
 	char boot[17];   /* of this process: in the labels, so that what an earlier one made is told apart */
 	unsigned serial; /* of names */
 	TAILQ_HEAD(, owned) owned;

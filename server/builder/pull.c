@@ -9,7 +9,7 @@
 #include "proto/alias.h"
 #include "proto/image.h"
 #include "proto/mem.h"
-#include "server/core/crash.h"
+#include "server/builder/puller.h"
 #include "server/core/loop.h"
 
 enum pull_state { PULL_LOOK, PULL_FETCH, PULL_LOOK_AGAIN };
@@ -31,8 +31,8 @@ struct pulls {
 struct fetch {
 	TAILQ_ENTRY(fetch) next;
 	struct pulls *pulls;
-	char *name; /* whole */
-	struct docker_op *op;
+	char *name;            /* whole */
+	struct puller *puller; /* NULL: it has come */
 	TAILQ_HEAD(, pull) pulls_waiting;
 };
 
@@ -116,7 +116,7 @@ remember(struct pull *p, const struct docker_image *image)
 static void
 fetch_free(struct fetch *f)
 {
-	docker_cancel(&f->op);
+	puller_cancel(&f->puller);
 	TAILQ_REMOVE(&f->pulls->fetches, f, next);
 	free(f->name);
 	free(f);
@@ -134,7 +134,7 @@ pull_cancel(struct pull **pull)
 	deferred_cancel(&p->begin);
 	if (p->fetch != NULL) {
 		TAILQ_REMOVE(&p->fetch->pulls_waiting, p, next);
-		if (TAILQ_EMPTY(&p->fetch->pulls_waiting) && p->fetch->op != NULL)
+		if (TAILQ_EMPTY(&p->fetch->pulls_waiting) && p->fetch->puller != NULL)
 			fetch_free(p->fetch);
 	}
 	free(p->asked);
@@ -168,14 +168,12 @@ fail(struct pull *p, const struct err *err)
 static void look(struct pull *p, enum pull_state state);
 
 static void
-on_fetched(void *arg, const union docker_result *result, const struct err *err)
+on_fetched(void *arg, const struct err *err)
 {
 	struct fetch *f = arg;
 	struct pull *p;
 
-	(void)result;
-	CRASH_POINT(pull_ended);
-	f->op = NULL;
+	f->puller = NULL;
 	while ((p = TAILQ_FIRST(&f->pulls_waiting)) != NULL) {
 		TAILQ_REMOVE(&f->pulls_waiting, p, next);
 		p->fetch = NULL;
@@ -193,15 +191,14 @@ fetch_of(struct pulls *pulls, const char *name)
 	struct fetch *f;
 
 	TAILQ_FOREACH(f, &pulls->fetches, next)
-	if (strcmp(f->name, name) == 0 && f->op != NULL)
+	if (strcmp(f->name, name) == 0 && f->puller != NULL)
 		return f;
 	f = xcalloc(1, sizeof(*f));
 	f->pulls = pulls;
 	f->name = xstrdup(name);
 	TAILQ_INIT(&f->pulls_waiting);
 	TAILQ_INSERT_TAIL(&pulls->fetches, f, next);
-	CRASH_POINT(pull_beginning);
-	f->op = docker_image_pull(pulls->host->docker, name, NULL, on_fetched, f);
+	f->puller = puller_start(pulls->host, name, on_fetched, f);
 	return f;
 }
 

@@ -95,6 +95,9 @@ void docker_build_end(struct docker_op *op);
 /* -> digest. image: a whole name with its tag; auth: what X-Registry-Auth takes, NULL for none. */
 struct docker_op *docker_image_push(struct docker *docker, const char *image, const char *auth,
     docker_progress_fn *on_progress, docker_fn *fn, void *arg);
+/* name: another whole name of the image, with its tag; who had it before has it no more. */
+struct docker_op *docker_image_tag(
+    struct docker *docker, const char *image, const char *name, docker_fn *fn, void *arg);
 /* One name of an image, and the image with its last one. Success when there is none. */
 struct docker_op *docker_image_remove(struct docker *docker, const char *image, docker_fn *fn, void *arg);
 

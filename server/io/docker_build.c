@@ -282,3 +282,19 @@ docker_image_remove(struct docker *docker, const char *image, docker_fn *fn, voi
 	free(encoded);
 	return op;
 }
+
+struct docker_op *
+docker_image_tag(struct docker *docker, const char *image, const char *name, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "name image", .method = "POST", .total_ms = 60000 };
+	const char *tag = strrchr(name, ':');
+	char *encoded = docker_encode(image), *repository = xstrndup(name, (size_t)(tag - name)),
+	     *encoded_repository = docker_encode(repository);
+	struct docker_op *op = docker_plain(
+	    docker, &call, xasprintf("/images/%s/tag?repo=%s&tag=%s", encoded, encoded_repository, tag + 1), fn, arg);
+
+	free(encoded_repository);
+	free(repository);
+	free(encoded);
+	return op;
+}

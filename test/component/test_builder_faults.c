@@ -438,6 +438,49 @@ test_pull_fails(void **state)
 }
 
 static void
+check_mirror(struct fake_rule rule, unsigned pulls)
+{
+	struct scene s;
+
+	scene_init(&s, NULL);
+	s.bench.engine.mirror = "127.0.0.1:9";
+	s.fake.has_image = false;
+	s.fake.rules[0] = rule;
+	scene_run(&s);
+	bench_assert_result(&s.job, BUILDER_PASSED, "");
+	assert_int_equal(s.fake.pulls, pulls);
+	scene_fini(&s);
+}
+
+/* The first pull is by way of the mirror; what goes wrong there is made good by another. */
+static void
+test_the_mirror_need_not_work(void **state)
+{
+	(void)state;
+	check_mirror((struct fake_rule){ 0 }, 1);
+	check_mirror((struct fake_rule){ .method = "POST",
+			 .path = "fromImage=127.0.0.1%3A9%2Fdocker.io%2Flibrary%2Ffake%3A1",
+			 .deed = FAKE_STATUS,
+			 .status = 200,
+			 .body = "{\"error\":\"manifest unknown\"}\r\n" },
+	    1);
+	check_mirror(
+	    (struct fake_rule){ .method = "POST", .path = "fromImage=127.0.0.1%3A9%2F", .deed = FAKE_CLOSE }, 1);
+	check_mirror((struct fake_rule){ .method = "POST",
+			 .path = "/tag?repo=docker.io%2Flibrary%2Ffake&tag=1",
+			 .deed = FAKE_STATUS,
+			 .status = 500,
+			 .body = "{\"message\":\"no\"}" },
+	    2);
+	check_mirror((struct fake_rule){ .method = "DELETE",
+			 .path = "/images/127.0.0.1%3A9%2Fdocker.io%2Flibrary%2Ffake%3A1",
+			 .deed = FAKE_STATUS,
+			 .status = 500,
+			 .body = "{\"message\":\"no\"}" },
+	    1);
+}
+
+static void
 test_one_pull_for_all(void **state)
 {
 	struct bench_job other;
@@ -745,6 +788,7 @@ main(void)
 		cmocka_unit_test(test_cancel_while_the_engine_hangs),
 		cmocka_unit_test(test_pull),
 		cmocka_unit_test(test_pull_fails),
+		cmocka_unit_test(test_the_mirror_need_not_work),
 		cmocka_unit_test(test_one_pull_for_all),
 		cmocka_unit_test(test_alias),
 		cmocka_unit_test(test_reasons_for_being_down),

@@ -45,3 +45,24 @@ def test_a_tag_that_is_not_there(davit, repo, registry):
     build = build_of(davit, repo, missing)
     reason = build["reason"] + build["jobs"][0]["reason"]
     assert build["state"] in ("failed", "error") and missing in reason and "not found" in reason, build
+
+
+def test_images_of_jobs_come_by_the_mirror(make_davit, repo, registry, docker):
+    """The registry is the one of images that name none; what the mirror has not is asked of it directly."""
+    address, port = registry.split("/")[0], forge.free_port()
+    docker("pull", "-q", registry)
+    docker("tag", registry, f"{address}/team/tool:1")
+    docker("push", "-q", f"{address}/team/tool:1")
+    docker("rmi", registry, f"{address}/team/tool:1")
+    davit = make_davit(mirror={"listen": [f"127.0.0.1:{port}"], "registry": f"http://{address}",
+                               "upstreams": [{"host": address, "private": True, "clear": True}]})
+    davit.add_repo(repo)
+    try:
+        build = build_of(davit, repo, "team/tool:1")
+        assert build["state"] == "passed", build
+        assert not [name for name in docker("images", "--format", "{{.Repository}}").splitlines() if name.startswith("127.0.0.1")]
+        figures = davit.ask("GET", "/metrics").body.decode()
+        assert "\ndavit_mirror_objects 0\n" not in figures and "\ndavit_mirror_objects " in figures, figures
+        assert build_of(davit, repo, registry)["state"] == "passed"
+    finally:
+        docker("rmi", "team/tool:1", check=False)

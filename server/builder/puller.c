@@ -1,0 +1,149 @@
+#include "server/builder/puller.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/image.h"
+#include "proto/mem.h"
+#include "server/core/crash.h"
+#include "server/core/log.h"
+
+enum puller_state { PULLER_MIRROR, PULLER_NAME, PULLER_UNNAME, PULLER_REGISTRY, PULLER_DONE };
+
+struct puller {
+	struct host *host;
+	enum puller_state state;
+	struct docker_op *op;
+	char *name;
+	char *mirrored; /* its name at the mirror; NULL: it has none */
+	puller_fn *fn;
+	void *arg;
+	struct err err;
+};
+
+static void enter_mirror(struct puller *p);
+static void enter_name(struct puller *p);
+static void enter_unname(struct puller *p);
+static void enter_registry(struct puller *p);
+static void enter_done(struct puller *p);
+
+/* Deadlines are those of the calls. */
+/* clang-format off */
+static const struct {
+	void (*enter)(struct puller *p);
+	enum puller_state next, failed;
+} states[] = {
+	[PULLER_MIRROR]   = { enter_mirror,   PULLER_NAME,   PULLER_REGISTRY },
+	[PULLER_NAME]     = { enter_name,     PULLER_UNNAME, PULLER_REGISTRY },
+	[PULLER_UNNAME]   = { enter_unname,   PULLER_DONE,   PULLER_DONE }, /* the image is there */
+	[PULLER_REGISTRY] = { enter_registry, PULLER_DONE,   PULLER_DONE },
+	[PULLER_DONE]     = { enter_done,     PULLER_DONE,   PULLER_DONE },
+};
+/* clang-format on */
+
+static void
+puller_step(struct puller *p, enum puller_state next)
+{
+	p->state = next;
+	states[next].enter(p);
+}
+
+static void
+puller_fail(struct puller *p, const struct err *err)
+{
+	if (p->state == PULLER_REGISTRY)
+		p->err = *err;
+	else
+		log_info("image %s does not come by the mirror: %s", p->name, err->text);
+	puller_step(p, states[p->state].failed);
+}
+
+static void
+on_reply(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct puller *p = arg;
+
+	(void)result;
+	p->op = NULL;
+	if (err != NULL)
+		puller_fail(p, err);
+	else
+		puller_step(p, states[p->state].next);
+}
+
+static void
+enter_mirror(struct puller *p)
+{
+	p->op = docker_image_pull(p->host->docker, p->mirrored, NULL, on_reply, p);
+}
+
+static void
+enter_name(struct puller *p)
+{
+	p->op = docker_image_tag(p->host->docker, p->mirrored, p->name, on_reply, p);
+}
+
+static void
+enter_unname(struct puller *p)
+{
+	p->op = docker_image_remove(p->host->docker, p->mirrored, on_reply, p);
+}
+
+static void
+enter_registry(struct puller *p)
+{
+	p->op = docker_image_pull(p->host->docker, p->name, NULL, on_reply, p);
+}
+
+static void
+enter_done(struct puller *p)
+{
+	puller_fn *fn = p->fn;
+	struct err err = p->err;
+	void *arg = p->arg;
+
+	CRASH_POINT(pull_ended);
+	puller_cancel(&p);
+	fn(arg, err.code != ERR_NONE ? &err : NULL);
+}
+
+void
+puller_cancel(struct puller **puller)
+{
+	struct puller *p = *puller;
+
+	if (p == NULL)
+		return;
+	*puller = NULL;
+	docker_cancel(&p->op);
+	free(p->name);
+	free(p->mirrored);
+	free(p);
+}
+
+/* NULL for what it cannot be asked for: a name has no room for a port, and a tag cannot name what a digest does. */
+static char *
+name_at_mirror(const struct host *host, const char *name)
+{
+	struct image_ref ref;
+	struct err err;
+
+	if (host->mirror == NULL || !image_parse(str_of(name), &ref, &err) || ref.digest[0] != '\0' ||
+	    strchr(ref.registry, ':') != NULL)
+		return NULL;
+	return xasprintf("%s/%s", host->mirror, name);
+}
+
+struct puller *
+puller_start(struct host *host, const char *name, puller_fn *fn, void *arg)
+{
+	struct puller *p = xcalloc(1, sizeof(*p));
+
+	*p = (struct puller){ .host = host, .fn = fn, .arg = arg, .err = ERR_OK };
+	p->name = xstrdup(name);
+	p->mirrored = name_at_mirror(host, name);
+	CRASH_POINT(pull_beginning);
+	puller_step(p, p->mirrored != NULL ? PULLER_MIRROR : PULLER_REGISTRY);
+	return p;
+}
