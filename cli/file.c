@@ -73,6 +73,23 @@ read_includes(struct pipeline_includes *includes, const char *folder, const char
 	return ok;
 }
 
+static bool
+lacks_template(const struct pipeline_includes *includes)
+{
+	for (size_t i = 0; i < includes->count; i++)
+		if (includes->items[i].is_template && includes->items[i].text == NULL)
+			return true;
+	return false;
+}
+
+static void
+fail(const struct err *err, const struct pipeline_includes *includes, const char *templates)
+{
+	fprintf(stderr, "%s\n", err->text);
+	if (templates == NULL && lacks_template(includes))
+		fprintf(stderr, "davit: templates are the server's; --templates names a folder that has them\n");
+}
+
 static struct plan *
 parse(const char *path, struct str text, const struct pipeline_context *context, const char *templates)
 {
@@ -85,7 +102,7 @@ parse(const char *path, struct str text, const struct pipeline_context *context,
 	own.includes = &includes;
 	if (!pipeline_includes(text, path, &includes, &err) ||
 	    (read_includes(&includes, folder, templates) && !pipeline_parse(text, path, &own, &plan, &err)))
-		fprintf(stderr, "%s\n", err.text);
+		fail(&err, &includes, templates);
 	pipeline_includes_fini(&includes);
 	free(folder);
 	return plan;

@@ -63,6 +63,7 @@ pipeline_wants(struct pipeline *p, const struct yml_node *at, const char *key, c
 }
 
 /* What several of them mean. */
+#define CLOCK "a setting of the repository: davit repo cron add"
 #define MAIL_ALONE "email: ADDRESS, the only kind beside the commit status at the forge"
 #define ONE_PLATFORM "labels: {arch: ...} of a job for each; an image is built for the platform of its engine"
 #define READY_WORDS "tcp: PORT, or healthcheck: true where the image has a HEALTHCHECK"
@@ -99,9 +100,13 @@ find_foreign(const char *word, const char *where)
 		{ "after_success", "a job with needs:", NULL },
 		{ "before_install", "install", NULL },
 		{ "branches", "when: {branch: ...}", NULL },
+		{ "cancel-in-progress", "cancel", NULL },
+		{ "cobertura", "coverage", "reports" },
 		{ "command", "script", NULL },
 		{ "commands", "script", NULL },
 		{ "container", "image", NULL },
+		{ "coverage_report", "coverage", "reports" },
+		{ "cron", CLOCK, NULL },
 		{ "default", "the same keys at the file's top", NULL },
 		{ "depends_on", "needs", NULL },
 		{ "docker", "image", NULL },
@@ -128,11 +133,16 @@ find_foreign(const char *word, const char *where)
 		{ "restore-keys", "fallback", NULL },
 		{ "restore_keys", "fallback", NULL },
 		{ "rules", "when", NULL },
+		{ "run", "script", NULL },
 		{ "runs-on", "labels", NULL },
+		{ "schedule", CLOCK, NULL },
+		{ "schedules", CLOCK, NULL },
 		{ "slack", "notify: {email: ADDRESS}", NULL },
 		{ "strategy", "matrix", NULL },
 		{ "tags", "labels", NULL },
+		{ "timeout-minutes", "timeout, as in timeout: 20m", NULL },
 		{ "trigger", "when", NULL },
+		{ "uses", "script: what an action does is written as commands", NULL },
 		{ "variables", "env", NULL },
 		{ "volumes", "cache, for folders that are kept; jobs have none of the server's", NULL },
 		{ "workflow", "when", NULL },

@@ -9,6 +9,7 @@
 #include "proto/glob.h"
 #include "proto/mem.h"
 #include "proto/pipeline_private.h"
+#include "proto/regex.h"
 
 #define SHOWN_MAX 200
 static const char *const events[] = { "push", "tag", "pull_request", "cron", "manual", "api", "deploy" };
@@ -29,14 +30,31 @@ when_fini(struct when *when)
 	strings_fini(&when->environment);
 }
 
+/* No branch, tag or file begins with ^, and no branch or tag with a slash: what is meant is an expression. */
+static void
+warn_of_expression(struct pipeline *p, const char *name, const struct yml_node *at, const char *pattern)
+{
+	const char *text = pattern + (pattern[0] == '!');
+	size_t len = strlen(text);
+	struct err err;
+
+	if (text[0] == '^' && !regex_check(text, &err))
+		pipeline_warn(p, at, "%s; it fits nothing", err.text);
+	if (strcmp(name, "path") != 0 && len > 2 && text[0] == '/' && text[len - 1] == '/')
+		pipeline_warn(
+		    p, at, "\"%.60s\" fits nothing: an expression is written without slashes around it", text);
+}
+
 static bool
-check_patterns(struct pipeline *p, const struct yml_node *at, const struct strings *patterns)
+check_patterns(struct pipeline *p, const char *name, const struct yml_node *at, const struct strings *patterns)
 {
 	struct err err;
 
-	for (size_t i = 0; i < patterns->count; i++)
+	for (size_t i = 0; i < patterns->count; i++) {
 		if (!condition_check(patterns->items[i], &err))
 			return yml_err(p->doc, at, p->err, "%s", err.text);
+		warn_of_expression(p, name, at, patterns->items[i]);
+	}
 	return true;
 }
 
@@ -45,7 +63,7 @@ read_patterns(struct pipeline *p, const char *name, const struct yml_node *value
 {
 	if (yml_type(value) == YML_NULL)
 		return pipeline_wants(p, value, name, "a pattern or a list of them");
-	return pipeline_read_texts(p, name, value, at) && check_patterns(p, value, at);
+	return pipeline_read_texts(p, name, value, at) && check_patterns(p, name, value, at);
 }
 
 /* An event that does not exist would leave the job out for ever. */

@@ -59,7 +59,8 @@ END
 echo 'image: busybox' >sub/ci/common.yml
 echo 'jobs: {test: {script: [go test ./...]}}' >templates/golang.yml
 expect 0 '3 jobs, 0 warnings' '' lint --templates templates sub/daocloud.yml
-expect 1 '' 'sub/daocloud.yml:1:10: the server has no template "golang"' lint sub/daocloud.yml
+expect 1 '' 'sub/daocloud.yml:1:10: the server has no template "golang"
+davit: templates are the server'"'"'s; --templates names a folder that has them' lint sub/daocloud.yml
 "$davit" plan --templates templates --branch main --path README.md --param target=live sub/daocloud.yml >out 2>err
 for part in '"name":"lint","image":"busybox","env":["target=live"]' '"skipped":"when: no changed file fits **/*.go"' \
 	'"skipped":"when: there is no tag, wants v*"' '"commands":["make \"${target}\""]' '"name":"test"'; do

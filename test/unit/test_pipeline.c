@@ -308,6 +308,11 @@ test_unknown_keys_name_the_nearest(void **state)
 	    "3:33: unknown key \"healthcheck\"; here it is ready: {healthcheck: true} where the image has a "
 	    "HEALTHCHECK, or "
 	    "ready: {tcp: PORT}");
+	refuse(JOB "cron: '0 0 * * *'\n",
+	    "3:1: unknown key \"cron\"; here it is a setting of the repository: davit repo cron add");
+	refuse(JOB "reports: {cobertura: a.xml}\n", "3:11: unknown key \"cobertura\"; here it is coverage");
+	refuse("image: a\nsteps: [{uses: b}]\n",
+	    "2:10: unknown key \"uses\"; here it is script: what an action does is written as commands");
 	refuse(JOB "cache: {key: a, paths: [b], restore_keys: [c]}\n",
 	    "3:29: unknown key \"restore_keys\"; here it is fallback");
 	refuse("test:\n  imag: a\n", "2:3: unknown key \"imag\"; did you mean \"image\"?");
