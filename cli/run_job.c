@@ -62,12 +62,13 @@ on_notice(void *arg, const char *text)
 }
 
 static void
-on_started(void *arg, const char *container, const char *engine)
+on_started(void *arg, const char *container, const char *engine, const struct progress *progress)
 {
 	struct run_job *j = arg;
 
 	(void)container;
 	(void)engine;
+	(void)progress;
 	builder_go(j->run);
 }
 

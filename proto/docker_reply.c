@@ -231,6 +231,7 @@ fill_item(struct docker_item *item, const struct json_value *v)
 	item->labels = json_get(v, "Labels");
 	item->state = json_string(json_get(v, "State"), "");
 	item->network_mode = json_string(json_path(v, "HostConfig.NetworkMode"), "");
+	item->address = json_string(json_get(json_at(json_path(v, "NetworkSettings.Networks"), 0), "IPAddress"), "");
 	return copy_id(item->id, json_string(json_get(v, "Id"), item->name));
 }
 

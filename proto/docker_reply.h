@@ -72,6 +72,7 @@ struct docker_item {
 	const struct json_value *labels;
 	const char *state;        /* of a container: "created", "running", "exited", ... */
 	const char *network_mode; /* of a container: "container:ID", or a network's name */
+	const char *address;      /* of a container, in its first network; "" without one */
 };
 struct docker_list {
 	struct json *doc;

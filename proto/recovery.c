@@ -8,8 +8,6 @@ static const struct recovery_row rows[] = {
 	  "davitd was restarted" },
 	{ RECOVERY_IMAGE_BUILD, "it builds an image", RECOVERY_AGAIN,
 	  "davitd was restarted, and the build of an image cannot be taken up" },
-	{ RECOVERY_PARTS, "it has steps in other images", RECOVERY_AGAIN,
-	  "davitd was restarted, and a job of several containers cannot be taken up" },
 	{ RECOVERY_SECRET_CHANGED, "a secret was changed since it began", RECOVERY_AGAIN,
 	  "davitd was restarted, and a secret that the job was given has been changed" },
 	{ RECOVERY_NO_ENGINE, "its engine is not configured, or does not answer in the job's time", RECOVERY_AGAIN,

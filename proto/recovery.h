@@ -10,16 +10,15 @@
 enum recovery_fact {
 	RECOVERY_UNSTARTED = 1 << 0,      /* no container is on record */
 	RECOVERY_IMAGE_BUILD = 1 << 1,    /* it builds an image */
-	RECOVERY_PARTS = 1 << 2,          /* it runs in several containers, one after the other */
-	RECOVERY_SECRET_CHANGED = 1 << 3, /* a secret of it has another value than the job was given */
-	RECOVERY_NO_ENGINE = 1 << 4,      /* its engine is not among ours any more, or does not come back */
-	RECOVERY_GONE = 1 << 5,           /* the engine does not have its container, or not in a network of ours */
-	RECOVERY_CREATED = 1 << 6,        /* the container was never started */
-	RECOVERY_SERVICE_GONE = 1 << 7,   /* the container of a service, or that one's network holder, likewise */
-	RECOVERY_NOT_WHOLE = 1 << 8,      /* it ended before any of the job's segments, as its input was cut off */
-	RECOVERY_CUT_OFF = 1 << 9,        /* it ended, and its script did not say that the segment had */
-	RECOVERY_RUNNING = 1 << 10,
-	RECOVERY_ENDED = 1 << 11,
+	RECOVERY_SECRET_CHANGED = 1 << 2, /* a secret of it has another value than the job was given */
+	RECOVERY_NO_ENGINE = 1 << 3,      /* its engine is not among ours any more, or does not come back */
+	RECOVERY_GONE = 1 << 4,           /* the engine does not have its container, or not in a network of ours */
+	RECOVERY_CREATED = 1 << 5,        /* the container was never started */
+	RECOVERY_SERVICE_GONE = 1 << 6,   /* the container of a service, or that one's network holder, likewise */
+	RECOVERY_NOT_WHOLE = 1 << 7,      /* it ended before any of the job's segments, as its input was cut off */
+	RECOVERY_CUT_OFF = 1 << 8,        /* it ended, and its script did not say that the segment had */
+	RECOVERY_RUNNING = 1 << 9,
+	RECOVERY_ENDED = 1 << 10,
 };
 
 enum recovery_action { RECOVERY_ADOPT, RECOVERY_AGAIN };

@@ -54,6 +54,7 @@ struct app_job {
 	struct job_spec spec;
 	struct env env;
 	char nonce[2 * NONCE_BYTES + 1];
+	struct progress progress; /* before the present container */
 	bool is_adopted;
 	bool is_cancelled;
 	bool is_placed; /* that the builder has it, was said */
@@ -222,7 +223,7 @@ on_recall(void *arg)
 static void
 enter_recall(struct app_job *a)
 {
-	if (log_recall(a->log))
+	if (log_recall(a->log, a->progress.log))
 		job_step(a, APP_JOB_REPO);
 	else
 		a->recall = deferred_call(a->deps->loop, on_recall, a);
@@ -548,12 +549,26 @@ static void
 record_start(struct app_job *a)
 {
 	CRASH_POINT(start_recording);
-	a->op = store_job_started(
-	    a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine, on_recorded_start, a);
+	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine,
+	    a->job->progress, on_recorded_start, a);
+}
+
+/* All that the containers before it have written stands before its place in the log. */
+static void
+keep_progress(struct app_job *a, const struct progress *progress)
+{
+	a->progress = *progress;
+	if (progress->part > 0) {
+		flush(a, APP_SECRETS_STDOUT);
+		flush(a, APP_SECRETS_STDERR);
+		a->progress.log = log_place(a->log);
+	}
+	free(a->job->progress);
+	a->job->progress = progress_to_json(&a->progress);
 }
 
 static void
-on_started(void *arg, const char *container, const char *engine)
+on_started(void *arg, const char *container, const char *engine, const struct progress *progress)
 {
 	struct app_job *a = arg;
 
@@ -561,7 +576,9 @@ on_started(void *arg, const char *container, const char *engine)
 	free(a->job->engine);
 	a->job->container = xstrdup(container);
 	a->job->engine = xstrdup(engine);
-	record_start(a);
+	keep_progress(a, progress);
+	if (a->result == JOB_RUNNING) /* else the log could not be written */
+		record_start(a);
 }
 
 /* By enum builder_state. */
@@ -613,7 +630,9 @@ on_verdict(void *arg, const struct builder_result *result)
 	};
 
 	if (a->state != APP_JOB_RUN)
-		return; /* its result is on its way, and builder_forget is the answer */
+		return;       /* its result is on its way, and builder_forget is the answer */
+	store_cancel(&a->op); /* the record of a further container, which comes to nothing now */
+	timer_stop(a->retry);
 	if (a->ending != ENDING_OWN) {
 		builder_go(a->run);
 		return;
@@ -743,14 +762,24 @@ recorded_verdict(const struct app_job *a)
 	return result;
 }
 
-/* What it was fed is in its container; its time runs from its start. */
+static void
+fill_env(struct app_job *a)
+{
+	add_env(a);
+	variables_add_reports(&a->spec, BUILDER_WORKSPACE, &a->env);
+	app_secrets_add(a->secrets, &a->env);
+}
+
+/* What it was fed is in its container, but for the further ones of a job that has several; its time runs from its
+ * start. */
 static void
 adopt_run(struct app_job *a)
 {
 	struct builder_result verdict;
 	struct builder_left left = { .engine = a->job->engine,
 		.container = a->job->container,
-		.deadline_ms = a->job->started_ms + (int64_t)a->spec.timeout_s * 1000 };
+		.deadline_ms = a->job->started_ms + (int64_t)a->spec.timeout_s * 1000,
+		.progress = a->progress };
 
 	if (has_verdict(a) && a->job->verdict_exit < 0) { /* else its container tells it again */
 		verdict = recorded_verdict(a);
@@ -762,8 +791,11 @@ adopt_run(struct app_job *a)
 		.attempt = (unsigned)a->job->attempt,
 		.nonce = a->nonce,
 		.spec = &a->spec,
+		.env = &a->env,
 		.has_secrets = a->spec.secret_count > 0,
+		.pull_always = a->deps->pull_always,
 	};
+	fill_env(a);
 	if (!builder_adopt(a->deps->builder, &a->builder_job, &left, &builder_events, a, &a->run)) {
 		job_again(a, recovery_find(RECOVERY_NO_ENGINE)->reason);
 		return;
@@ -800,9 +832,7 @@ enter_run(struct app_job *a)
 	};
 
 	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);
-	add_env(a);
-	variables_add_reports(&a->spec, BUILDER_WORKSPACE, &a->env);
-	app_secrets_add(a->secrets, &a->env);
+	fill_env(a);
 	a->slot = NULL;
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
 }
@@ -930,7 +960,8 @@ on_begin(void *arg)
 	struct err err;
 
 	a->begin = NULL;
-	if (!open_log(a, &err) || !job_spec_from_json(str_of(a->job->spec), &a->spec, &err)) {
+	if (!open_log(a, &err) || !job_spec_from_json(str_of(a->job->spec), &a->spec, &err) ||
+	    !progress_from_json(str_of(a->job->progress), &a->progress, &err)) {
 		job_fail(a, JOB_ERROR, err.text);
 		return;
 	}

@@ -1,6 +1,6 @@
--- A claimed job has its container.
--- ARGV: job, token, container, engine. {ok} {stale}
-local job, token, container, engine = unpack(ARGV)
+-- A claimed job has its container, or its next one.
+-- ARGV: job, token, container, engine, progress ('': the first). {ok} {stale}
+local job, token, container, engine, progress = unpack(ARGV)
 local key = 'davit:job:' .. job
 local state, held_by, build, before = unpack(call('HMGET', key, 'state', 'token', 'build', 'container'))
 
@@ -10,7 +10,12 @@ elseif state ~= 'running' or before == container then
 	return { 'ok' }
 end
 local now = now_ms()
-call('HSET', key, 'container', container, 'engine', engine, 'started_ms', now)
+call('HSET', key, 'container', container, 'engine', engine)
+if progress ~= '' then
+	call('HSET', key, 'progress', progress)
+	return { 'ok' }
+end
+call('HSET', key, 'started_ms', now)
 deployment_follow(job, 'started_ms', now)
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)

@@ -27,13 +27,6 @@ run_is_left(const struct run *run)
 	return run->state == RUN_FIND && run->box == NULL;
 }
 
-/* Of the job itself. */
-static unsigned
-facts_of(const struct run *r)
-{
-	return r->parts.count > 1 ? RECOVERY_PARTS : 0;
-}
-
 /* What was to be adopted cannot be; one that is to be cancelled, or whose verdict is on record, ends so. */
 static void
 again(struct run *r, unsigned facts)
@@ -63,7 +56,7 @@ run_found(struct run *run, const struct docker_list *containers)
 	unsigned facts;
 
 	left_find(containers, run->left, &left);
-	facts = facts_of(run) | left.fact;
+	facts = left.fact;
 	if (recovery_find(facts)->action == RECOVERY_ADOPT) {
 		run->box = box_adopt(run->place.host, run->place.sandboxes, &left, &run_box_handler, run);
 		facts |= run->box == NULL ? RECOVERY_GONE : 0;
@@ -78,6 +71,8 @@ run_found(struct run *run, const struct docker_list *containers)
 	timer_stop(run->deadline);
 	run->has_ended = left.fact == RECOVERY_ENDED;
 	run->is_clean = false;
+	if (run->parts.count > 1)
+		run_own_volume(run);
 	output_begin(&run->output, run->job->nonce);
 }
 
@@ -112,16 +107,55 @@ is_cut_off(const struct run *r, const struct box_result *result)
 	       (v->segment[0] == '\0' || v->segment_exit != result->exit_code);
 }
 
+/* What was cut off as it read its input. */
+static bool
+is_not_whole(const struct run *r, const struct box_result *result)
+{
+	return r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->output.marker_bytes == 0;
+}
+
 bool
 adoption_has_failed(struct run *r, const struct box_result *result)
 {
-	if (r->left != NULL && result->exit_code == SCRIPT_NO_WORKSPACE && r->verdict.segment[0] == '\0')
+	if (is_not_whole(r, result) && r->part > 0)
+		run_repeat_part(r);
+	else if (is_not_whole(r, result))
 		again(r, RECOVERY_NOT_WHOLE);
 	else if (is_cut_off(r, result))
 		again(r, RECOVERY_CUT_OFF);
 	else
 		return false;
 	return true;
+}
+
+/* Its time goes on, also that of a container whose end was told late. */
+void
+adoption_end(struct run *r)
+{
+	int64_t left = r->deadline_ms - loop_wall_ms();
+
+	if (r->left == NULL)
+		return;
+	free(r->left);
+	r->left = NULL;
+	r->has_ended = false;
+	if (!verdict_is_bad(&r->verdict))
+		timer_start(r->deadline, left > 0 ? left : 0);
+}
+
+static void
+recall_progress(struct run *r, const struct progress *progress)
+{
+	struct verdict *v = &r->verdict;
+
+	r->part = progress->part < r->parts.count ? progress->part : 0;
+	output_resume(&r->output, progress->out, progress->err);
+	if (r->part == 0)
+		return;
+	v->exit_code = progress->exit_code;
+	v->result.oom = progress->oom;
+	memcpy(v->segment, progress->segment, sizeof(v->segment));
+	v->segment_exit = progress->segment_exit;
 }
 
 struct builder_run *
@@ -134,6 +168,7 @@ run_adopt(const struct run_place *place, const struct builder_job *job, const st
 	container_limits(&job->spec->resources, &place->host->limits, &r->limits, &err);
 	r->left = xstrdup(left->container);
 	r->deadline_ms = left->deadline_ms;
+	recall_progress(r, &left->progress);
 	if (left->verdict != NULL)
 		verdict_recall(&r->verdict, left->verdict);
 	r->state = RUN_FIND;
@@ -143,26 +178,40 @@ run_adopt(const struct run_place *place, const struct builder_job *job, const st
 
 /* --- left to a later process --- */
 
-/* One that has not been found stays where it is, too. */
+/* Its container is on record: that of the part, or until then that of the one before it. */
 static bool
 may_be_left(const struct run *r)
 {
-	if (r->state == RUN_FIND)
+	const struct box *box = r->before != NULL ? r->before : r->box;
+
+	if (r->state == RUN_FIND) /* one that has not been found stays where it is, too */
 		return true;
-	return r->state >= RUN_SCRIPT && r->state <= RUN_KEEP && r->box != NULL && box_may_be_left(r->box) &&
-	       recovery_find(facts_of(r) | RECOVERY_RUNNING)->action == RECOVERY_ADOPT;
+	return (r->before != NULL || r->state >= RUN_SCRIPT) && r->state <= RUN_KEEP && box != NULL &&
+	       box_may_be_left(box);
 }
 
+/* A part's box that is not on record is left to the sweep. */
 bool
 adoption_detach(struct builder_run *run)
 {
 	struct run *r = (struct run *)run;
+	struct run_past *past;
 
 	if (!may_be_left(r))
 		return false;
+	pull_cancel(&r->pull);
+	if (r->before != NULL)
+		box_detach(&r->before);
+	while ((past = LIST_FIRST(&r->past)) != NULL) {
+		LIST_REMOVE(past, link);
+		box_detach(&past->box);
+		free(past);
+	}
 	if (r->box != NULL)
 		box_detach(&r->box);
+	sandbox_detach(&r->sandbox);
 	services_detach(&r->services);
+	host_disown(r->place.host, &r->volume);
 	run_free(r);
 	return true;
 }

@@ -742,7 +742,9 @@ box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec 
 	b->limits = spec->limits != NULL ? *spec->limits : host->limits;
 	b->image = xstrdup(spec->image);
 	b->title = xstrdup(spec->title);
-	if (spec->job != NULL)
+	if (spec->job != NULL && spec->is_further)
+		b->name = host_own(host, "%s-%u-%u", spec->job->id, spec->job->attempt, host_serial(host));
+	else if (spec->job != NULL)
 		b->name = host_own(host, "%s-%u", spec->job->id, spec->job->attempt);
 	else
 		b->name = host_own(host, "warm-%u", host_serial(host));
@@ -816,6 +818,16 @@ box_let_go(struct box *box)
 {
 	if (box->state == BOX_KEPT)
 		box_advance(box);
+}
+
+struct sandbox *
+box_leave_sandbox(struct box *box)
+{
+	struct sandbox *sandbox = box->sandbox;
+
+	assert(box->state == BOX_KEPT);
+	box->sandbox = NULL;
+	return sandbox;
 }
 
 static void

@@ -55,6 +55,7 @@ struct box_spec {
 	const char *title; /* the image's name, for texts */
 	enum box_input input;
 	const struct builder_job *job;       /* NULL: not yet for a certain one */
+	bool is_further;                     /* it follows on another of that job, which may still be there */
 	int64_t deadline_ms;                 /* of the job, milliseconds since 1970 */
 	struct sandbox *sandbox;             /* where it is put, taken over; NULL: it claims one */
 	const char *volume;                  /* that is the workspace; NULL: it is in the container */
@@ -86,6 +87,8 @@ void box_go(struct box *box);
 void box_stop_script(struct box *box, const char *word);
 /* The answer to on_exit. */
 void box_let_go(struct box *box);
+/* Between on_exit and box_let_go: the sandbox is the caller's, and on_end gives none. */
+struct sandbox *box_leave_sandbox(struct box *box);
 /* Whether box_adopt could take it up as it is: it has all that it is fed. */
 bool box_may_be_left(const struct box *box);
 /* It stays as it is, and so does its sandbox; it is nobody's in this process any more. */

@@ -4,7 +4,8 @@
  *
  * A job is a value and a set of callbacks: what a run learns goes out through struct builder_events, in this order:
  *   started             the container exists and is attached; nothing was sent to it
- *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent
+ *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent, and of a job
+ *                       of several containers the one before it is removed
  *   output, segment     as they come
  *   verdict             the job does not end by itself, or only what runs always is ended: how it comes out
  *   builder_go          the owner's answer, when that is written durably, so that its container, which would tell it
@@ -27,6 +28,7 @@
 
 #include "proto/err.h"
 #include "proto/plan.h"
+#include "proto/progress.h"
 #include "proto/str.h"
 #include "server/builder/collect.h"
 #include "server/builder/terminal.h"
@@ -125,8 +127,9 @@ struct builder_result {
 struct builder_events {
 	/* For people: "pulling image debian:12", "service mysql ended with exit code 1". */
 	void (*notice)(void *arg, const char *text);
-	/* The container's id and the engine's name. Answer with builder_go. */
-	void (*started)(void *arg, const char *container_id, const char *engine);
+	/* The container's id and the engine's name; once for each of the job's containers, with how far it had come
+	 * before (but for the log). Answer with builder_go. */
+	void (*started)(void *arg, const char *container_id, const char *engine, const struct progress *progress);
 	/* text: output of the job without its markers, possibly empty; raw: how many bytes of that stream the engine
 	 * has delivered from its beginning up to here (what a later reader of the engine's copy may skip). */
 	void (*output)(void *arg, enum builder_stream stream, struct str text, uint64_t raw);
@@ -172,12 +175,14 @@ void builder_give_back(struct engine **slot);
 void builder_start(struct builder *builder, const struct builder_job *job, const struct builder_events *events,
     void *arg, struct builder_run **ret);
 /* Before builder_begin: a job whose container an earlier process has fed goes on. It takes a slot, even if there is
- * none; started is not called, output and segments are given from the job's beginning on. Of the job, only id, attempt,
- * nonce and spec are looked at. False: the engine is none of ours, and nothing follows. */
+ * none; started is called for further containers of it only, output and segments are given from the beginning of the
+ * one that was left on. Of the job, only id, attempt, nonce, spec and env are looked at. False: the engine is none of
+ * ours, and nothing follows. */
 struct builder_left {
 	const char *engine;
 	const char *container;
 	int64_t deadline_ms;                  /* of the job, milliseconds since 1970 */
+	struct progress progress;             /* as started gave it with that container */
 	const struct builder_result *verdict; /* that was told of it; NULL: none */
 };
 bool builder_adopt(struct builder *builder, const struct builder_job *job, const struct builder_left *left,

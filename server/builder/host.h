@@ -58,6 +58,8 @@ void host_unlisten(struct host *host, struct host_listener *listener);
 
 /* A number not given before. */
 unsigned host_serial(struct host *host);
+/* No number is given that a name of this node has: what goes by that name is there, whosesoever it is. */
+void host_skip(struct host *host, const char *name);
 /* Owns what an earlier process of this node made under that whole name, whose number is not given again. NULL: the name
  * is none of this node's. */
 const char *host_adopt(struct host *host, const char *name);

@@ -190,7 +190,9 @@ enter_sandbox(struct image_run *r)
 static void
 enter_started(struct image_run *r)
 {
-	r->events->started(r->arg, sandbox_network(r->sandbox), r->place.engine);
+	static const struct progress first = { 0 };
+
+	r->events->started(r->arg, sandbox_network(r->sandbox), r->place.engine, &first);
 }
 
 static void

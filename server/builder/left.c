@@ -55,7 +55,8 @@ is_service_in(const struct docker_list *containers, const struct docker_item *it
 		.name = item->name,
 		.is_running = fact_of(item->state) == RECOVERY_RUNNING,
 		.holder_id = holder->id,
-		.holder_name = holder->name };
+		.holder_name = holder->name,
+		.address = holder->address };
 	return true;
 }
 

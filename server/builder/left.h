@@ -22,6 +22,7 @@ struct left_service {
 	bool is_running;
 	const char *holder_id;
 	const char *holder_name;
+	const char *address;
 };
 
 void left_find(const struct docker_list *containers, const char *id, struct left *ret);

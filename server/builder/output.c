@@ -64,6 +64,14 @@ output_begin(struct output *o, const char *nonce)
 	go_on(o);
 }
 
+void
+output_resume(struct output *o, uint64_t out, uint64_t err)
+{
+	o->raw[BUILDER_STDOUT] = out;
+	o->raw[BUILDER_STDERR] = err;
+	o->total = out + err;
+}
+
 static void
 scan(struct output *o, struct str bytes, uint64_t raw)
 {

@@ -40,6 +40,8 @@ void output_init(struct output *o, uint64_t max, const struct output_handler *ha
 void output_fini(struct output *o);
 /* A part of the job begins, in a box of its own. */
 void output_begin(struct output *o, const char *nonce);
+/* Behind so many bytes of each stream, which an earlier process took; before output_begin. */
+void output_resume(struct output *o, uint64_t out, uint64_t err);
 /* What a box gives: see struct box_handler. */
 void output_take(struct output *o, enum builder_stream stream, struct str bytes, uint64_t raw);
 /* The part's output is over: gives what was held back, open or not. */

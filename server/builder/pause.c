@@ -406,7 +406,8 @@ pause_start(struct host *host, const struct pause_spec *spec, const struct pause
 }
 
 struct pause *
-pause_adopt(struct host *host, const char *id, const char *name, const struct pause_handler *handler, void *arg)
+pause_adopt(struct host *host, const char *id, const char *name, const char *address,
+    const struct pause_handler *handler, void *arg)
 {
 	const char *own = host_adopt(host, name);
 	struct pause *p;
@@ -417,6 +418,7 @@ pause_adopt(struct host *host, const char *id, const char *name, const struct pa
 	p->state = PAUSE_UP;
 	p->is_adopted = true;
 	snprintf(p->id, sizeof(p->id), "%s", id);
+	snprintf(p->address, sizeof(p->address), "%s", address);
 	block_all(p);
 	return p;
 }

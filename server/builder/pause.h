@@ -36,9 +36,10 @@ struct pause_spec {
 struct pause *pause_start(
     struct host *host, const struct pause_spec *spec, const struct pause_handler *handler, void *arg);
 /* The holder that an earlier process left; it is ready. Nobody listens to it any more: what is to be blocked is said by
- * processes beside its own. NULL: it is none of this node's. handler->on_ready is not called. */
-struct pause *pause_adopt(
-    struct host *host, const char *id, const char *name, const struct pause_handler *handler, void *arg);
+ * processes beside its own. address: "" if nobody asks for it. NULL: it is none of this node's. handler->on_ready is
+ * not called. */
+struct pause *pause_adopt(struct host *host, const char *id, const char *name, const char *address,
+    const struct pause_handler *handler, void *arg);
 /* It stays as it is, for a later process to adopt; no callback follows. Accepts NULL inside. */
 void pause_detach(struct pause **pause);
 /* on_end follows. May be called twice. */

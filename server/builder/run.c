@@ -17,6 +17,7 @@ enum { DEFAULT_TIMEOUT_S = 3600 };
 
 static void enter_image(struct run *r);
 static void enter_volume(struct run *r);
+static void enter_pull(struct run *r);
 static void enter_box(struct run *r);
 static void enter_services(struct run *r);
 static void enter_started(struct run *r);
@@ -30,6 +31,7 @@ static void enter_unserve(struct run *r);
 static void enter_unvolume(struct run *r);
 static void enter_done(struct run *r);
 static void go_on(struct run *r);
+static void drop_before(struct run *r);
 
 /* The deadlines: of RUN_IMAGE the pull's own, then the job's, then those of the calls. */
 /* clang-format off */
@@ -42,6 +44,7 @@ static const struct {
 	[RUN_FIND]     = { "find",     adoption_begin, RUN_SCRIPT,   false },
 	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME,   false },
 	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
+	[RUN_PULL]     = { "pull",     enter_pull,     RUN_BOX,      false },
 	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
 	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED,  false },
 	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT,   true },
@@ -84,11 +87,13 @@ run_conclude(struct run *r, enum run_state next)
 		run_step(r, RUN_VERDICT);
 }
 
-/* Before RUN_SCRIPT nothing of the job has run, and what is put back comes to nothing. */
+/* Before its first RUN_SCRIPT nothing of the job has run, and what is put back comes to nothing. */
 static bool
 is_concluding(const struct run *r, enum builder_state state)
 {
-	return state != BUILDER_AGAIN && ((r->state >= RUN_SCRIPT && r->state <= RUN_KEEP) || r->state == RUN_VERDICT);
+	bool has_begun = r->before != NULL || (r->state >= RUN_SCRIPT && r->state <= RUN_KEEP);
+
+	return state != BUILDER_AGAIN && (has_begun || r->state == RUN_VERDICT);
 }
 
 /* What the engine is making has to be waited for to be removed. */
@@ -97,7 +102,7 @@ run_abort(struct run *r, enum builder_state state, struct err err)
 {
 	if (r->state < RUN_HOLD)
 		verdict_end(&r->verdict, state, err);
-	if (is_concluding(r, state))
+	if (r->state < RUN_UNBOX && is_concluding(r, state))
 		run_conclude(r, RUN_UNBOX);
 	else if (r->state < RUN_UNBOX && (r->state != RUN_VOLUME || r->op == NULL))
 		run_step(r, RUN_UNBOX);
@@ -232,6 +237,27 @@ enter_image(struct run *r)
 		    r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_image, r);
 }
 
+static void
+on_pulled(void *arg, const struct docker_image *image, const struct err *err)
+{
+	struct run *r = arg;
+
+	r->pull = NULL;
+	if (err != NULL) {
+		run_fail(r, verdict_blame(err), *err);
+		return;
+	}
+	memcpy(r->parts.list[r->part].id, image->id, sizeof(image->id));
+	run_step(r, states[r->state].next);
+}
+
+static void
+enter_pull(struct run *r)
+{
+	r->pull =
+	    pull_start(r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_pulled, r);
+}
+
 /* --- the workspace of several parts --- */
 
 static void
@@ -250,6 +276,12 @@ on_volume(void *arg, const union docker_result *result, const struct err *err)
 		run_step(r, states[r->state].next);
 }
 
+void
+run_own_volume(struct run *r)
+{
+	r->volume = host_own(r->place.host, "workspace-%s-%u", r->job->id, r->job->attempt);
+}
+
 static void
 enter_volume(struct run *r)
 {
@@ -263,7 +295,7 @@ enter_volume(struct run *r)
 	}
 	host_labels_init(&labels, r->place.host, "workspace");
 	host_labels_job(&labels, r->job, r->deadline_ms);
-	r->volume = host_own(r->place.host, "workspace-%s-%u", r->job->id, r->job->attempt);
+	run_own_volume(r);
 	CRASH_POINT(volume_making);
 	r->op = docker_volume_create(r->place.host->docker, r->volume, labels.list, labels.count, on_volume, r);
 }
@@ -275,6 +307,8 @@ on_box_ready(void *arg)
 {
 	struct run *r = arg;
 
+	if (r->state == RUN_VERDICT) /* its end was asked for */
+		return;
 	box_limit(r->box, &r->limits);
 	run_step(r, states[r->state].next);
 }
@@ -296,6 +330,7 @@ start_box(struct run *r)
 		.title = part->image,
 		.input = r->input,
 		.job = r->job,
+		.is_further = r->part > 0,
 		.deadline_ms = r->deadline_ms,
 		.sandbox = r->sandbox,
 		.volume = r->volume,
@@ -419,12 +454,16 @@ feed(struct run *r)
 static void
 enter_started(struct run *r)
 {
-	if (!feed(r))
-		return;
-	if (r->part == 0)
-		r->events->started(r->arg, box_container(r->box), r->place.engine);
-	else
-		run_step(r, states[r->state].next);
+	struct progress progress = { .part = (unsigned)r->part,
+		.out = r->output.before[BUILDER_STDOUT],
+		.err = r->output.before[BUILDER_STDERR],
+		.exit_code = r->verdict.exit_code,
+		.oom = r->verdict.result.oom,
+		.segment_exit = r->verdict.segment_exit };
+
+	memcpy(progress.segment, r->verdict.segment, sizeof(progress.segment));
+	if (feed(r))
+		r->events->started(r->arg, box_container(r->box), r->place.engine, &progress);
 }
 
 static void
@@ -432,10 +471,12 @@ run_go(struct builder_run *run)
 {
 	struct run *r = (struct run *)run;
 
-	if (r->state == RUN_STARTED)
+	if (r->state == RUN_STARTED) {
+		drop_before(r);
 		run_step(r, states[r->state].next);
-	else if (r->state == RUN_VERDICT)
+	} else if (r->state == RUN_VERDICT) {
 		go_on(r);
+	}
 }
 
 static void part_ended(struct run *r, const struct box_result *result);
@@ -582,6 +623,77 @@ is_terminated(const struct run *r, const struct box_result *result)
 	       v->segment_exit < 0 && result->exit_code == 128 + SIGTERM;
 }
 
+/* The box of a part has ended, by itself or because all that was left to do is elsewhere. */
+static void
+next_part(struct run *r)
+{
+	r->part = parts_next(&r->parts, r->part + 1, is_over(r));
+	r->input = BOX_STDIN;
+	adoption_end(r);
+	if (r->part == r->parts.count)
+		run_conclude(r, RUN_UNBOX);
+	else
+		run_step(r, r->parts.list[r->part].id[0] != '\0' ? RUN_BOX : RUN_PULL);
+}
+
+/* Whether nothing of the job's containers is left. */
+static bool
+is_unboxed(const struct run *r)
+{
+	return r->box == NULL && LIST_EMPTY(&r->past);
+}
+
+static void
+on_past_end(void *arg, struct sandbox *sandbox, const struct box_result *result, const struct err *err)
+{
+	struct run_past *past = arg;
+	struct run *r = past->run;
+
+	assert(sandbox == NULL);
+	(void)err;
+	LIST_REMOVE(past, link);
+	free(past);
+	r->is_clean = r->is_clean && result->is_removed;
+	if (r->state == RUN_UNBOX && is_unboxed(r))
+		run_step(r, states[r->state].next);
+}
+
+/* Nobody needs it any more. */
+static void
+drop_before(struct run *r)
+{
+	static const struct box_handler handler = { .on_end = on_past_end };
+	struct run_past *past;
+
+	if (r->before == NULL)
+		return;
+	past = xcalloc(1, sizeof(*past));
+	*past = (struct run_past){ .run = r, .box = r->before };
+	LIST_INSERT_HEAD(&r->past, past, link);
+	r->before = NULL;
+	box_set_handler(past->box, &handler, past);
+	box_let_go(past->box);
+}
+
+/* Its box stays until the next part's is on record: whoever takes the job up in between finds out from it how the part
+ * ended. */
+static void
+pass_on(struct run *r)
+{
+	drop_before(r); /* one that runs again */
+	r->before = r->box;
+	r->box = NULL;
+	r->sandbox = box_leave_sandbox(r->before);
+	next_part(r);
+}
+
+void
+run_repeat_part(struct run *r)
+{
+	r->part--;
+	pass_on(r);
+}
+
 /* The script of a part has ended by itself. The box of the last one stays for the owner's files. */
 static void
 part_ended(struct run *r, const struct box_result *result)
@@ -599,7 +711,7 @@ part_ended(struct run *r, const struct box_result *result)
 	if (r->verdict.exit_code < 0 && !verdict_is_ended(&r->verdict) && (result->exit_code > 0 || is_last))
 		r->verdict.exit_code = result->exit_code;
 	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
-		box_let_go(r->box);
+		pass_on(r);
 	else if (!verdict_is_ended(&r->verdict) || job_spec_leaves_files(r->job->spec))
 		run_step(r, states[r->state].next);
 	else
@@ -621,18 +733,6 @@ on_box_exit(void *arg, const struct box_result *result)
 		part_ended(r, result);
 	else if (r->state == RUN_HOLD)
 		run_step(r, states[r->state].next);
-}
-
-/* The box of a part is gone, by itself or because all that was left to do is elsewhere. */
-static void
-next_part(struct run *r)
-{
-	r->part = parts_next(&r->parts, r->part + 1, is_over(r));
-	r->input = BOX_STDIN;
-	if (r->part < r->parts.count)
-		run_step(r, RUN_BOX);
-	else
-		run_conclude(r, RUN_UNBOX);
 }
 
 static void
@@ -704,7 +804,8 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 	r->is_clean = r->is_clean && result->is_removed;
 	output_end(&r->output);
 	if (r->state == RUN_UNBOX) {
-		run_step(r, states[r->state].next);
+		if (is_unboxed(r))
+			run_step(r, states[r->state].next);
 		return;
 	}
 	if (r->state == RUN_VERDICT) { /* which changes it no more */
@@ -843,9 +944,10 @@ enter_unbox(struct run *r)
 	timer_stop(r->deadline);
 	if (!verdict_is_ended(&r->verdict) && r->verdict.exit_code >= 0)
 		judge(r);
+	drop_before(r);
 	if (r->box != NULL)
 		box_end(r->box);
-	else
+	if (is_unboxed(r))
 		run_step(r, states[r->state].next);
 }
 
@@ -923,7 +1025,7 @@ on_finish(void *arg)
 static void
 enter_done(struct run *r)
 {
-	assert(r->box == NULL && r->services == NULL && r->pull == NULL && r->op == NULL);
+	assert(is_unboxed(r) && r->before == NULL && r->services == NULL && r->pull == NULL && r->op == NULL);
 	sandbox_put(&r->sandbox, r->is_clean);
 	deferred_call(r->place.host->loop, on_finish, r);
 }
@@ -989,6 +1091,7 @@ run_new(const struct run_place *place, const struct builder_job *job, const stru
 		.ended = ended,
 		.ended_arg = ended_arg,
 		.is_clean = true };
+	LIST_INIT(&r->past);
 	verdict_init(&r->verdict);
 	keep_job(r);
 	LIST_INSERT_HEAD(place->runs, r, link);

@@ -20,9 +20,10 @@ enum run_state {
 	RUN_FIND,     /* what an earlier process left of it: instead of all up to RUN_STARTED */
 	RUN_IMAGE,    /* of every part */
 	RUN_VOLUME,   /* the workspace of a job of several parts */
+	RUN_PULL,     /* the image of a further part, of a job that an earlier process began */
 	RUN_BOX,      /* from the warm pool, or a new one */
 	RUN_SERVICES, /* until they are ready; with the first part */
-	RUN_STARTED,  /* until the owner has written down that it is; with the first part */
+	RUN_STARTED,  /* until the owner has written down that it is */
 	RUN_SCRIPT,   /* until the box has ended */
 	RUN_AFTER,    /* the same, when only what runs always is left */
 	RUN_COLLECT,  /* until the owner has taken its files out of it */
@@ -33,6 +34,13 @@ enum run_state {
 	RUN_UNSERVE,  /* the services are ended */
 	RUN_UNVOLUME,
 	RUN_DONE,
+};
+
+/* The box of a part that is over, on its way out. */
+struct run_past {
+	LIST_ENTRY(run_past) link;
+	struct run *run;
+	struct box *box;
 };
 
 struct run {
@@ -54,7 +62,9 @@ struct run {
 	struct docker_op *op; /* of the volume */
 	const char *volume;   /* NULL: there is none */
 	struct box *box;
-	struct sandbox *sandbox; /* the box's, after it */
+	struct box *before; /* of the part before it, which tells its end again, until the box is on record */
+	LIST_HEAD(, run_past) past;
+	struct sandbox *sandbox; /* the box's, before and after it */
 	bool is_clean;           /* the sandbox */
 	struct services *services;
 	struct timer *deadline; /* of the job, from RUN_VOLUME on; of RUN_AFTER and RUN_HOLD their own */
@@ -92,6 +102,10 @@ void run_conclude(struct run *r, enum run_state next);
 /* Though the job is over: something runs always from the present part on, or files are to be taken out of it. */
 bool run_leaves_work(const struct run *r);
 struct err run_late_error(const struct run *r);
+/* Nothing of the present part has run: it does in a new box. */
+void run_repeat_part(struct run *r);
+/* Writes down the name of the workspace of several parts. */
+void run_own_volume(struct run *r);
 
 /* --- of a run that an earlier process began, or a later one is to go on with --- */
 
@@ -101,7 +115,9 @@ void adoption_begin(struct run *r);
 void adoption_go_on(struct run *r);
 /* The engine did not tell in time what is there. */
 void adoption_expire(struct run *r);
-/* A part has ended by itself, and that is no result of the job's: another attempt follows. */
+/* The container that was found has ended, and the job with it or not: the rest is the run's own. */
+void adoption_end(struct run *r);
+/* A part has ended by itself, and that is no result of it: another attempt follows, or the part runs again. */
 bool adoption_has_failed(struct run *r, const struct box_result *result);
 /* See builder_detach. */
 bool adoption_detach(struct builder_run *run);

@@ -388,7 +388,7 @@ sandbox_adopt(struct sandboxes *sandboxes, const char *network, const char *hold
 	*s = (struct sandbox){ .set = sandboxes, .state = SANDBOX_LENT };
 	s->network = host_adopt(sandboxes->host, network);
 	if (s->network != NULL)
-		s->pause = pause_adopt(sandboxes->host, holder_id, holder_name, &pause_handler, s);
+		s->pause = pause_adopt(sandboxes->host, holder_id, holder_name, "", &pause_handler, s);
 	if (s->pause == NULL) {
 		host_disown(sandboxes->host, &s->network);
 		free(s);

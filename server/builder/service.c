@@ -480,7 +480,7 @@ service_adopt(struct host *host, const struct service_spec *spec, const struct l
 	s->start.spec = spec;
 	s->state = SERVICE_UP;
 	snprintf(s->id, sizeof(s->id), "%s", left->id);
-	s->pause = pause_adopt(host, left->holder_id, left->holder_name, &pause_handler, s);
+	s->pause = pause_adopt(host, left->holder_id, left->holder_name, left->address, &pause_handler, s);
 	if (s->pause == NULL) {
 		service_free(s);
 		return NULL;

@@ -58,6 +58,7 @@ static const struct field job_fields[] = {
 	{ "node",        FIELD_TEXT, offsetof(struct job, node) },
 	{ "engine",      FIELD_TEXT, offsetof(struct job, engine) },
 	{ "container",   FIELD_TEXT, offsetof(struct job, container) },
+	{ "progress",    FIELD_TEXT, offsetof(struct job, progress) },
 	{ "token",       FIELD_TEXT, offsetof(struct job, token) },
 	{ "exit_code",   FIELD_INT,  offsetof(struct job, exit_code) },
 	{ "reason",      FIELD_TEXT, offsetof(struct job, reason) },

@@ -70,10 +70,12 @@ struct log_writer *log_open(struct log_store *store, const struct log_id *id, st
 uint64_t log_writer_size(const struct log_writer *writer);
 /* How many bytes of the engine's stdout (LOG_STDOUT) or stderr are taken in. */
 uint64_t log_raw(const struct log_writer *writer, enum log_kind stream);
-/* Before anything is appended to a log that was opened again: from now on the output is given from the container's
- * start, and what is stored already is skipped, byte by byte and mark by mark; so are notices that stand at its end.
+/* How many records there are; what follows gets records of its own. */
+uint64_t log_place(struct log_writer *writer);
+/* Before anything is appended to a log that was opened again: from now on the output is given once more from the place
+ * on, and what is stored of it already is skipped, byte by byte and mark by mark; so are notices that stand at its end.
  * False: not yet, call it again on a later turn of the loop. */
-bool log_recall(struct log_writer *writer);
+bool log_recall(struct log_writer *writer, uint64_t place);
 /* The segment that has begun and not ended: "" for none. */
 const char *log_segment(const struct log_writer *writer);
 /* raw: the engine's bytes of that stream up to here (builder.h's output); ignored for LOG_NOTICE. Text may be empty.

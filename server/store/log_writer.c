@@ -34,6 +34,7 @@ struct log_writer {
 	int bytes_fd;
 	int index_fd;
 	uint64_t records;
+	uint64_t place;         /* records before that are as they are */
 	struct log_record last; /* of records, when that is not 0 */
 	bool in_segment;
 	struct err failed; /* the first failure */
@@ -189,12 +190,21 @@ recall_record(struct log_writer *writer, const struct log_record *record)
 		r->marks++;
 }
 
+uint64_t
+log_place(struct log_writer *writer)
+{
+	writer->place = writer->records;
+	return writer->records;
+}
+
 bool
-log_recall(struct log_writer *writer)
+log_recall(struct log_writer *writer, uint64_t place)
 {
 	struct recalled *r = &writer->recalled;
 	struct log_record record;
 
+	if (r->records < place)
+		r->records = place < writer->records ? place : writer->records;
 	for (unsigned i = 0; i < RECALL_RECORDS && r->records < writer->records; i++, r->records++)
 		if (read_record(writer, r->records, &record))
 			recall_record(writer, &record);
@@ -315,7 +325,7 @@ may_share(const struct log_writer *writer, enum log_kind kind, size_t len)
 	const struct log_record *last = &writer->last;
 	int64_t age = loop_wall_ms() - last->wall_ms;
 
-	return writer->records > 0 && last->kind == kind && age >= 0 && age < SHARE_MS &&
+	return writer->records > writer->place && last->kind == kind && age >= 0 && age < SHARE_MS &&
 	       last->length + len <= SHARE_BYTES;
 }
 

@@ -89,6 +89,7 @@ struct job {
 	char *node;             /* that claimed it */
 	char *engine;           /* that runs it */
 	char *container;        /* "" before job_started */
+	char *progress;         /* before that container, see proto/progress.h; "": it is the first */
 	char *token;            /* the claim's fencing token */
 	int64_t exit_code;      /* -1: none */
 	char *reason;           /* why it ended so, or why it is run again */

@@ -182,9 +182,10 @@ struct store_op *store_plan_failed(struct store *store, int64_t build, const cha
 typedef void store_claim_fn(void *arg, struct job *job, struct build *build, const struct err *err);
 struct store_op *store_job_claim(
     struct store *store, const char *const *offers, size_t count, store_claim_fn *fn, void *arg);
-/* The container exists, on that engine. ERR_CONFLICT: the token is stale, remove the container. */
+/* The container exists, on that engine; the job's first (progress ""), or the next, with how far it came before it
+ * (proto/progress.h). ERR_CONFLICT: the token is stale, remove the container. */
 struct store_op *store_job_started(struct store *store, const char *job, const char *token, const char *container,
-    const char *engine, store_done_fn *fn, void *arg);
+    const char *engine, const char *progress, store_done_fn *fn, void *arg);
 
 struct store_job_result {
 	enum job_state state; /* a final one */

@@ -77,6 +77,9 @@ enum err_code job_claim(struct store_fixture *f);
 /* For an engine with these labels. */
 enum err_code job_claim_with(struct store_fixture *f, const char *labels);
 enum err_code job_adopt(struct store_fixture *f, const char *job, const char *token);
+/* It has another container than the first. */
+enum err_code job_moved(
+    struct store_fixture *f, const char *job, const char *token, const char *container, const char *progress);
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 /* As job_finished would end it. */

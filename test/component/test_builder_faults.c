@@ -667,7 +667,8 @@ check_steps(struct fake_rule rule, enum builder_state state, const char *reason)
 static void
 test_steps_and_an_engine_that_fails(void **state)
 {
-	static const char *const paths[] = { "/volumes/create", "-7.1-1/attach", "-7.1-1/wait", "-7.1-1/start" };
+	static const char *const paths[] = { "/volumes/create", "-7.1-1-3/attach", "-7.1-1-3/wait",
+		"-7.1-1-3/start" }; /* of the second part */
 	struct fake_rule rule = {
 		.method = "POST", .deed = FAKE_STATUS, .status = 500, .body = "{\"message\":\"no\"}"
 	};
@@ -676,7 +677,6 @@ test_steps_and_an_engine_that_fails(void **state)
 	check_steps((struct fake_rule){ .method = NULL }, BUILDER_PASSED, "");
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		rule.path = paths[i];
-		rule.spared = i > 0; /* of the second part */
 		check_steps(rule, BUILDER_ERROR, "no");
 		rule.deed = FAKE_CLOSE;
 		check_steps(rule, BUILDER_ERROR, "");

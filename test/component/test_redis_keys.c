@@ -269,6 +269,8 @@ run_build(void)
 	look();
 	assert_int_equal(job_started(&f, job->id, job->token, "c1"), ERR_NONE);
 	look();
+	assert_int_equal(job_moved(&f, job->id, job->token, "c2", "{\"part\":1}"), ERR_NONE);
+	look();
 	leave_files(job);
 	assert_int_equal(job_requeue(&f, job->id, job->token, 60000), ERR_NONE);
 	look();

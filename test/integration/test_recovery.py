@@ -253,13 +253,10 @@ AGAIN = 'test "$DAVIT_ATTEMPT" = 2 || { echo wai""ting; sleep 1000; }'
 
 @pytest.mark.parametrize("pipeline, reason", [
     (f"secrets: [CANARY]\nscript: ['{AGAIN}']\n", "davitd was restarted, and a secret that the job was given has been changed"),
-    (f"steps:\n  - script: ['{AGAIN}']\n  - image: davit-test/other:latest\n    script: [echo]\n",
-     "davitd was restarted, and a job of several containers cannot be taken up"),
     (f"services: [{{name: web, image: davit-test/service:latest}}]\nscript: ['{AGAIN}']\n",
      "davitd was restarted, and a service of the job was gone"),
-], ids=["secret", "parts", "service"])
+], ids=["secret", "service"])
 def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
-    docker("tag", IMAGE, "davit-test/other:latest")
     davit.add_repo(repo)
     davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish"})
     number = forge.push(davit, repo, f"image: {IMAGE}\n{pipeline}")
@@ -276,6 +273,65 @@ def test_what_cannot_go_on_is_run_again(davit, repo, docker, pipeline, reason):
     assert davit.wait_build(number)["state"] == "passed"
     assert davit.api("GET", f"/jobs/{job}")["history"] == f"attempt 1: {reason}"
     assert container not in docker("ps", "-aq", "--no-trunc")
+    davit.stop()
+
+
+PARTS = f"""\
+image: {IMAGE}
+secrets: [CANARY]
+services: [{{name: web, image: davit-test/service:latest, ready: {{tcp: 8000}}}}]
+steps:
+  - {{name: first, script: ['echo "one $CANARY"; echo 1 >>told']}}
+  - name: second
+    image: davit-test/other:latest
+    script: ["echo 2 >>told; echo wai''ting; until [ -e /tmp/go ]; do sleep 0.1; done; printf 'went %s\\\\n' on"]
+  - {{name: third, script: ['echo 3 >>told; echo "three $CANARY"; wget -qO- "http://$WEB_PORT_8000_TCP_ADDR:8000/"; exit 4']}}
+  - {{name: last, image: davit-test/other:latest, always: true, script: ['echo 4 >>told; echo "<$DAVIT_JOB_STATUS $(echo $(cat told))>"']}}
+"""
+
+
+@pytest.mark.parametrize("again", [kill, reload])
+def test_a_job_of_several_containers_goes_on_in_its_present_one(davit, repo, docker, again):
+    """And the steps behind it follow in this process, each once, with the job's secrets and services."""
+    docker("tag", IMAGE, "davit-test/other:latest")
+    davit.add_repo(repo)
+    davit.api("PUT", "/secrets/repo/app/CANARY", {"value": "swordfish-and-more"})
+    number = forge.push(davit, repo, PARTS)
+    job = f"{number}.1"
+    davit.wait_build(number, {"running"})
+    davit.wait_log(job, "waiting\\n")
+    again(davit)
+    davit.log.wait(rf"job {job}: find -> script")
+    docker("exec", container_of(davit, job), "touch", "/tmp/go")
+    assert davit.wait_build(number)["state"] == "failed"
+    told = davit.api("GET", f"/jobs/{job}")
+    assert (told["attempt"], told["reason"]) == (1, "exit code 4 in third"), told
+    log = davit.job_log(job)
+    assert [log.count(word) for word in (b"one ***\n", b"waiting\n", b"went on\n", b"three ***\n", b"it is up\n")] == [1] * 5, log
+    assert log.count(b"\n<failed 1 2 3 4>\n") == 1 and b"swordfish" not in log, log
+    davit.stop()
+    left = docker("ps", "-a", "--format", "{{.Names}}") + docker("volume", "ls", "-q")
+    assert f"-{job}-" not in left, left
+
+
+@pytest.mark.parametrize("point, n", [("start_recording", 2), ("start_recorded", 2), ("container_removed", 1)])
+def test_a_job_is_taken_up_between_two_of_its_containers(make_davit, repo, docker, point, n):
+    """The second is made and not on record; it is, and has no input; the first is gone."""
+    docker("tag", IMAGE, "davit-test/other:latest")
+    davit = make_davit()
+    davit.add_repo(repo)
+    davit.stop()
+    davit.environment["DAVIT_CRASH"] = f"{point}:{n}"
+    davit.start()
+    number = forge.push(davit, repo, f"image: {IMAGE}\nsteps:\n  - script: [echo o''ne, echo 1 >>told]\n"
+                        "  - image: davit-test/other:latest\n    script: [echo 2 >>told, 'echo \"<$(echo $(cat told))>\"']\n")
+    davit.process.wait(60)
+    davit.environment.clear()
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    job = davit.api("GET", f"/jobs/{number}.1")
+    log = davit.job_log(job["id"])
+    assert (job["attempt"], log.count(b"\none\n"), log.count(b"\n<1 2>\n")) == (1, 1, 1), (job, log)
     davit.stop()
 
 

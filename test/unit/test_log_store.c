@@ -385,29 +385,35 @@ count_marks(const struct probe *p)
 	return marks;
 }
 
-/* Left after any step, and given again from its first output on in pieces of another size: nothing twice, nothing
+static void
+leave_and_give_again(struct probe *p, unsigned from, unsigned left, size_t most)
+{
+	struct log_writer *writer = open_log(p);
+	uint64_t place;
+
+	play(writer, 0, from, 5);
+	place = log_place(writer);
+	play(writer, from, left, 5);
+	log_close(&writer);
+	writer = open_log(p);
+	assert_true(log_recall(writer, place));
+	play(writer, from, STEPS, most);
+	log_close(&writer);
+	assert_int_equal(count_marks(p), 4);
+	assert_log_is(p, "davit: pulling\none\ntwoaside\n and a half\nthree\ndavit: cache saved\n"
+			 "davit: exit code 3\n");
+	cut_files(p, 0, 0);
+}
+
+/* Left after any step, and given again from any place before that on, in pieces of another size: nothing twice, nothing
  * missing. */
 static void
 test_recall_after_every_step(void **state)
 {
-	struct probe *p = *state;
-
-	for (unsigned left = FIRST_OUTPUT; left <= STEPS; left++) {
-		for (size_t most = 1; most < 8; most += 3) {
-			struct log_writer *writer = open_log(p);
-
-			play(writer, 0, left, 5);
-			log_close(&writer);
-			writer = open_log(p);
-			assert_true(log_recall(writer));
-			play(writer, FIRST_OUTPUT, STEPS, most);
-			log_close(&writer);
-			assert_int_equal(count_marks(p), 4);
-			assert_log_is(p, "davit: pulling\none\ntwoaside\n and a half\nthree\ndavit: cache saved\n"
-					 "davit: exit code 3\n");
-			cut_files(p, 0, 0);
-		}
-	}
+	for (unsigned left = FIRST_OUTPUT; left <= STEPS; left++)
+		for (unsigned from = FIRST_OUTPUT; from <= left; from++)
+			for (size_t most = 1; most < 8; most += 3)
+				leave_and_give_again(*state, from, left, most);
 }
 
 /* A long index is looked at in slices, between which the loop turns. */
@@ -422,7 +428,7 @@ test_recall_of_many_records(void **state)
 		mark(writer, "step", i % 2 == 0 ? -1 : 0);
 	log_close(&writer);
 	writer = open_log(p);
-	while (!log_recall(writer))
+	while (!log_recall(writer, 0))
 		turns++;
 	assert_int_equal(turns, 3);
 	for (unsigned i = 0; i < 10000; i++)

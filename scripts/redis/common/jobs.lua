@@ -282,7 +282,7 @@ local function job_again(job, delay_ms, state, reason, now)
 	if #history > HISTORY_MAX then
 		history = history:match('\n(.*)') or line
 	end
-	call('HDEL', key, 'token', 'node', 'engine', 'container', 'verdict', 'verdict_exit', 'verdict_reason')
+	call('HDEL', key, 'token', 'node', 'engine', 'container', 'progress', 'verdict', 'verdict_exit', 'verdict_reason')
 	call('HSET', key, 'state', 'queued', 'reason', reason, 'history', history, 'exit_code', -1, 'started_ms', 0)
 	call('HINCRBY', key, 'attempt', 1)
 	deployment_follow(job, 'state', 'queued', 'attempt', attempt + 1, 'history', history)
@@ -307,7 +307,7 @@ local function job_finish(job, verdict, exit_code, reason, now)
 		call('HSET', key, 'retries', retries + 1)
 		job_again(job, math.min(RETRY_FIRST_MS * 2 ^ math.min(retries, 16), RETRY_MOST_MS), ' ' .. verdict, reason, now)
 	else
-		call('HDEL', key, 'verdict', 'verdict_exit', 'verdict_reason')
+		call('HDEL', key, 'progress', 'verdict', 'verdict_exit', 'verdict_reason')
 		job_end(job, verdict, exit_code, verdict == 'cancelled' and cancel_why or reason, now)
 	end
 end
