@@ -130,6 +130,9 @@ complete(struct pipeline *p, const struct yml_node *node, struct job_spec *job)
 		if (is_known(row))
 			service->ready_port = known[row].port;
 	}
+	if (str_is(base_name(service->image), "docker"))
+		pipeline_warn(p, node,
+		    "a Docker daemon needs privileges that no container has here; a job with build: makes images");
 	add_defaults(service);
 	return true;
 }

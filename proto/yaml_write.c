@@ -110,7 +110,9 @@ ymlw_copy(struct ymlw *doc, const struct yml_node *source)
 {
 	struct ymlw_node *node;
 
-	if (yml_type(source) == YML_NULL || yml_type(source) == YML_SCALAR) {
+	if (yml_type(source) == YML_NULL)
+		return ymlw_plain(doc, "~"); /* also of no text at all, which would be printed as an empty one */
+	if (yml_type(source) == YML_SCALAR) {
 		node = ymlw_text(doc, str_of(yml_text(source)));
 		node->is_plain = yml_is_plain(source);
 		return node;

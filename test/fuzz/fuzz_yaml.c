@@ -1,4 +1,5 @@
-/* Any bytes as YAML: a tree within the limits, or an error with a place. */
+/* Any bytes as YAML: a tree within the limits, or an error with a place. What the writer prints of the tree, with all
+ * its aliases and merges resolved and in a style of its own, is read as the same tree. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 
 #include "proto/utf8.h"
 #include "proto/yaml.h"
+#include "proto/yaml_write.h"
 
 static void
 must(bool ok)
@@ -38,6 +40,43 @@ walk(const struct yml_node *node, unsigned depth)
 	return count;
 }
 
+static bool
+is_same(const struct yml_node *a, const struct yml_node *b)
+{
+	bool one = false, other = false;
+
+	if (yml_type(a) == YML_NULL && yml_type(b) == YML_NULL)
+		return true;
+	if (yml_type(a) != yml_type(b) || yml_count(a) != yml_count(b) || strcmp(yml_text(a), yml_text(b)) != 0 ||
+	    yml_to_bool(a, &one) != yml_to_bool(b, &other) || one != other)
+		return false;
+	for (size_t i = 0; i < yml_count(a); i++)
+		if (strcmp(yml_text(yml_key_at(a, i)), yml_text(yml_key_at(b, i))) != 0 ||
+		    !is_same(yml_at(a, i), yml_at(b, i)))
+			return false;
+	return true;
+}
+
+/* A tree that takes more than a file may when nothing of it is said by alias is no file again. */
+static void
+check_printed(const struct yml *doc)
+{
+	struct ymlw *out = ymlw_new();
+	struct yml *again = NULL;
+	struct err err;
+	char *text;
+
+	ymlw_set(out, ymlw_root(out), "all", ymlw_copy(out, yml_root(doc)));
+	text = ymlw_print(out);
+	if (text[0] != '\0' && yml_parse(str_of(text), "again", &again, &err))
+		must(is_same(yml_root(doc), yml_get(yml_root(again), "all")));
+	else
+		must(text[0] == '\0' || err.code == ERR_LIMIT);
+	yml_free(&again);
+	ymlw_free(&out);
+	free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -49,6 +88,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (yml_parse((struct str){ (const char *)data, size }, "f", &doc, &err)) {
 		must(walk(yml_root(doc), 1) <= YML_MAX_VALUES);
+		check_printed(doc);
 		yml_free(&doc);
 		return 0;
 	}
