@@ -195,7 +195,7 @@ on_heads(void *arg, struct heads heads, const struct err *err)
 	if (err != NULL)
 		look_fail(l, err);
 	else
-		go_on(l);
+		timer_start(l->wait, 0); /* to read a long list was enough for one turn of the loop */
 }
 
 static struct git_source

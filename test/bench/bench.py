@@ -21,6 +21,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../integration"))
 
 import forge
+import pushes
 import server
 
 IMAGE = server.IMAGE
@@ -558,12 +559,14 @@ def bench_plan(bench):
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
          "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps}
+# minutes each, and only when they are asked for
+PROMISES = {"pushes": pushes.bench_pushes, "missed": pushes.bench_missed, "refs": pushes.bench_refs}
 
 if __name__ == "__main__":
     bench = Bench()
     try:
         for name in sys.argv[1:] or PARTS:
             print(f"== {name}", flush=True)
-            PARTS[name](bench)
+            {**PARTS, **PROMISES}[name](bench)
     finally:
         bench.close()
