@@ -43,7 +43,8 @@ static const struct command commands[] = {
 	{ "rollback", "REPO ENVIRONMENT", "bring back what was deployed there before", rollback_run },
 	{ "lint", PLAN_OPTIONS, "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
 	{ "plan", PLAN_OPTIONS, "print the jobs that a pipeline file comes to, as JSON", plan_run },
-	{ "run", "[--job NAME] [--jobs N] [--deploy ENVIRONMENT ...] [--variable NAME=VALUE ...] [--engine URL] " PLAN_OPTIONS,
+	{ "run", "[--job NAME] [--jobs N] [--deploy ENVIRONMENT ...] [--variable NAME=VALUE ...] [--alias IMAGE=OTHER ...] "
+	  "[--engine URL] " PLAN_OPTIONS,
 	  "run the pipeline of this working copy on an engine of this machine, without a server", run_run },
 	{ "convert", "[--from SYSTEM] FILE",
 	  "print another system's pipeline file (travis, gitlab, drone, woodpecker) in Davit's form", convert_run },

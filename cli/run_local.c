@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "cli/run_jobs.h"
 #include "cli/run_output.h"
 #include "cli/workspace.h"
+#include "proto/image_aliases.h"
 #include "proto/mem.h"
 #include "server/builder/builder.h"
 #include "server/core/child.h"
@@ -46,6 +48,7 @@ struct local {
 	struct run_jobs *jobs;
 	struct builder_engine_conf engine;
 	struct builder_conf conf;
+	struct builder_alias *aliases;
 	char node[40];
 	struct timer *timer;
 	unsigned looks; /* for the engine */
@@ -156,12 +159,29 @@ on_timeout(void *arg)
 	timer_start(l->timer, ENGINE_LOOK_MS);
 }
 
+#define ALIAS(pattern, image) { pattern, image },
+
+/* As the server has them without a word in its configuration, behind those that were given. */
+static void
+set_aliases(struct local *l)
+{
+	static const struct builder_alias known[] = { IMAGE_ALIASES(ALIAS, ALIAS) };
+	const struct env *own = &l->options->aliases;
+
+	l->conf.alias_count = own->count + sizeof(known) / sizeof(known[0]);
+	l->conf.aliases = l->aliases = xcalloc(l->conf.alias_count, sizeof(*l->aliases));
+	for (size_t i = 0; i < own->count; i++)
+		l->aliases[i] = (struct builder_alias){ own->vars[i].name, own->vars[i].value };
+	memcpy(l->aliases + own->count, known, sizeof(known));
+}
+
 static void
 enter_engine(struct local *l)
 {
 	l->engine =
 	    (struct builder_engine_conf){ .name = "local", .url = l->options->engine, .slots = l->options->jobs };
 	l->conf = (struct builder_conf){ .node = l->node, .engines = &l->engine, .engine_count = 1, .disk = l->disk };
+	set_aliases(l);
 	l->deps.builder = builder_new(l->loop, &l->conf, on_slot, l);
 	timer_start(l->timer, ENGINE_LOOK_MS);
 }
@@ -263,6 +283,7 @@ local_fini(struct local *l)
 	run_jobs_free(&l->jobs);
 	run_output_free(&l->output);
 	builder_free(&l->deps.builder);
+	free(l->aliases);
 	run_files_free(&l->deps.files);
 	workspace_free(&l->workspace);
 	loop_signal_free(&l->interrupt);

@@ -44,19 +44,32 @@ add_deploy(struct run_options *o, const char *value)
 	return true;
 }
 
+/* NAME=VALUE; wants: what is said when it is none. */
 static bool
-add_variable(struct run_options *o, const char *value)
+add_pair(struct env *pairs, const char *value, const char *wants)
 {
 	struct str rest = str_of(value), cut = str_cut(&rest, '=');
 	char *name = str_dup(cut);
 	bool ok = strchr(value, '=') != NULL && cut.len > 0;
 
 	if (ok)
-		env_add(&o->variables, name, rest.p);
+		env_add(pairs, name, rest.p);
 	else
-		fprintf(stderr, "davit: --variable wants NAME=VALUE, not %s\n", value);
+		fprintf(stderr, "davit: %s, not %s\n", wants, value);
 	free(name);
 	return ok;
+}
+
+static bool
+add_variable(struct run_options *o, const char *value)
+{
+	return add_pair(&o->variables, value, "--variable wants NAME=VALUE");
+}
+
+static bool
+add_alias(struct run_options *o, const char *value)
+{
+	return add_pair(&o->aliases, value, "--alias wants IMAGE=OTHER");
 }
 
 static bool
@@ -91,6 +104,7 @@ static const struct {
 	{ "--jobs", set_jobs, false },
 	{ "--deploy", add_deploy, false },
 	{ "--variable", add_variable, false },
+	{ "--alias", add_alias, false },
 	{ "--event", see_event, true },
 	{ "--branch", see_branch, true },
 	{ "--tag", see_tag, true },
@@ -134,6 +148,7 @@ run_options_fini(struct run_options *o)
 {
 	strings_fini(&o->deploy);
 	env_fini(&o->variables);
+	env_fini(&o->aliases);
 	free(o->plan);
 }
 

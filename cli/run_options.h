@@ -13,6 +13,7 @@ struct run_options {
 	const char *event, *branch, *tag;
 	struct strings deploy; /* environments that jobs may deploy to */
 	struct env variables;  /* of those jobs, as the server has an environment's */
+	struct env aliases;    /* images to take in the place of others, before those of proto/image_aliases.h */
 	char **plan;           /* the other arguments, for plan_options.h */
 	int plan_count;
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/image_aliases.h"
 #include "proto/mem.h"
 #include "proto/nearest.h"
 
@@ -27,11 +28,9 @@ static const char *const smtp_schemes[] = { "smtp", "smtps", NULL };
 	"{host: registry.npmjs.org}, {host: pypi.org}, {host: files.pythonhosted.org}, {host: proxy.golang.org}, "   \
 	"{host: sum.golang.org}, {host: repo.maven.apache.org}, {host: index.crates.io}, {host: static.crates.io}, " \
 	"{host: ghcr.io}, {host: quay.io}]"
-#define ALIASES                                                                                                      \
-	"{\"daocloud/ci-golang:*\": \"golang:*\", \"daocloud/ci-python:*\": \"python:*\", "                          \
-	"\"daocloud/ci-node:*\": \"node:*\", \"daocloud/ci-php:*\": \"php:*\", \"daocloud/ci-ruby:*\": \"ruby:*\", " \
-	"\"daocloud/ci-java:*\": \"openjdk:*\", \"daocloud/ci-gcc:*\": \"gcc:*\", \"node.js:*\": \"node:*\", "       \
-	"\"python2.7\": \"python:2.7\"}"
+#define ALIAS(pattern, image) "\"" pattern "\": \"" image "\""
+#define NEXT_ALIAS(pattern, image) ", " ALIAS(pattern, image)
+#define ALIASES "{" IMAGE_ALIASES(ALIAS, NEXT_ALIAS) "}"
 
 #define OPTION(key_, type_, offset_, fallback_, help_, ...)                                                        \
 	{                                                                                                          \

@@ -47,6 +47,7 @@ struct pull {
 	struct err err; /* of a name that is none */
 	bool is_known;
 	struct docker_image image; /* then */
+	bool is_told;              /* what the aliases made of its name */
 	char *asked;
 	char *title; /* what the aliases made of it */
 	char *name;  /* whole */
@@ -220,9 +221,26 @@ static void
 fetch(struct pull *p)
 {
 	p->state = PULL_FETCH;
+	p->is_told = true;
 	p->fetch = fetch_of(p->pulls, p->name);
 	TAILQ_INSERT_TAIL(&p->fetch->pulls_waiting, p, next);
 	notice(p, "pulling image");
+}
+
+static void on_begin(void *arg);
+
+/* Its log says what runs, where that is not what was asked for. p may be gone when it returns. */
+static void
+succeed(struct pull *p, const struct docker_image *image)
+{
+	if (p->is_told || strcmp(p->asked, p->title) == 0) {
+		finish(p, image, NULL);
+		return;
+	}
+	p->is_told = p->is_known = true;
+	p->image = *image;
+	p->begin = deferred_call(p->pulls->host->loop, on_begin, p);
+	notice(p, "image");
 }
 
 static void
@@ -233,7 +251,7 @@ on_look(void *arg, const union docker_result *result, const struct err *err)
 	p->op = NULL;
 	if (err == NULL) {
 		remember(p, &result->image);
-		finish(p, &result->image, NULL);
+		succeed(p, &result->image);
 	} else if (err->code == ERR_NOT_FOUND && p->state == PULL_LOOK) {
 		fetch(p);
 	} else {
@@ -259,7 +277,7 @@ on_begin(void *arg)
 	if (p->err.code != ERR_NONE)
 		fail(p, &p->err);
 	else if (p->is_known)
-		finish(p, &known, NULL);
+		succeed(p, &known);
 	else
 		fetch(p);
 }

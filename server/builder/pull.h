@@ -18,7 +18,8 @@ void pulls_free(struct pulls **pulls);
 /* What is known of images is known no more: one of them changed, or nobody would tell. */
 void pulls_forget(struct pulls *pulls);
 
-/* err: "image x:y not found: pull access denied ...". on_notice ("pulling image x:y") comes before, if it is pulled. */
+/* err: "image x:y not found: pull access denied ...". on_notice comes before, if it is
+ * pulled ("pulling image x:y"), or another one than was asked for ("image x:y (instead of z:y)"). */
 typedef void pull_fn(void *arg, const struct docker_image *image, const struct err *err);
 typedef void pull_notice_fn(void *arg, const char *text);
 /* image: as users write it, aliases not yet resolved. always: the registry is asked even if the image is there. */

@@ -509,6 +509,7 @@ test_alias(void **state)
 {
 	const struct builder_alias alias = { "ci-fake:*", "fake:*" };
 	const struct builder_conf conf = { .aliases = &alias, .alias_count = 1 };
+	struct bench_job other;
 	struct scene s;
 
 	(void)state;
@@ -519,6 +520,10 @@ test_alias(void **state)
 	bench_run(&s.job, &s.bench, "ci-fake:7", COMMANDS);
 	bench_assert_result(&s.job, BUILDER_PASSED, "");
 	assert_string_equal(s.job.notices.data, "pulling image fake:7 (instead of ci-fake:7)\n");
+	bench_run(&other, &s.bench, "ci-fake:7", COMMANDS);
+	bench_assert_result(&other, BUILDER_PASSED, "");
+	assert_string_equal(other.notices.data, "image fake:7 (instead of ci-fake:7)\n");
+	bench_job_fini(&other);
 	scene_fini(&s);
 }
 

@@ -88,10 +88,13 @@ def test_secrets_come_from_the_environment(tmp_path, place, docker, monkeypatch)
     assert nothing_is_left(place, docker)
 
 
-def test_a_repository_without_a_commit(repo, place):
-    repo.write({"davit.yml": f"image: {IMAGE}\nscript:\n  - cat davit.yml\n"})
-    code, out, err = run(repo.tree, place)
-    assert code == 0 and "image: " in out, out + err
+def test_a_repository_without_a_commit_and_images_that_are_gone(repo, place, docker):
+    docker("tag", IMAGE, "python:2.7")
+    repo.write({"davit.yml": "jobs:\n  old: {image: python2.7, script: [cat davit.yml]}\n  new: {image: 'mine/ci:9', script: [a=b]}\n"})
+    code, out, err = run(repo.tree, place, "--alias", f"mine/*={IMAGE}")
+    assert code == 0 and "cat davit.yml" in out, out + err
+    assert "davit: image python:2.7 (instead of python2.7)\n" in out and f"davit: image {IMAGE} (instead of mine/ci:9)\n" in out
+    docker("rmi", "python:2.7")
 
 
 def test_interrupted_it_removes_what_it_made(repo, place, docker):
