@@ -405,19 +405,22 @@ convert_steps(struct convert *c, const struct yml_node *root)
 	return true;
 }
 
-/* What is not a pipeline, in a file of several documents. */
+/* kind: of a document that is no pipeline. */
+/* clang-format off */
+static const struct convert_key kinds[] = {
+	{ "secret",    NULL, "give it to the server with davit secret set" },
+	{ "signature", NULL, NULL },
+};
+/* clang-format on */
+
+/* What becomes no job, in a file of several documents. */
 static bool
 is_left_out(struct convert *c, const struct yml_node *root)
 {
 	const struct yml_node *kind = yml_get(root, "kind");
-	const char *word = kind != NULL ? yml_text(kind) : "pipeline";
 
-	if (strcmp(word, "secret") == 0)
-		convert_note(c, kind, "a secret is not carried over: give it to the server with davit secret set");
-	else if (strcmp(word, "signature") == 0)
-		return true;
-	else if (strcmp(word, "pipeline") != 0)
-		convert_note(c, kind, "kind: %.40s is not carried over", word);
+	if (kind != NULL && strcmp(yml_text(kind), "pipeline") != 0)
+		convert_note_key(c, kind, convert_find(kinds, sizeof(kinds) / sizeof(kinds[0]), yml_text(kind)));
 	else if (c->document_count > 1 && !has_commands(yml_get(root, "steps")))
 		convert_note(c, root, "a pipeline without a step with commands is left out");
 	else

@@ -79,7 +79,7 @@ def start(davit, repo, number, text):
     ref = f"refs/tags/v1.{number}" if re.search(r"tag: \"?v", text) else "refs/heads/main"
     commit = repo.push(files, ref=ref)
     if "parameters:" in text:
-        started = davit.cli("start", "app", "--param", "version=2")
+        started = davit.cli("start", "app", "--branch", "main", "--commit", commit, "--param", "version=2")
         assert started.returncode == 0, started.stderr
         return int(re.search(r"\d+", started.stdout).group())
     return forge.deliver(davit, forge.push_payload(commit, ref=ref)).json["build"]
