@@ -21,6 +21,7 @@ int repo_run(int argc, char **argv);
 int start_run(int argc, char **argv);
 int secret_run(int argc, char **argv);
 int token_run(int argc, char **argv);
+int mirror_run(int argc, char **argv);
 int artifact_run(int argc, char **argv);
 int artifacts_run(int argc, char **argv);
 int tests_run(int argc, char **argv);

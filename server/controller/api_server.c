@@ -10,7 +10,6 @@
 #include "server/core/holdups.h"
 #include "server/core/loop.h"
 #include "server/hook/hook.h"
-#include "server/mirror/mirror.h"
 
 #define STORE_PATIENCE_MS 900
 #define METRICS_MAX (256 * 1024)
@@ -183,34 +182,6 @@ print_engines(const struct builder *builder, struct buf *out)
 }
 
 static void
-print_mirror(const struct mirror *mirror, struct buf *out)
-{
-	struct mirror_figures f = mirror_figures(mirror);
-
-	figures_head(out, "davit_mirror_replies_total", "counter", "Replies of the mirror, by where they come from.");
-	figures_value(out, "davit_mirror_replies_total", "source=\"hit\"", (double)(f.answers.hits - f.answers.stale));
-	figures_value(out, "davit_mirror_replies_total", "source=\"stale\"", (double)f.answers.stale);
-	figures_value(out, "davit_mirror_replies_total", "source=\"miss\"", (double)f.answers.misses);
-	figures_value(out, "davit_mirror_replies_total", "source=\"error\"", (double)f.answers.errors);
-	figures_one(out, "davit_mirror_connections", "gauge", "Open connections of clients.", f.clients.connections);
-	figures_one(out, "davit_mirror_sent_bytes_total", "counter", "Bytes of bodies sent to clients.",
-	    (double)f.clients.bytes);
-	figures_one(out, "davit_mirror_fetched_bytes_total", "counter", "Bytes of bodies that came from upstreams.",
-	    (double)f.transfers.bytes);
-	figures_one(out, "davit_mirror_upstream_requests_total", "counter", "Requests to upstreams.",
-	    (double)f.transfers.requests);
-	figures_one(out, "davit_mirror_joined_total", "counter", "Requests that joined one to an upstream.",
-	    (double)f.transfers.joined);
-	figures_one(out, "davit_mirror_resumed_total", "counter", "Bodies that broke off and were continued.",
-	    (double)f.transfers.resumed);
-	figures_one(out, "davit_mirror_transfers", "gauge", "Requests to upstreams that run.", f.transfers.running);
-	figures_one(out, "davit_mirror_objects", "gauge", "Replies stored.", (double)f.shelf.variants);
-	figures_one(out, "davit_mirror_stored_bytes", "gauge", "Bytes of bodies stored.", (double)f.shelf.bytes);
-	figures_one(
-	    out, "davit_mirror_evicted_total", "counter", "Replies that gave way to others.", (double)f.shelf.evicted);
-}
-
-static void
 print_loop(const struct loop *loop, struct buf *out)
 {
 	const struct holdups *h = loop_holdups(loop);
@@ -236,7 +207,7 @@ answer_metrics(struct api_call **call, const struct store_stats *stats)
 	print_listeners(controller, &out);
 	print_engines(controller->deps.builder, &out);
 	if (controller->deps.mirror != NULL)
-		print_mirror(controller->deps.mirror, &out);
+		api_mirror_figures(controller->deps.mirror, &out);
 	print_loop(controller->deps.loop, &out);
 	figures_print(&controller->figures, &out);
 	reply_send(&(*call)->reply, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);

@@ -64,6 +64,7 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/jobs/:job/log/stream", ROLE_READ, api_log_stream,   0 },
 	{ HTTP1_GET,    "/api/v1/queue",               ROLE_READ,  api_queue,        0 },
 	{ HTTP1_GET,    "/api/v1/engines",             ROLE_READ,  api_engines,      0 },
+	{ HTTP1_GET,    "/api/v1/mirror",              ROLE_READ,  api_mirror,       0 },
 	{ HTTP1_GET,    "/api/v1/events",              ROLE_READ,  api_events,       0 },
 	{ HTTP1_GET,    "/metrics",                    ROLE_READ,  api_metrics,      0 },
 	{ HTTP1_GET,    "/healthz",                    ROLE_PUBLIC, api_health,       0 },

@@ -79,6 +79,9 @@ void api_list_answer(struct api_call **call, struct json_writer **w);
 /* 204, there is nothing to tell; arg is the call. */
 store_done_fn api_call_done;
 
+struct mirror;
+void api_mirror_figures(const struct mirror *mirror, struct buf *out);
+
 /* --- what requests say --- */
 
 /* No member of the body may have another name; what: "a secret". names ends with NULL. */
@@ -104,7 +107,7 @@ route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
 route_fn api_job_debug, api_job_release;
-route_fn api_hook, api_health, api_metrics, api_engines, api_login, api_logout;
+route_fn api_hook, api_health, api_metrics, api_engines, api_mirror, api_login, api_logout;
 route_fn api_me, api_token_list, api_token_put, api_token_delete;
 route_fn page_get, page_asset;
 

@@ -193,7 +193,9 @@ static bool
 send_segment(struct client *c, enum progress *ret)
 {
 	off_t at = (off_t)c->at;
-	ssize_t n = sendfile(c->fd, draft_fd(c->draft), &at, (size_t)(c->segment_end - c->at));
+	uint64_t end = c->segment_end;
+	int fd = draft_fd_at(c->draft, c->at, &end);
+	ssize_t n = sendfile(c->fd, fd, &at, (size_t)(end - c->at));
 
 	if (n < 0 && errno == EINTR)
 		return true;
@@ -203,6 +205,7 @@ send_segment(struct client *c, enum progress *ret)
 	}
 	c->at += (uint64_t)n;
 	c->clients->figures.bytes += (uint64_t)n;
+	draft_advance(&c->reader, c->at);
 	timer_start(c->timer, IDLE_MS);
 	if (c->is_chunked && c->at == c->segment_end)
 		buf_adds(&c->out, "\r\n");
@@ -342,7 +345,7 @@ client_reply(struct client *c, const struct client_reply *reply)
 	print_framing(c, reply);
 	if (has_body && reply->draft != NULL) {
 		c->draft = draft_ref(reply->draft);
-		c->reader = (struct draft_reader){ .fn = on_growth, .arg = c };
+		c->reader = (struct draft_reader){ .at = reply->start, .fn = on_growth, .arg = c };
 		draft_watch(c->draft, &c->reader);
 		c->at = c->segment_end = reply->start;
 		c->end = reply->framing == CLIENT_BODY_LENGTH ? reply->start + reply->length : DRAFT_UNKNOWN;

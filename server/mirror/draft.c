@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "proto/mem.h"
@@ -18,14 +19,24 @@ struct draft {
 	uint64_t total;
 	uint64_t held; /* of the end, while it grows */
 	LIST_HEAD(, draft_reader) readers;
+
+	int memory; /* has the bytes from memory_from on; -1: none */
+	uint64_t memory_from;
+	uint64_t dropped; /* of memory, those in front of this are gone */
+	void (*on_room)(void *arg);
+	void *arg;
 };
+
+/* What is given back at a time, whole pages alone: the rest of a page would be set to zero, while the kernel may still
+ * have it to send. */
+#define DROP_STEP (256 * 1024)
 
 static struct draft *
 draft_make(int fd, enum draft_state state, uint64_t size, uint64_t total)
 {
 	struct draft *d = xcalloc(1, sizeof(*d));
 
-	*d = (struct draft){ .state = state, .refs = 1, .fd = fd, .size = size, .total = total };
+	*d = (struct draft){ .state = state, .refs = 1, .fd = fd, .size = size, .total = total, .memory = -1 };
 	LIST_INIT(&d->readers);
 	return d;
 }
@@ -64,6 +75,8 @@ draft_unref(struct draft **draft)
 		return;
 	assert(LIST_EMPTY(&d->readers));
 	close(d->fd);
+	if (d->memory >= 0)
+		close(d->memory);
 	free(d);
 }
 
@@ -89,7 +102,7 @@ draft_append(struct draft *d, struct str bytes, struct err *err)
 	if (bytes.len > d->total - d->size)
 		return err_set(err, ERR_LIMIT, 0, "mirror: a body is longer than its length says");
 	while (bytes.len > 0) {
-		ssize_t n = pwrite(d->fd, bytes.p, bytes.len, (off_t)d->size);
+		ssize_t n = pwrite(d->memory >= 0 ? d->memory : d->fd, bytes.p, bytes.len, (off_t)d->size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -124,13 +137,78 @@ draft_fail(struct draft *d)
 void
 draft_watch(struct draft *d, struct draft_reader *reader)
 {
+	reader->draft = d;
 	LIST_INSERT_HEAD(&d->readers, reader, link);
 }
 
 void
 draft_unwatch(struct draft_reader *reader)
 {
+	struct draft *d = reader->draft;
+
 	LIST_REMOVE(reader, link);
+	if (d->on_room != NULL && d->state == DRAFT_GROWING)
+		d->on_room(d->arg);
+}
+
+bool
+draft_pass_on(struct draft *d, void (*on_room)(void *arg), void *arg)
+{
+	assert(d->state == DRAFT_GROWING && d->memory < 0);
+	d->memory = memfd_create("davit-mirror", MFD_CLOEXEC);
+	d->memory_from = d->size;
+	d->dropped = (d->size + DROP_STEP - 1) / DROP_STEP * DROP_STEP;
+	d->on_room = on_room;
+	d->arg = arg;
+	return d->memory >= 0;
+}
+
+static uint64_t
+slowest(const struct draft *d)
+{
+	const struct draft_reader *reader;
+	uint64_t at = d->size;
+
+	LIST_FOREACH(reader, &d->readers, link)
+	if (reader->at < at)
+		at = reader->at;
+	return at;
+}
+
+bool
+draft_has_room(const struct draft *d)
+{
+	return d->memory < 0 || d->size - slowest(d) < DRAFT_WINDOW;
+}
+
+void
+draft_advance(struct draft_reader *reader, uint64_t at)
+{
+	struct draft *d = reader->draft;
+	uint64_t all;
+
+	reader->at = at;
+	if (d->memory < 0)
+		return;
+	all = slowest(d) / DROP_STEP * DROP_STEP;
+	if (all <= d->dropped)
+		return;
+	fallocate(d->memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)d->dropped, (off_t)(all - d->dropped));
+	d->dropped = all;
+	if (d->state == DRAFT_GROWING && draft_has_room(d))
+		d->on_room(d->arg);
+}
+
+int
+draft_fd_at(const struct draft *d, uint64_t at, uint64_t *end)
+{
+	if (d->memory < 0)
+		return d->fd;
+	if (at >= d->memory_from)
+		return d->memory;
+	if (*end > d->memory_from)
+		*end = d->memory_from;
+	return d->fd;
 }
 
 int

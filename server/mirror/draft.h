@@ -18,12 +18,21 @@ struct draft;
 /* fn is called after each growth and at the end; it may do no more than note it (arm an event, say). */
 struct draft_reader {
 	LIST_ENTRY(draft_reader) link;
+	struct draft *draft;
+	uint64_t at; /* where it is; see draft_advance */
 	void (*fn)(void *arg);
 	void *arg;
 };
 
 /* A new file at path; NULL and *err when it cannot be made. total: bytes that will come, or DRAFT_UNKNOWN. */
 struct draft *draft_new(const char *path, uint64_t total, struct err *err);
+/* Where the disk takes no more: what comes from now on goes through memory, DRAFT_WINDOW bytes at most beyond the
+ * slowest reader, and is gone when all have read it. on_room is called when there is room again (see draft_has_room),
+ * or a reader has left; it may not end the draft. False when there is no memory either. A draft of this kind has no
+ * name to be kept under. */
+#define DRAFT_WINDOW (4 * 1024 * 1024)
+bool draft_pass_on(struct draft *draft, void (*on_room)(void *arg), void *arg);
+bool draft_has_room(const struct draft *draft);
 /* A whole file; fd becomes the draft's. */
 struct draft *draft_of_file(int fd, uint64_t size);
 struct draft *draft_ref(struct draft *draft);
@@ -43,6 +52,10 @@ void draft_watch(struct draft *draft, struct draft_reader *reader);
 void draft_unwatch(struct draft_reader *reader);
 
 int draft_fd(const struct draft *draft);
+/* The descriptor that has the bytes from at on, at the same offsets, up to *end at most. */
+int draft_fd_at(const struct draft *draft, uint64_t at, uint64_t *end);
+/* The reader has all in front of at. */
+void draft_advance(struct draft_reader *reader, uint64_t at);
 uint64_t draft_size(const struct draft *draft);    /* for readers, so far */
 uint64_t draft_written(const struct draft *draft); /* with what is held back */
 uint64_t draft_total(const struct draft *draft);

@@ -175,7 +175,7 @@ mirror_socket(const struct mirror *m, size_t index)
 struct mirror_figures
 mirror_figures(const struct mirror *m)
 {
-	struct mirror_figures all = { .answers = m->parts.figures };
+	struct mirror_figures all = { .answers = m->parts.figures, .size = m->conf.size };
 
 	for (size_t i = 0; i < m->door_count; i++) {
 		struct client_figures f = clients_figures(m->doors[i]);

@@ -52,6 +52,7 @@ struct mirror_figures {
 	struct answer_figures answers;
 	struct transfer_figures transfers;
 	struct shelf_figures shelf;
+	uint64_t size; /* bytes that it may store */
 };
 struct mirror_figures mirror_figures(const struct mirror *mirror);
 

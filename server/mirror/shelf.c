@@ -77,15 +77,17 @@ remove_file(const struct shelf *s, uint64_t id)
 
 /* --- the journal --- */
 
-static void
+static bool
 note(struct shelf *s, unsigned type, struct str payload)
 {
 	struct err err;
+	bool ok = journal_append(s->journal, type, payload, &err);
 
-	if (!journal_append(s->journal, type, payload, &err))
+	if (!ok)
 		log_warn("%s", err.text);
 	if (s->renewed != NULL && !journal_append(s->renewed, type, payload, &err))
 		journal_free(&s->renewed);
+	return ok;
 }
 
 static void
@@ -95,15 +97,16 @@ print_id(struct buf *b, uint64_t id)
 		buf_addc(b, (char)(id >> 8 * i));
 }
 
-static void
+static bool
 note_stored(struct shelf *s, const struct variant *v)
 {
 	struct buf b;
+	bool ok;
 
 	buf_init(&b, JOURNAL_RECORD_MAX);
-	if (variant_print_record(&b, v->object->key, v))
-		note(s, RECORD_STORE, buf_str(&b));
+	ok = variant_print_record(&b, v->object->key, v) && note(s, RECORD_STORE, buf_str(&b));
 	buf_fini(&b);
+	return ok;
 }
 
 static void
@@ -400,7 +403,11 @@ on_body_synced(void *arg, const struct err *err)
 		return;
 	}
 	f->variant->size = draft_size(f->variant->draft);
-	note_stored(s, f->variant);
+	if (!note_stored(s, f->variant)) {
+		shelf_drop(s, f->variant);
+		filing_free(f);
+		return;
+	}
 	from = draft_path(s, f->variant->id);
 	to = path_of(s, f->variant->id);
 	f->op = disk_rename(s->conf.disk, from, to, on_named, f);

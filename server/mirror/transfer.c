@@ -81,6 +81,7 @@ struct transfer {
 	struct substitute *links; /* puts our URLs into the body; NULL: it stays as it comes */
 	struct sha256 *hash;      /* of the body, where its digest is known */
 	bool is_stored;           /* it is on the shelf */
+	bool passes_on;           /* the disk is full */
 	bool is_continued;        /* the reply awaited is the rest of the body */
 	uint64_t skip;            /* bytes of the reply that are there already */
 };
@@ -495,6 +496,36 @@ is_unwanted(const struct transfer *t)
 	return !t->is_stored && draft_refs(t->variant->draft) == 1;
 }
 
+/* There is room again, or a reader fewer; that none is left is found with the next bytes. */
+static void
+on_room(void *arg)
+{
+	struct transfer *t = arg;
+
+	if (t->op != NULL)
+		httpc_resume(t->op);
+}
+
+/* The disk takes no more: those who read it have it all the same, at the pace of the slowest, and it is not stored. */
+static bool
+append(struct transfer *t, struct str bytes, struct err *err)
+{
+	struct draft *draft = t->variant->draft;
+	uint64_t before = draft_written(draft);
+
+	if (draft_append(draft, bytes, err))
+		return true;
+	if (err->code != ERR_IO || t->passes_on)
+		return false;
+	log_warn("mirror: %s: %s: passing it on without storing it", t->first.key, err->text);
+	t->passes_on = true;
+	shelf_drop(t->transfers->conf.shelf, t->variant);
+	t->is_stored = false;
+	before = draft_written(draft) - before; /* a part of them may be there */
+	return draft_pass_on(draft, on_room, t) &&
+	       draft_append(draft, (struct str){ bytes.p + before, bytes.len - (size_t)before }, err);
+}
+
 static bool
 put_links(struct transfer *t, struct str bytes, bool is_end, struct err *err)
 {
@@ -506,7 +537,7 @@ put_links(struct transfer *t, struct str bytes, bool is_end, struct err *err)
 	if (is_end)
 		substitute_end(t->links, &out);
 	ok = !buf_failed(&out) || err_set(err, ERR_LIMIT, 0, "the body names too many URLs at once");
-	ok = ok && draft_append(t->variant->draft, buf_str(&out), err);
+	ok = ok && append(t, buf_str(&out), err);
 	buf_fini(&out);
 	return ok;
 }
@@ -518,7 +549,7 @@ put_body(struct transfer *t, struct str bytes, struct err *err)
 		return put_links(t, bytes, false, err);
 	if (t->hash != NULL)
 		sha256_add(t->hash, bytes);
-	return draft_append(t->variant->draft, bytes, err);
+	return append(t, bytes, err);
 }
 
 static void
@@ -540,6 +571,8 @@ on_body(void *arg, struct str bytes)
 		fail(t, err_make(ERR_LIMIT, 0, "the body is larger than the mirror (mirror.size)"));
 	else if (!put_body(t, bytes, &err))
 		fail(t, err);
+	else if (t->passes_on && !draft_has_room(t->variant->draft))
+		httpc_pause(t->op);
 }
 
 /* Bytes of a known digest need no other word for being the same. */

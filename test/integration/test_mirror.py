@@ -6,6 +6,7 @@ import http.client
 import os
 import random
 import socket
+import subprocess
 import threading
 import time
 
@@ -238,6 +239,43 @@ def test_room_is_bounded(make_davit, origin):
         mirrored.wait_metric(f"davit_mirror_stored_bytes {min(i + 1, 2) * len(part)}\n")
     mirrored.get("/0")
     assert origin.count("/0") == 2 and origin.count("/3") == 1
+
+
+def test_a_full_disk(mirrored, origin):
+    """What has no room is passed on, at the pace of the slowest who reads it, and what was stored stays."""
+    folder = os.path.join(mirrored.davit.state, "mirror")
+    mirrored.davit.stop()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", folder], check=True)
+    try:
+        mirrored.restart()
+        large = BODY * 5
+        origin.serve("/fits", Reply(BODY, **LASTING))
+        origin.serve("/large", Reply(large, **LASTING))
+        mirrored.get("/fits")
+        mirrored.wait_filed(1)
+        slow, reply = mirrored.open("/large")
+        assert reply.read(1000) == large[:1000]
+        assert reply.read() == large[1000:]
+        slow.close()
+        assert mirrored.get("/large")[1] == large and origin.count("/large") == 2
+        assert mirrored.get("/fits")[1] == BODY and origin.count("/fits") == 1
+        mirrored.davit.stop()
+    finally:
+        mirrored.davit.end()
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_status(mirrored, origin):
+    origin.serve("/a", Reply(BODY, **LASTING))
+    for _ in range(2):
+        mirrored.get("/a")
+    mirrored.wait_filed(1)
+    mirrored.wait_metric(f"davit_mirror_stored_bytes {len(BODY)}\n")
+    status = mirrored.davit.api("GET", "/mirror")
+    assert status["addresses"] == [f"127.0.0.1:{mirrored.port}"] and status["objects"] == 1 and status["bytes"] == len(BODY)
+    assert (status["hits"], status["misses"], status["upstream_requests"]) == (1, 1, 1)
+    done = mirrored.davit.cli("mirror", "status")
+    assert done.returncode == 0 and "replies     2, 50 % from here (0 stale); 0 errors" in done.stdout
 
 
 def test_handover(mirrored, origin):

@@ -1,0 +1,73 @@
+/* `davit mirror`: what the mirror has, and what it saves. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/command.h"
+
+static int64_t
+number(const struct json *doc, const char *key)
+{
+	return json_int(json_get(json_root(doc), key), 0);
+}
+
+/* "1.4 GiB" */
+static const char *
+bytes_text(int64_t bytes, char ret[32])
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double n = (double)bytes;
+	unsigned unit = 0;
+
+	while (n >= 1024 && unit < 4) {
+		n /= 1024;
+		unit++;
+	}
+	snprintf(ret, 32, unit == 0 ? "%.0f %s" : "%.1f %s", n, units[unit]);
+	return ret;
+}
+
+static void
+print_status(const struct json *doc)
+{
+	const struct json_value *addresses = json_get(json_root(doc), "addresses");
+	int64_t hits = number(doc, "hits"), replies = hits + number(doc, "misses");
+	char a[32], b[32];
+
+	printf("listens on  ");
+	for (size_t i = 0; i < json_count(addresses); i++)
+		printf("%s%s", i > 0 ? ", " : "", json_string(json_at(addresses, i), ""));
+	printf("\nstored      %" PRId64 " replies, %s of %s; %" PRId64 " gave way\n", number(doc, "objects"),
+	    bytes_text(number(doc, "bytes"), a), bytes_text(number(doc, "size"), b), number(doc, "evicted"));
+	printf("replies     %" PRId64 ", %" PRId64 " %% from here (%" PRId64 " stale); %" PRId64 " errors\n", replies,
+	    replies > 0 ? hits * 100 / replies : 0, number(doc, "stale"), number(doc, "errors"));
+	printf("bodies      %s sent, %s fetched\n", bytes_text(number(doc, "sent_bytes"), a),
+	    bytes_text(number(doc, "fetched_bytes"), b));
+	printf("upstream    %" PRId64 " requests, %" PRId64 " of clients joined one; %" PRId64 " bodies continued\n",
+	    number(doc, "upstream_requests"), number(doc, "joined"), number(doc, "resumed"));
+	printf("now         %" PRId64 " clients, %" PRId64 " requests upstream\n", number(doc, "connections"),
+	    number(doc, "transfers"));
+}
+
+int
+mirror_run(int argc, char **argv)
+{
+	struct client *client;
+	struct json *doc = NULL;
+	struct err err;
+	bool ok;
+
+	if (argc != 2 || strcmp(argv[1], "status") != 0)
+		return EXIT_USAGE;
+	client = client_new();
+	if (client == NULL)
+		return EXIT_PROBLEM;
+	ok = client_call(client, "GET", "/api/v1/mirror", STR(""), &doc, &err);
+	client_free(&client);
+	if (!ok)
+		return client_fail(&err);
+	print_status(doc);
+	json_free(&doc);
+	return EXIT_OK;
+}

@@ -1,0 +1,87 @@
+/* /api/v1/mirror, and its part of /metrics. */
+#include "server/controller/controller_private.h"
+#include "server/io/listening.h"
+#include "server/mirror/mirror.h"
+
+#define STATUS_MAX (64 * 1024)
+
+void
+api_mirror_figures(const struct mirror *mirror, struct buf *out)
+{
+	struct mirror_figures f = mirror_figures(mirror);
+
+	figures_head(out, "davit_mirror_replies_total", "counter", "Replies of the mirror, by where they come from.");
+	figures_value(out, "davit_mirror_replies_total", "source=\"hit\"", (double)(f.answers.hits - f.answers.stale));
+	figures_value(out, "davit_mirror_replies_total", "source=\"stale\"", (double)f.answers.stale);
+	figures_value(out, "davit_mirror_replies_total", "source=\"miss\"", (double)f.answers.misses);
+	figures_value(out, "davit_mirror_replies_total", "source=\"error\"", (double)f.answers.errors);
+	figures_one(out, "davit_mirror_connections", "gauge", "Open connections of clients.", f.clients.connections);
+	figures_one(out, "davit_mirror_sent_bytes_total", "counter", "Bytes of bodies sent to clients.",
+	    (double)f.clients.bytes);
+	figures_one(out, "davit_mirror_fetched_bytes_total", "counter", "Bytes of bodies that came from upstreams.",
+	    (double)f.transfers.bytes);
+	figures_one(out, "davit_mirror_upstream_requests_total", "counter", "Requests to upstreams.",
+	    (double)f.transfers.requests);
+	figures_one(out, "davit_mirror_joined_total", "counter", "Requests that joined one to an upstream.",
+	    (double)f.transfers.joined);
+	figures_one(out, "davit_mirror_resumed_total", "counter", "Bodies that broke off and were continued.",
+	    (double)f.transfers.resumed);
+	figures_one(out, "davit_mirror_transfers", "gauge", "Requests to upstreams that run.", f.transfers.running);
+	figures_one(out, "davit_mirror_objects", "gauge", "Replies stored.", (double)f.shelf.variants);
+	figures_one(out, "davit_mirror_stored_bytes", "gauge", "Bytes of bodies stored.", (double)f.shelf.bytes);
+	figures_one(
+	    out, "davit_mirror_evicted_total", "counter", "Replies that gave way to others.", (double)f.shelf.evicted);
+}
+
+static void
+write_addresses(const struct mirror *mirror, struct json_writer *w)
+{
+	const struct listening *socket;
+
+	json_write_key(w, "addresses");
+	json_write_array_open(w);
+	for (size_t i = 0; (socket = mirror_socket(mirror, i)) != NULL; i++)
+		json_write_string(w, socket->address);
+	json_write_array_close(w);
+}
+
+static void
+write_status(const struct mirror *mirror, struct json_writer *w)
+{
+	struct mirror_figures f = mirror_figures(mirror);
+
+	json_write_object_open(w);
+	write_addresses(mirror, w);
+	json_member_int(w, "size", (int64_t)f.size);
+	json_member_int(w, "objects", (int64_t)f.shelf.variants);
+	json_member_int(w, "bytes", (int64_t)f.shelf.bytes);
+	json_member_int(w, "evicted", (int64_t)f.shelf.evicted);
+	json_member_int(w, "hits", (int64_t)f.answers.hits);
+	json_member_int(w, "stale", (int64_t)f.answers.stale);
+	json_member_int(w, "misses", (int64_t)f.answers.misses);
+	json_member_int(w, "errors", (int64_t)f.answers.errors);
+	json_member_int(w, "sent_bytes", (int64_t)f.clients.bytes);
+	json_member_int(w, "fetched_bytes", (int64_t)f.transfers.bytes);
+	json_member_int(w, "upstream_requests", (int64_t)f.transfers.requests);
+	json_member_int(w, "joined", (int64_t)f.transfers.joined);
+	json_member_int(w, "resumed", (int64_t)f.transfers.resumed);
+	json_member_int(w, "transfers", f.transfers.running);
+	json_member_int(w, "connections", f.clients.connections);
+	json_write_object_close(w);
+}
+
+void
+api_mirror(void *arg, struct http_reply *reply)
+{
+	struct controller *controller = arg;
+	struct json_writer *w;
+
+	if (controller->deps.mirror == NULL) {
+		reply_error(
+		    &reply, 404, "no_mirror", "this server has no mirror; mirror.listen in davit.yml starts it");
+		return;
+	}
+	w = json_writer_new(STATUS_MAX);
+	write_status(controller->deps.mirror, w);
+	reply_json(&reply, 200, &w);
+}
