@@ -747,7 +747,7 @@ box_start(struct host *host, struct sandboxes *sandboxes, const struct box_spec 
 	else if (spec->job != NULL)
 		b->name = host_own(host, "%s-%u", spec->job->id, spec->job->attempt);
 	else
-		b->name = host_own(host, "warm-%u", host_serial(host));
+		b->name = host_own_new(host, "warm");
 	box_step(b, BOX_SANDBOX);
 	return b;
 }

@@ -162,8 +162,6 @@ on_list(void *arg, const union docker_result *result, const struct err *err)
 		engine_fail(e, *err);
 		return;
 	}
-	for (size_t i = 0; i < result->list.count; i++)
-		host_skip(&e->host, result->list.items[i].name);
 	for (struct run *run = LIST_FIRST(&e->runs); run != NULL; run = next) {
 		next = run_next(run);
 		if (run_is_left(run))

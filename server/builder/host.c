@@ -160,34 +160,19 @@ host_serial(struct host *host)
 	return ++host->serial;
 }
 
-/* Behind "davit-NODE-"; NULL: the name is none of this node's. */
-static const char *
-own_part(const struct host *host, const char *name)
+const char *
+host_own_new(struct host *host, const char *role)
 {
-	char *prefix = xasprintf("davit-%s-", host->conf->node);
-	const char *rest = strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
-
-	free(prefix);
-	return rest != NULL && strchr(rest, '-') != NULL ? rest : NULL;
-}
-
-void
-host_skip(struct host *host, const char *name)
-{
-	const char *rest = own_part(host, name);
-	uint64_t serial;
-
-	if (rest != NULL && str_to_u64(str_of(strrchr(rest, '-') + 1), UINT32_MAX / 2, &serial) &&
-	    serial > host->serial)
-		host->serial = (unsigned)serial;
+	return host_own(host, "%s-%s-%u", host->boot, role, host_serial(host));
 }
 
 const char *
 host_adopt(struct host *host, const char *name)
 {
-	const char *rest = own_part(host, name);
+	char *prefix = xasprintf("davit-%s-", host->conf->node);
+	const char *rest = strncmp(name, prefix, strlen(prefix)) == 0 ? name + strlen(prefix) : NULL;
 
-	host_skip(host, name);
+	free(prefix);
 	return rest != NULL ? host_own(host, "%s", rest) : NULL;
 }
 

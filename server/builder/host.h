@@ -29,7 +29,7 @@ struct host {
 	const struct builder_conf *conf;
 	struct builder_limits limits; /* none of them 0 */
 	const char *mirror;           /* see builder_engine_conf */
-	char boot[17];   /* of this process: in the labels, so that what an earlier one made is told apart */
+	char boot[17];   /* of this process: in labels and names, so that what an earlier one made is told apart */
 	unsigned serial; /* of names */
 	TAILQ_HEAD(, owned) owned;
 	LIST_HEAD(, terminal) terminals;
@@ -45,6 +45,9 @@ void host_fini(struct host *host);
 
 /* "davit-NODE-" and the rest, written down as owned; good until host_disown. */
 const char *host_own(struct host *host, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same of what is no job's: "davit-NODE-BOOT-ROLE-NUMBER". A killed process may have asked for something that the
+ * engine makes only now: it has another name. */
+const char *host_own_new(struct host *host, const char *role);
 /* Accepts NULL inside. */
 void host_disown(struct host *host, const char **name);
 bool host_owns(const struct host *host, const char *name);
@@ -58,10 +61,7 @@ void host_unlisten(struct host *host, struct host_listener *listener);
 
 /* A number not given before. */
 unsigned host_serial(struct host *host);
-/* No number is given that a name of this node has: what goes by that name is there, whosesoever it is. */
-void host_skip(struct host *host, const char *name);
-/* Owns what an earlier process of this node made under that whole name, whose number is not given again. NULL: the name
- * is none of this node's. */
+/* Owns what an earlier process of this node made under that whole name. NULL: the name is none of this node's. */
 const char *host_adopt(struct host *host, const char *name);
 
 /* Labels of one thing. */

@@ -395,7 +395,7 @@ pause_new(struct host *host, const char *name, const struct pause_handler *handl
 struct pause *
 pause_start(struct host *host, const struct pause_spec *spec, const struct pause_handler *handler, void *arg)
 {
-	struct pause *p = pause_new(host, host_own(host, "pause-%u", host_serial(host)), handler, arg);
+	struct pause *p = pause_new(host, host_own_new(host, "pause"), handler, arg);
 
 	p->port = spec->port;
 	p->labels = spec->labels;

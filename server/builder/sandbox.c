@@ -13,7 +13,6 @@
 #include "server/core/loop.h"
 
 enum sandbox_state {
-	SANDBOX_CLEAR,   /* a network that has its name is removed */
 	SANDBOX_NETWORK, /* is made */
 	SANDBOX_PAUSE,   /* its holder is made */
 	SANDBOX_IDLE,
@@ -33,8 +32,7 @@ struct sandbox {
 	const char *network;
 	struct host_labels labels;
 	char mode[sizeof("container:") + DOCKER_ID_SIZE];
-	bool was_cleared; /* once: who takes the name again lives */
-	struct err err;   /* why it is going */
+	struct err err; /* why it is going */
 };
 
 struct sandbox_claim {
@@ -56,7 +54,6 @@ struct sandboxes {
 	void *arg;
 };
 
-static void enter_clear(struct sandbox *s);
 static void enter_network(struct sandbox *s);
 static void enter_pause(struct sandbox *s);
 static void enter_idle(struct sandbox *s);
@@ -72,7 +69,6 @@ static const struct {
 	void (*enter)(struct sandbox *s);
 	enum sandbox_state next;
 } states[] = {
-	[SANDBOX_CLEAR]   = { enter_clear,   SANDBOX_NETWORK },
 	[SANDBOX_NETWORK] = { enter_network, SANDBOX_PAUSE },
 	[SANDBOX_PAUSE]   = { enter_pause,   SANDBOX_IDLE },
 	[SANDBOX_IDLE]    = { enter_idle,    SANDBOX_LENT },
@@ -121,13 +117,6 @@ sandbox_fail(struct sandbox *s, struct err err)
 		tell_claim(set, &err);
 }
 
-/* Docker 20.10 says "forbidden", newer ones "conflict". */
-static bool
-is_name_taken(const struct err *err)
-{
-	return (err->code == ERR_CONFLICT || err->code == ERR_AUTH) && strstr(err->text, "already exists") != NULL;
-}
-
 static void
 on_reply(void *arg, const union docker_result *result, const struct err *err)
 {
@@ -137,21 +126,10 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	s->op = NULL;
 	if (s->state == SANDBOX_NETWORK)
 		CRASH_POINT(network_made);
-	if (err != NULL && s->state == SANDBOX_NETWORK && !s->was_cleared && is_name_taken(err))
-		sandbox_step(s, SANDBOX_CLEAR);
-	else if (err != NULL)
+	if (err != NULL)
 		sandbox_fail(s, *err);
 	else
 		sandbox_step(s, states[s->state].next);
-}
-
-/* The name is taken: a killed davitd had asked for that network, and the engine made it after our sweep had looked. */
-static void
-enter_clear(struct sandbox *s)
-{
-	s->was_cleared = true;
-	log_info("removing the network %s of an older process", s->network);
-	s->op = docker_network_remove(s->set->host->docker, s->network, on_reply, s);
 }
 
 static void
@@ -244,7 +222,7 @@ sandbox_new(struct sandboxes *set)
 
 	s->set = set;
 	s->state = SANDBOX_DONE; /* nothing is made yet */
-	s->network = host_own(set->host, "net-%u", host_serial(set->host));
+	s->network = host_own_new(set->host, "net");
 	host_labels_init(&s->labels, set->host, "network");
 	TAILQ_INSERT_TAIL(&set->all, s, next);
 	set->count++;

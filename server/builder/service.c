@@ -450,7 +450,7 @@ struct service *
 service_start(struct host *host, struct pulls *pulls, const struct service_start *start,
     const struct service_handler *handler, void *arg)
 {
-	struct service *s = service_new(host, host_own(host, "service-%u", host_serial(host)), handler, arg);
+	struct service *s = service_new(host, host_own_new(host, "service"), handler, arg);
 
 	s->pulls = pulls;
 	s->start = *start;

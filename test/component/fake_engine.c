@@ -16,7 +16,7 @@
 
 struct fake_container {
 	TAILQ_ENTRY(fake_container) next;
-	char id[32];
+	char id[80];
 	struct json *body; /* of its creation */
 	struct fake_conn *attach;
 	struct fake_conn *wait;

@@ -199,18 +199,22 @@ def iter_until_end(events):
             yield event
 
 
-def test_a_network_that_a_dead_process_asked_for(make_davit, repo, docker):
-    """The engine made it after the sweep had looked: its name is in the way, and nobody else removes it."""
-    late = [f"davit-late-net-{n}" for n in range(1, 5)]
-    davit = make_davit(node="late", builder={"warm_images": 0})
-    for name in late:
-        docker("network", "create", name)
-    try:
-        davit.add_repo(repo)
-        commit = repo.push({"daocloud.yml": f"image: {IMAGE}\nscript: [echo fine]\n"})
-        number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+def test_names_of_two_processes_differ(make_davit, repo, docker):
+    """What a killed davitd has asked for, the engine may make after the next one's sweep has looked: a container of the same
+    name would be refused then, and of two networks of one name it takes neither."""
+
+    def names():
+        networks = docker("network", "ls", "--filter", "label=davit.node=twice", "--format", "{{.Name}}")
+        return set(networks.split()) | set(docker("ps", "-a", "--filter", "label=davit.node=twice", "--format", "{{.Names}}").split())
+
+    davit = make_davit(node="twice", builder={"warm_images": 0})
+    davit.add_repo(repo)
+    kept = []
+    for _ in range(2):
+        number = forge.push(davit, repo, f"image: {IMAGE}\nscript: [echo fine]\n")
         assert davit.wait_build(number)["state"] == "passed"
-        davit.log.wait("removing the network davit-late-net-")
-    finally:
-        for name in late:
-            docker("network", "rm", name, check=False)  # the first is davitd's now
+        kept.append(names())
+        davit.kill()
+        davit.start()
+    assert any("-net-" in name for name in kept[0]) and any("-pause-" in name for name in kept[0])
+    assert not kept[0] & kept[1]
