@@ -1,9 +1,11 @@
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "torture"))
 import forge as forges
 import origin as origins
 import server

@@ -27,6 +27,7 @@ class Repo:
         self.bare = os.path.join(folder, "app.git")
         self.tree = os.path.join(folder, "app")
         self.url = url or "file://" + self.bare
+        self.tip = None
         subprocess.run(["git", "init", "-q", "-b", "main", "--bare", self.bare], check=True, env=ENV)
         subprocess.run(["git", "init", "-q", "-b", "main", self.tree], check=True, env=ENV)
 
@@ -49,6 +50,18 @@ class Repo:
         self.git("commit", "-q", "--allow-empty", "-m", message)
         self.git("push", "-q", "--force", self.bare, f"HEAD:{ref}")
         return self.git("rev-parse", "HEAD")
+
+    def commit(self, files, ref="refs/heads/main"):
+        """As push, but straight into the bare repository, for a tenth of the time; the work tree knows nothing of it. On
+        top of the last commit of this kind."""
+        text = [f"commit {ref}", "mark :1", f"committer Ada Example <ada@example.org> {int(time.time())} +0000", "data 0"]
+        text += [f"from {self.tip}"] if self.tip else []
+        for name, content in files.items():
+            text += [f"M 100644 inline {name}", f"data {len(content.encode())}", content]
+        done = subprocess.run(["git", "-C", self.bare, "fast-import", "--quiet", "--force"], env=ENV, check=True,
+                              input="\n".join([*text, "get-mark :1", ""]), capture_output=True, text=True)
+        self.tip = done.stdout.strip()
+        return self.tip
 
 
 def push_payload(commit, ref="refs/heads/main", message="A change", repo="acme/app"):

@@ -1,13 +1,9 @@
 """A short round of the torture (test/torture/run has long ones), with an engine of its own, since that is killed, too."""
 
-import os
-import sys
-
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "torture"))
-from engine import Engine  # noqa: E402
-from torture import Torture  # noqa: E402
+from engine import Engine
+from torture import Torture
 
 
 @pytest.fixture

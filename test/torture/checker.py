@@ -123,6 +123,12 @@ def check_states(records, ledger, history, excused=None):
     return wrong
 
 
+def check_again(records, reasons):
+    """reasons: a pattern of those for which a job may be run again."""
+    return [Violation("I2", f"job {job} was run again", reasons, line) for job, fields in records.jobs.items()
+            for line in fields.get("history", "").splitlines() if not re.search(reasons, line)]
+
+
 def is_excused(build, pattern):
     return build["state"] == "error" and pattern is not None and re.search(pattern, build.get("reason", "")) is not None
 

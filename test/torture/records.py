@@ -44,6 +44,12 @@ class Redis:
         self.send(*command)
         return self.reply()
 
+    def at_once(self, *commands):
+        """Their replies, of one moment."""
+        for command in (("MULTI",), *commands, ("EXEC",)):
+            self.send(*command)
+        return [self.reply() for _ in range(len(commands) + 2)][-1]
+
     def reply(self):
         line = self.file.readline()
         if not line.endswith(b"\r\n"):
@@ -77,16 +83,23 @@ class Redis:
                 return found
 
 
-def unsettled(path):
-    """What is still to be done, in words; nothing when all is at rest."""
+WAITING = ("planning", "queue", "delayed", "outbox")
+
+
+def unsettled(path, endless=None):
+    """What is still to be done, in words; nothing when all is at rest. endless: a job that may run all the same."""
     try:
         with Redis(path) as redis:
-            left = [name for name in ("planning", "running", "queue", "delayed", "outbox") if redis("ZCARD", f"davit:{name}")]
-            left += [f"open builds of {repo}" for repo in redis("ZRANGE", "davit:repos", 0, -1)
-                     if int(redis("HGET", f"davit:repo:{repo}", "open") or 0)]
-            return left
+            repos = redis("ZRANGE", "davit:repos", 0, -1)
+            own = endless and redis("HGET", f"davit:job:{endless}", "repo")
+            running, *found = redis.at_once(("ZRANGE", "davit:running", 0, -1), *(("ZCARD", f"davit:{name}") for name in WAITING),
+                                            *(("HGET", f"davit:repo:{repo}", "open") for repo in repos))
     except (OSError, RedisError, ValueError) as error:
         return [f"Redis: {error}"]
+    left = [f"running {one}" for one in running if one != endless]
+    left += [name for name, count in zip(WAITING, found) if count]
+    return left + [f"open builds of {repo}" for repo, count in zip(repos, found[len(WAITING):])
+                   if int(count or 0) > (repo == own)]
 
 
 class Records:
