@@ -42,7 +42,8 @@ class Engine:
         self.folder = os.path.abspath(folder)
         self.url = f"unix://{self.folder}/docker.sock"
         self.start()
-        self._script("image", self.url, "davit-test/busybox:latest")
+        for image in ("davit-test/busybox:latest", "davit-test/busybox:other"):
+            self._script("image", self.url, image)
 
     def _script(self, *words):
         done = subprocess.run([os.path.join(TOP, "scripts/engine"), *words], capture_output=True, text=True, timeout=120)

@@ -3,6 +3,7 @@
 import random
 
 IMAGE = "davit-test/busybox:latest"
+OTHER = "davit-test/busybox:other"
 PRIME, FACTOR = 2147483647, 16807
 
 # Tells the receiver of the steps' effects that this step of this attempt was begun, then prints its lines. The message is
@@ -38,7 +39,7 @@ class Push:
     def __init__(self, number, seed, effects=""):
         r = random.Random(seed)
         self.number = number
-        self.kind = r.choices(["pass", "fail", "graph", "bad"], [70, 12, 12, 6])[0]
+        self.kind = r.choices(["pass", "fail", "images", "graph", "bad"], [55, 12, 15, 12, 6])[0]
         self.state = {"fail": "failed", "bad": "failed"}.get(self.kind, "passed")
         self.commit = None
         jobs = {"graph": 3, "bad": 0}.get(self.kind, 1)
@@ -61,6 +62,9 @@ class Push:
         if self.kind == "bad":
             return f"image: [{IMAGE}\nscript:\n"
         head = f"image: {IMAGE}\nenv: [EFFECTS={self.effects}]\nretry: {{max: 10, on: [infrastructure]}}\n"
+        if self.kind == "images":  # a container for each
+            return head + "steps:\n" + "".join(f"  - image: {OTHER if i % 2 else IMAGE}\n    script: [{c}]\n"
+                                               for i, c in enumerate(self._commands(0)))
         if self.kind != "graph":
             return head + "script:\n" + "".join(f"  - {c}\n" for c in self._commands(0))
         text = head + "jobs:\n"
