@@ -40,11 +40,21 @@ has_expires(const struct http1_head *reply)
 	return http1_find(reply, "Expires") != NULL;
 }
 
-/* "*" anywhere: no request can be said to match. */
+/* "*" anywhere, or what is no header's name: no request can be said to match. */
 static bool
 varies_by_all(const struct http1_head *reply)
 {
-	return http1_has_token(reply, "Vary", "*");
+	for (size_t i = 0; i < reply->header_count; i++) {
+		struct str list = reply->headers[i].value;
+
+		while (str_is_nocase(reply->headers[i].name, "Vary") && list.len > 0) {
+			struct str name = str_trim(str_cut(&list, ','));
+
+			if (str_is(name, "*") || (name.len > 0 && !http1_is_token(name)))
+				return true;
+		}
+	}
+	return false;
 }
 
 static bool

@@ -60,7 +60,7 @@ http_vary_print(struct buf *b, const struct http1_head *request, const struct ht
 			size_t at = names.len;
 
 			add_lower(&names, name);
-			if (name.len > 0 && !buf_failed(&names))
+			if (http1_is_token(name) && !buf_failed(&names))
 				add_line(b, request, (struct str){ names.data + at, names.len - at });
 		}
 	}

@@ -299,6 +299,7 @@ on_opened(void *arg, int fd, const struct stat *st, const struct err *err)
 	a->variant = NULL;
 	if (err == NULL && shelf_is_file_of(v, st)) {
 		draft = draft_of_file(fd, v->size);
+		shelf_keep_open(a->parts->shelf, v, draft);
 		send_body(a, v, draft);
 		draft_unref(&draft);
 	} else {
@@ -331,6 +332,8 @@ serve(struct answer *a, struct variant *v, enum source source)
 		send_reply(a, v, 412, &empty, NULL);
 	} else if (v->draft != NULL) {
 		send_body(a, v, v->draft);
+	} else if (v->open != NULL) {
+		send_body(a, v, v->open);
 	} else {
 		a->variant = variant_ref(v);
 		a->open = shelf_read(a->parts->shelf, v, on_opened, a);

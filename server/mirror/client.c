@@ -277,6 +277,7 @@ pump(struct client *c)
 
 	switch (send_more(c)) {
 	case PROGRESS_MORE:
+		event_add(c->writable, NULL);
 		break;
 	case PROGRESS_WAIT:
 		timer_stop(c->timer); /* the transfer has limits of its own */
@@ -355,7 +356,7 @@ client_reply(struct client *c, const struct client_reply *reply)
 	if (buf_failed(&c->out)) /* a head within its limits does not come here */
 		c->is_last = true;
 	timer_start(c->timer, IDLE_MS);
-	event_add(c->writable, NULL);
+	event_active(c->writable, EV_WRITE, 0); /* it seldom has to wait for room */
 }
 
 /* --- receiving --- */
@@ -373,7 +374,6 @@ refuse(struct client *c, unsigned status, const char *why)
 	reply.head = &head;
 	c->is_last = true;
 	c->state = CLIENT_ANSWER;
-	event_del(c->readable);
 	client_reply(c, &reply);
 	buf_fini(&head);
 }
@@ -392,7 +392,6 @@ hand_over(struct client *c)
 	c->state = CLIENT_ANSWER;
 	c->clients->figures.requests++;
 	timer_stop(c->timer);
-	event_del(c->readable);
 	handle = c->clients->conf.handler->on_request(c->clients->conf.arg, c, &c->request);
 	if (c->state == CLIENT_ANSWER)
 		c->handle = handle;
@@ -459,6 +458,10 @@ receive(struct client *c)
 	bool lingers = c->state == CLIENT_LINGER;
 	ssize_t n;
 
+	if (c->state == CLIENT_ANSWER || c->state == CLIENT_SEND) { /* the next request waits in the kernel */
+		event_del(c->readable);
+		return;
+	}
 	if (!lingers)
 		make_room(c);
 	n = lingers ? recv(c->fd, waste, sizeof(waste), 0) : recv(c->fd, c->in + c->in_len, c->in_cap - c->in_len, 0);

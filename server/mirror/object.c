@@ -37,6 +37,7 @@ variant_unref(struct variant **variant)
 	if (v == NULL || --v->refs > 0)
 		return;
 	draft_unref(&v->draft);
+	draft_unref(&v->open);
 	free(v->selection);
 	free(v->head);
 	free(v);

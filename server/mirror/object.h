@@ -26,7 +26,9 @@ struct variant {
 	char *head;      /* of the reply, as the text of a head without what is of one connection */
 	size_t head_len;
 	struct http_cache_times times;
-	uint64_t size;       /* of the body, once whole; what it takes on the disk */
+	uint64_t size;      /* of the body, once whole; what it takes on the disk */
+	struct draft *open; /* its file, while the shelf keeps it open */
+	TAILQ_ENTRY(variant) by_open;
 	struct draft *draft; /* while it arrives, and until its file has its name. NULL: it has */
 };
 

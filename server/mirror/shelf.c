@@ -40,6 +40,8 @@ struct shelf {
 	struct object *objects;
 	struct variant_queue by_use;
 	struct variant_queue by_age;
+	struct variant_queue by_open; /* the one opened longest ago first */
+	unsigned open_count;
 	struct shelf_figures figures;
 	uint64_t next_id;
 	LIST_HEAD(, filing) filings;
@@ -222,6 +224,28 @@ link_variant(struct shelf *s, const char *key, struct variant *v)
 		s->figures.bytes += v->size;
 }
 
+static void
+close_file(struct shelf *s, struct variant *v)
+{
+	if (v->open == NULL)
+		return;
+	TAILQ_REMOVE(&s->by_open, v, by_open);
+	s->open_count--;
+	draft_unref(&v->open);
+}
+
+void
+shelf_keep_open(struct shelf *s, struct variant *v, struct draft *file)
+{
+	if (v->object == NULL || v->open != NULL)
+		return;
+	if (s->open_count == SHELF_OPEN_MAX)
+		close_file(s, TAILQ_FIRST(&s->by_open));
+	v->open = draft_ref(file);
+	TAILQ_INSERT_TAIL(&s->by_open, v, by_open);
+	s->open_count++;
+}
+
 /* The shelf's reference goes with it. */
 static void
 unlink_variant(struct shelf *s, struct variant *v)
@@ -233,6 +257,7 @@ unlink_variant(struct shelf *s, struct variant *v)
 	LIST_REMOVE(v, of_object);
 	TAILQ_REMOVE(&s->by_use, v, by_use);
 	TAILQ_REMOVE(&s->by_age, v, by_age);
+	close_file(s, v);
 	v->object = NULL;
 	s->figures.variants--;
 	if (variant_is_filed(v))
@@ -599,6 +624,7 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	s->next_id = 1;
 	TAILQ_INIT(&s->by_use);
 	TAILQ_INIT(&s->by_age);
+	TAILQ_INIT(&s->by_open);
 	LIST_INIT(&s->filings);
 	s->renewal = timer_new(conf->loop, on_renewal, s);
 	if (!make_folders(s, err) || !load(s, err)) {

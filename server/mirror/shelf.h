@@ -49,6 +49,9 @@ void shelf_invalidate(struct shelf *shelf, const char *key);
  * ERR_NOT_FOUND. */
 struct disk_op *shelf_read(struct shelf *shelf, const struct variant *variant, disk_open_fn *fn, void *arg);
 bool shelf_is_file_of(const struct variant *variant, const struct stat *st);
+/* Its file stays open, as one of the SHELF_OPEN_MAX that were opened last: variant->open. */
+enum { SHELF_OPEN_MAX = 64 };
+void shelf_keep_open(struct shelf *shelf, struct variant *variant, struct draft *file);
 
 struct shelf_figures {
 	uint64_t variants;

@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../integration"))
 import forge
 import pushes
 import server
+from bench_mirror import bench_mirror
 
 IMAGE = server.IMAGE
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
@@ -558,7 +559,8 @@ def bench_plan(bench):
 
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps}
+         "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps,
+         "mirror": bench_mirror}
 # minutes each, and only when they are asked for
 PROMISES = {"pushes": pushes.bench_pushes, "missed": pushes.bench_missed, "refs": pushes.bench_refs}
 

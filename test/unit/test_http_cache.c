@@ -121,6 +121,7 @@ test_may_store(void **state)
 		{ "Cache-Control: no-store\r\n", "Cache-Control: max-age=1\r\n", false },
 		{ "Authorization: x\r\n", "Cache-Control: max-age=1\r\n", false },
 		{ "Authorization: x\r\n", "Cache-Control: public, max-age=1\r\n", true },
+		{ "", "Cache-Control: max-age=1\r\nVary: Accept, b: c\r\n", false },
 		{ "Cookie: x\r\n", "Cache-Control: max-age=1\r\n", false },
 		{ "", "Set-Cookie: a\r\n", false },
 		{ "", "Set-Cookie: a\r\nCache-Control: max-age=1\r\n", true },
