@@ -5,6 +5,10 @@ import pytest
 from engine import Engine
 from torture import Torture
 
+# A dockerd that starts takes the chains of iptables away from others for a moment, so that the sweep of crash points is not
+# run beside this. There davitd dies everywhere: here it is mostly the others.
+pytestmark = pytest.mark.xdist_group("crash points")
+
 
 @pytest.fixture
 def engine(tmp_path):
@@ -14,5 +18,5 @@ def engine(tmp_path):
 
 
 def test_torture(tmp_path, engine):
-    wrong = Torture(tmp_path / "torture", 1, {"davitd": 4, "redis": 1, "engine": 1, "power": 1, "memory": 1}, engine).run()
+    wrong = Torture(tmp_path / "torture", 1, {"davitd": 2, "redis": 1, "engine": 1, "power": 1, "memory": 1}, engine).run()
     assert not wrong, "\n".join(map(str, wrong))

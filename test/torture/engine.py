@@ -38,8 +38,10 @@ class EngineOf:
 
 
 class Engine:
-    def __init__(self, folder):
-        self.folder = os.path.abspath(folder)
+    """options: of dockerd. With --live-restore containers live through its death."""
+
+    def __init__(self, folder, *options):
+        self.folder, self.options = os.path.abspath(folder), options
         self.url = f"unix://{self.folder}/docker.sock"
         self.start()
         for image in ("davit-test/busybox:latest", "davit-test/busybox:other"):
@@ -52,11 +54,11 @@ class Engine:
                 raise RuntimeError(f"scripts/engine {' '.join(words)}: {done.stderr}{file.read()[-3000:]}")
 
     def start(self):
-        self._script("start", self.folder)
+        self._script("start", self.folder, *self.options)
 
     def kill(self):
         """With its containerd, which else would die a little later, under the next dockerd. That takes a process for alive
-        that nobody has waited for, so the file with its number goes, too. Containers live on until the next start."""
+        that nobody has waited for, so the file with its number goes, too. Containers live on until the next start, at least."""
         for name in ("pid", "exec/containerd/containerd.pid"):
             path = os.path.join(self.folder, name)
             with open(path) as file:
