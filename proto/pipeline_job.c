@@ -68,6 +68,7 @@ static const struct job_key job_keys[] = {
 	{ "label",           FORM_STAGES,            ANY_KIND,       pipeline_job_old_label },
 	{ "concurrency",     FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_concurrency },
 	{ "hold_on_failure", FORM_ANY | FORM_TOP,    SCRIPT,         pipeline_job_hold },
+	{ "mirror",          FORM_ANY | FORM_TOP,    SCRIPT,         pipeline_job_mirror },
 	{ "secrets",         FORM_ANY | FORM_TOP,    ANY_KIND,       pipeline_job_secrets },
 	{ "build",           FORM_JOBS,              BUILD,          pipeline_job_build },
 	{ "dockerfile_path", FORM_STAGES,            BUILD,          pipeline_job_dockerfile },

@@ -152,7 +152,7 @@ pipeline_job_fn pipeline_job_when, pipeline_job_only, pipeline_job_except, pipel
     pipeline_job_changed;                                                                               /* _when.c */
 pipeline_job_fn pipeline_job_cache, pipeline_job_artifacts, pipeline_job_reports, pipeline_job_secrets; /* _files.c */
 pipeline_job_fn pipeline_job_timeout, pipeline_job_retry, pipeline_job_allow_failure, pipeline_job_resources,
-    pipeline_job_labels, pipeline_job_old_label, pipeline_job_concurrency, pipeline_job_hold; /* _run.c */
+    pipeline_job_labels, pipeline_job_old_label, pipeline_job_concurrency, pipeline_job_hold, pipeline_job_mirror; /* _run.c */
 pipeline_job_fn pipeline_job_build, pipeline_job_dockerfile, pipeline_job_build_dir, pipeline_job_build_args,
     pipeline_job_compile, pipeline_job_extract, pipeline_job_package;        /* _build.c */
 pipeline_job_fn pipeline_job_deploy, pipeline_job_app, pipeline_job_cluster; /* _deploy.c */

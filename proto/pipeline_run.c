@@ -1,4 +1,4 @@
-/* How a job is run: timeout, retry, allow_failure, resources, labels, concurrency, hold_on_failure. */
+/* How a job is run: timeout, retry, allow_failure, resources, labels, concurrency, hold_on_failure, mirror. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +25,17 @@ bool
 pipeline_job_allow_failure(struct pipeline *p, const char *name, const struct yml_node *value, struct job_spec *job)
 {
 	return pipeline_read_bool(p, name, value, &job->allow_failure);
+}
+
+bool
+pipeline_job_mirror(struct pipeline *p, const char *name, const struct yml_node *value, struct job_spec *job)
+{
+	bool on = true;
+
+	if (!pipeline_read_bool(p, name, value, &on))
+		return false;
+	job->no_mirror = !on;
+	return true;
 }
 
 /* yes: as long as the default says. */

@@ -158,6 +158,7 @@ struct job_spec {
 	struct artifact_spec *artifacts;
 	size_t artifact_count;
 	struct report_spec reports;
+	bool no_mirror;  /* its tools are not told of the mirror */
 	unsigned hold_s; /* how long a failed job's container is kept for who debugs it: hold_on_failure */
 
 	struct build_spec *build;   /* of JOB_KIND_BUILD */

@@ -245,6 +245,7 @@ read_files(const struct json_value *root, struct job_spec *job, struct err *err)
 	READ_EACH(root, "secrets", job->secrets, job->secret_count, read_secret, err);
 	READ_EACH(root, "caches", job->caches, job->cache_count, read_cache, err);
 	READ_EACH(root, "artifacts", job->artifacts, job->artifact_count, read_artifact, err);
+	job->no_mirror = read_flag(root, "no_mirror");
 	return read_list(root, "junit", &job->reports.junit, err) &&
 	       read_text(root, "coverage", &job->reports.coverage, err) && read_number(root, "hold", &job->hold_s, err);
 }

@@ -193,6 +193,7 @@ write_files(struct json_writer *w, const struct job_spec *job)
 	write_list(w, "junit", &job->reports.junit);
 	write_text(w, "coverage", job->reports.coverage);
 	write_number(w, "hold", job->hold_s);
+	write_flag(w, "no_mirror", job->no_mirror);
 }
 
 static void

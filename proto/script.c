@@ -381,6 +381,8 @@ add_hosts(struct buf *b, const struct env *hosts, const char *file)
 static bool
 add_script(struct buf *b, const struct script_spec *spec, struct err *err)
 {
+	if (spec->preamble != NULL)
+		buf_adds(b, spec->preamble);
 	if (!check_commands(spec, err) || !add_env(b, spec->environment, add_quoted, err) ||
 	    !add_env(b, &spec->job->env, add_expanding, err))
 		return false;

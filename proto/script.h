@@ -1,5 +1,5 @@
 /* The shell script that a job's container runs: a job_spec in, POSIX sh out (busybox ash, dash, bash). It
- *  1. exports the environment, then the job's env, and enters the workspace;
+ *  1. runs its preamble, exports the environment, then the job's env, and enters the workspace;
  *  2. runs each segment in a shell of its own (bash where the image has it, else sh) with -e and an empty standard
  * input, between two markers (proto/marker.h), each command shown in bold as "$ command" before it runs;
  *  3. runs nothing after the first segment that failed, but those segments that run always, which find its outcome in
@@ -45,6 +45,7 @@ struct script_spec {
 	const char *status;  /* the job's own segments are over, with that DAVIT_JOB_STATUS: only those that run
 			      * always are left. NULL: they are not over */
 	unsigned hold_s;     /* how long the script waits at its end when the job failed; 0: it does not */
+	const char *preamble; /* what the script begins with, in sh; NULL: nothing */
 	/* The server's own variables (CI=true, links, secrets), taken literally. May be NULL. In the job's env $NAME
 	 * and ${NAME} stand for variables set before, the image's included, and $$ for a dollar sign. */
 	const struct env *environment;

@@ -261,6 +261,7 @@ test_values_that_cannot_be_either(void **state)
 	    "3:14: concurrency needs group:, as in {group: \"${branch}\", cancel: true}");
 	refuse(JOB "concurrency: \"${brunch}\"",
 	    "3:14: ${brunch} is no variable of the plan ($${ stands for ${ itself); did you mean \"branch\"?");
+	refuse(JOB "mirror: maybe", "3:9: mirror wants true or false, not \"maybe\"");
 	refuse(JOB "hold_on_failure: 2d",
 	    "3:18: hold_on_failure wants true, or a duration such as 10m, at most 24h, not "
 	    "\"2d\"");
