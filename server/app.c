@@ -11,6 +11,7 @@
 #include "server/app_conf.h"
 #include "server/app_files.h"
 #include "server/app_jobs.h"
+#include "server/app_mirror.h"
 #include "server/app_prune.h"
 #include "server/app_rotate.h"
 #include "server/app_sweep.h"
@@ -764,7 +765,7 @@ start_mirror(struct app *app, struct err *err)
 
 	if (conf->mirror.listen.count == 0)
 		return true;
-	mirror.rules = app->upstreams = app_conf_upstreams(conf);
+	mirror.rules = app->upstreams = app_mirror_upstreams(conf);
 	app->mirror = mirror_new(&mirror, err);
 	for (size_t i = 0; app->mirror != NULL && (socket = mirror_socket(app->mirror, i)) != NULL; i++)
 		log_info("mirror on %s", socket->address);

@@ -10,6 +10,7 @@
 #include "proto/labels.h"
 #include "proto/mem.h"
 #include "proto/url.h"
+#include "server/app_mirror.h"
 #include "server/conf.h"
 
 #define SECRET_MAX 4096
@@ -72,40 +73,6 @@ engine_labels(const struct conf_engine *engine)
 	return text;
 }
 
-/* The port of an address at which the loopback can be reached; empty when it is none, or not known yet. */
-static struct str
-loopback_port(const char *address)
-{
-	static const char *const hosts[] = { "127.0.0.1:", "0.0.0.0:", "*:", "[::]:" };
-	struct str text = str_of(address);
-
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
-		if (str_has_prefix(text, hosts[i])) {
-			text.p += strlen(hosts[i]);
-			text.len -= strlen(hosts[i]);
-			return str_is(text, "0") ? STR("") : text;
-		}
-	return STR("");
-}
-
-/* Where an engine pulls by way of the mirror; free() it. NULL: it does not. Engines take a registry of 127.0.0.1
- * without TLS, whatever else they are told. */
-static char *
-engine_mirror(const struct conf *conf, const struct conf_engine *e)
-{
-	struct str port = STR("");
-
-	if (strcmp(e->mirror, "off") == 0)
-		return NULL;
-	if (e->mirror[0] != '\0')
-		return xstrdup(e->mirror);
-	for (size_t i = 0; i < conf->mirror.listen.count && port.len == 0; i++)
-		port = loopback_port(conf->mirror.listen.items[i]);
-	return port.len > 0 && strncmp(e->url, "unix:", strlen("unix:")) == 0
-		   ? xasprintf("127.0.0.1:%.*s", (int)port.len, port.p)
-		   : NULL;
-}
-
 void
 app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 {
@@ -120,10 +87,10 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 			.url = e->url,
 			.slots = e->slots,
 			.labels = engine_labels(e),
-			.mirror = engine_mirror(conf, e),
 			.ca = app_conf_file(e->tls.ca),
 			.cert = app_conf_file(e->tls.cert),
 			.key = app_conf_file(e->tls.key) };
+		app_mirror_find(conf, e, &ret->engines[i]);
 	}
 	ret->aliases = xcalloc(conf->image_aliases.count, sizeof(*ret->aliases));
 	for (size_t i = 0; i < conf->image_aliases.count; i++)
@@ -143,6 +110,7 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 		.blocked_count = b->blocked.count,
 		.warm_images = b->warm_images,
 		.warm_per_image = b->warm_per_image,
+		.wiring = ret->wiring = app_mirror_wiring(conf),
 	};
 }
 
@@ -165,8 +133,9 @@ app_conf_builder_fini(struct app_builder_conf *conf)
 {
 	for (size_t i = 0; conf->engines != NULL && i < conf->conf.engine_count; i++) {
 		free((char *)conf->engines[i].labels);
-		free((char *)conf->engines[i].mirror);
+		app_mirror_forget(&conf->engines[i]);
 	}
+	free(conf->wiring);
 	free(conf->engines);
 	free(conf->aliases);
 	*conf = (struct app_builder_conf){ 0 };
@@ -239,19 +208,6 @@ tls_of(enum conf_starttls starttls)
 		break;
 	}
 	return SMTP_TLS_AUTO;
-}
-
-struct upstream_rule *
-app_conf_upstreams(const struct conf *conf)
-{
-	struct upstream_rule *rules = xcalloc(conf->mirror.upstream_count, sizeof(*rules));
-
-	for (size_t i = 0; i < conf->mirror.upstream_count; i++) {
-		const struct conf_upstream *u = &conf->mirror.upstreams[i];
-
-		rules[i] = (struct upstream_rule){ u->host, .is_private = u->is_private, .is_clear = u->is_clear };
-	}
-	return rules;
 }
 
 bool

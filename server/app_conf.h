@@ -8,7 +8,6 @@
 #include "server/builder/builder.h"
 #include "server/io/redis.h"
 #include "server/io/smtpc.h"
-#include "server/mirror/upstreams.h"
 #include "server/notify/notify.h"
 
 struct conf;
@@ -23,6 +22,7 @@ struct app_builder_conf {
 	struct builder_conf conf;
 	struct builder_engine_conf *engines;
 	struct builder_alias *aliases;
+	char *wiring;
 };
 void app_conf_builder(const struct conf *conf, struct app_builder_conf *ret);
 /* Of all engines, with semicolons between; free() it. */
@@ -38,9 +38,6 @@ struct app_redis_conf {
 };
 bool app_conf_redis(const struct conf *conf, struct app_redis_conf *ret, struct err *err);
 void app_conf_redis_fini(struct app_redis_conf *conf);
-
-/* mirror.upstreams; free() it, its strings are conf's. */
-struct upstream_rule *app_conf_upstreams(const struct conf *conf);
 
 struct app_smtp_conf {
 	struct smtpc_conf conf;

@@ -130,6 +130,7 @@ static const struct conf_option options[] = {
 	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
 	  .min = 1024 * 1024, .max = 1ull << 50),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
+	OPTION("mirror.jobs", BOOL, AT(mirror.jobs), "true", "jobs reach it, and their tools ask it"),
 	OPTION("mirror.ca", TEXT, AT(mirror.ca), "\"\"", "file with the certificates that may sign the upstreams'; empty: the system's"),
 };
 /* clang-format on */

@@ -124,7 +124,8 @@ struct conf {
 		size_t upstream_count;
 		uint64_t size; /* bytes on disk */
 		char *registry;
-		char *ca; /* PEM; "": the system's */
+		bool jobs; /* reach it */
+		char *ca;  /* PEM; "": the system's */
 	} mirror;
 };
 

@@ -873,3 +873,9 @@ box_network(const struct box *box)
 {
 	return sandbox_network(box->sandbox);
 }
+
+bool
+box_has_mirror(const struct box *box)
+{
+	return sandbox_has_mirror(box->sandbox);
+}

@@ -98,5 +98,7 @@ void box_end(struct box *box);
 /* Once it is ready. */
 const char *box_container(const struct box *box);
 const char *box_network(const struct box *box);
+/* See sandbox_has_mirror. */
+bool box_has_mirror(const struct box *box);
 
 #endif

@@ -46,7 +46,11 @@ struct builder_engine_conf {
 	unsigned slots;     /* jobs at a time, at least 1 */
 	const char *labels; /* as proto/labels.h writes them; NULL: none */
 	const char *mirror; /* HOST:PORT of the registry by way of which it pulls; NULL: none */
-	const char *ca;     /* PEM files of a TLS connection; NULL: none */
+	/* Where the mirror is for the jobs' networks: its port, NULL for none, and its address, NULL for their gateway.
+	 */
+	const char *relay_port;
+	const char *relay_address;
+	const char *ca; /* PEM files of a TLS connection; NULL: none */
 	const char *cert;
 	const char *key;
 };
@@ -79,6 +83,7 @@ struct builder_conf {
 	struct builder_limits limits; /* a member of 0: the default */
 	unsigned warm_images;         /* how many images have containers started in advance; 0: none */
 	unsigned warm_per_image;      /* how many containers each */
+	const char *wiring;           /* what tells a job's tools of the mirror (proto/wiring.h); NULL: nothing */
 	bool waits;                   /* nothing is asked of an engine before builder_begin */
 };
 

@@ -73,3 +73,13 @@ container_of_holder(const struct container_place *place, const char *alias, cons
 		.label_count = place->label_count,
 		.limits = { .memory = 32 << 20, .pids = 32 } };
 }
+
+struct docker_container_spec
+container_of_relay(const struct container_place *place, const char *alias, const char *const *command)
+{
+	struct docker_container_spec spec = container_of_holder(place, alias, command);
+
+	spec.open_stdin = false;
+	spec.limits = (struct docker_limits){ .memory = 128 << 20, .pids = 512 };
+	return spec;
+}

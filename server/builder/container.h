@@ -27,6 +27,9 @@ struct docker_container_spec container_of_job(const struct container_place *plac
 /* by_health: the image's health check says when it is ready. */
 struct docker_container_spec container_of_service(const struct container_place *place,
     const struct service_spec *service, bool by_health, const struct builder_limits *limits);
+/* A relay, one process for each connection. */
+struct docker_container_spec container_of_relay(
+    const struct container_place *place, const char *alias, const char *const *command);
 /* A network holder; alias: a service's name, NULL for a job's. */
 struct docker_container_spec container_of_holder(
     const struct container_place *place, const char *alias, const char *const *command);

@@ -298,6 +298,8 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	e->arg = arg;
 	host_init(&e->host, loop, conf);
 	e->host.mirror = own->mirror;
+	e->host.relay_port = own->relay_port;
+	e->host.relay_address = own->relay_address;
 	if (strncmp(own->url, "unix:", strlen("unix:")) == 0)
 		e->addresses = addresses_watch(loop, on_address, e);
 	e->pulls = pulls_new(&e->host);

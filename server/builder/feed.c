@@ -84,6 +84,7 @@ make_script(const struct feed_part *part, char **ret, size_t *len, struct err *e
 		.count = part->count,
 		.status = part->status,
 		.hold_s = part->hold_s,
+		.preamble = part->wiring,
 		.environment = &env,
 		.hosts = &hosts,
 		.hosts_file = "/etc/hosts",

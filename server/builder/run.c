@@ -430,7 +430,8 @@ feed(struct run *r)
 		.status = verdict_word(&r->verdict),
 		.hold_s = hold_s(r),
 		.services = r->services,
-		.for_podman = docker_is_podman(r->place.host->docker) };
+		.for_podman = docker_is_podman(r->place.host->docker),
+		.wiring = box_has_mirror(r->box) && !r->job->spec->no_mirror ? r->place.host->conf->wiring : NULL };
 	struct buf head;
 	struct err err;
 

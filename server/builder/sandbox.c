@@ -8,6 +8,7 @@
 
 #include "proto/mem.h"
 #include "server/builder/pause.h"
+#include "server/builder/relay.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
@@ -15,9 +16,12 @@
 enum sandbox_state {
 	SANDBOX_NETWORK, /* is made */
 	SANDBOX_PAUSE,   /* its holder is made */
+	SANDBOX_RELAY,   /* its way to the mirror is made, */
+	SANDBOX_RELAY_START,
 	SANDBOX_IDLE,
 	SANDBOX_LENT,
 	SANDBOX_UNPAUSE, /* the holder is removed */
+	SANDBOX_UNRELAY,
 	SANDBOX_REMOVE,
 	SANDBOX_DONE,
 };
@@ -30,7 +34,9 @@ struct sandbox {
 	struct pause *pause;
 	bool is_adopted;
 	const char *network;
-	struct host_labels labels;
+	const char *relay; /* name of its way to the mirror; NULL: there is none */
+	bool has_relay;    /* it was made and started */
+	struct host_labels labels, relay_labels;
 	char mode[sizeof("container:") + DOCKER_ID_SIZE];
 	struct err err; /* why it is going */
 };
@@ -46,7 +52,7 @@ struct sandboxes {
 	struct host *host;
 	unsigned max;
 	unsigned count;  /* of all */
-	unsigned making; /* up to SANDBOX_PAUSE */
+	unsigned making; /* up to SANDBOX_RELAY_START */
 	TAILQ_HEAD(, sandbox) all;
 	TAILQ_HEAD(, sandbox_claim) claims; /* the oldest first */
 	struct deferred *serve;
@@ -56,8 +62,11 @@ struct sandboxes {
 
 static void enter_network(struct sandbox *s);
 static void enter_pause(struct sandbox *s);
+static void enter_relay(struct sandbox *s);
+static void enter_relay_start(struct sandbox *s);
 static void enter_idle(struct sandbox *s);
 static void enter_unpause(struct sandbox *s);
+static void enter_unrelay(struct sandbox *s);
 static void enter_remove(struct sandbox *s);
 static void enter_done(struct sandbox *s);
 static void enter_lent(struct sandbox *s);
@@ -69,22 +78,25 @@ static const struct {
 	void (*enter)(struct sandbox *s);
 	enum sandbox_state next;
 } states[] = {
-	[SANDBOX_NETWORK] = { enter_network, SANDBOX_PAUSE },
-	[SANDBOX_PAUSE]   = { enter_pause,   SANDBOX_IDLE },
-	[SANDBOX_IDLE]    = { enter_idle,    SANDBOX_LENT },
-	[SANDBOX_LENT]    = { enter_lent,    SANDBOX_IDLE },
-	[SANDBOX_UNPAUSE] = { enter_unpause, SANDBOX_REMOVE },
-	[SANDBOX_REMOVE]  = { enter_remove,  SANDBOX_DONE },
-	[SANDBOX_DONE]    = { enter_done,    SANDBOX_DONE },
+	[SANDBOX_NETWORK]     = { enter_network,     SANDBOX_PAUSE },
+	[SANDBOX_PAUSE]       = { enter_pause,       SANDBOX_RELAY },
+	[SANDBOX_RELAY]       = { enter_relay,       SANDBOX_RELAY_START },
+	[SANDBOX_RELAY_START] = { enter_relay_start, SANDBOX_IDLE },
+	[SANDBOX_IDLE]        = { enter_idle,        SANDBOX_LENT },
+	[SANDBOX_LENT]        = { enter_lent,        SANDBOX_IDLE },
+	[SANDBOX_UNPAUSE]     = { enter_unpause,     SANDBOX_UNRELAY },
+	[SANDBOX_UNRELAY]     = { enter_unrelay,     SANDBOX_REMOVE },
+	[SANDBOX_REMOVE]      = { enter_remove,      SANDBOX_DONE },
+	[SANDBOX_DONE]        = { enter_done,        SANDBOX_DONE },
 };
 /* clang-format on */
 
 static void
 sandbox_step(struct sandbox *s, enum sandbox_state next)
 {
-	s->set->making -= s->state <= SANDBOX_PAUSE;
+	s->set->making -= s->state <= SANDBOX_RELAY_START;
 	s->state = next;
-	s->set->making += s->state <= SANDBOX_PAUSE;
+	s->set->making += s->state <= SANDBOX_RELAY_START;
 	states[next].enter(s);
 }
 
@@ -107,7 +119,7 @@ tell_claim(struct sandboxes *set, const struct err *err)
 static void
 sandbox_fail(struct sandbox *s, struct err err)
 {
-	bool was_made = s->state > SANDBOX_PAUSE;
+	bool was_made = s->state > SANDBOX_RELAY_START;
 	struct sandboxes *set = s->set;
 
 	if (s->err.code == ERR_NONE)
@@ -115,6 +127,19 @@ sandbox_fail(struct sandbox *s, struct err err)
 	sandbox_step(s, s->state < SANDBOX_UNPAUSE ? SANDBOX_UNPAUSE : s->state + 1);
 	if (!was_made)
 		tell_claim(set, &err);
+}
+
+/* Jobs do without the mirror rather than not at all. The holder may have gone meanwhile. */
+static void
+on_relay(struct sandbox *s, const struct err *err)
+{
+	if (err != NULL)
+		log_warn("network %s: no way to the mirror: %s", s->network, err->text);
+	s->has_relay = err == NULL && s->state == SANDBOX_RELAY_START;
+	if (s->pause == NULL)
+		sandbox_fail(s, s->err);
+	else
+		sandbox_step(s, err == NULL ? states[s->state].next : SANDBOX_IDLE);
 }
 
 static void
@@ -126,7 +151,9 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 	s->op = NULL;
 	if (s->state == SANDBOX_NETWORK)
 		CRASH_POINT(network_made);
-	if (err != NULL)
+	if (s->state == SANDBOX_RELAY || s->state == SANDBOX_RELAY_START)
+		on_relay(s, err);
+	else if (err != NULL)
 		sandbox_fail(s, *err);
 	else
 		sandbox_step(s, states[s->state].next);
@@ -155,9 +182,9 @@ on_pause_end(void *arg, const struct err *err)
 
 	s->pause = NULL;
 	if (s->state == SANDBOX_UNPAUSE)
-		sandbox_step(s, SANDBOX_REMOVE);
-	else if (s->state == SANDBOX_LENT)
-		s->err = *err; /* who has it will notice by the containers in it, and give it back */
+		sandbox_step(s, states[s->state].next);
+	else if (s->state == SANDBOX_LENT || s->op != NULL)
+		s->err = *err; /* who has it will notice by the containers in it, and give it back; or see on_relay */
 	else
 		sandbox_fail(s, *err);
 }
@@ -170,6 +197,41 @@ enter_pause(struct sandbox *s)
 	struct pause_spec spec = { .network = s->network, .labels = &s->labels };
 
 	s->pause = pause_start(s->set->host, &spec, &pause_handler, s);
+}
+
+/* Its name follows from the network's, by which a later process finds it. */
+static void
+own_relay(struct sandbox *s)
+{
+	char *name = xasprintf("%s-mirror", s->network);
+
+	s->relay = host_adopt(s->set->host, name);
+	free(name);
+}
+
+static bool
+wants_relay(const struct host *host)
+{
+	return host->relay_port != NULL && !docker_is_podman(host->docker); /* which has no resolver for the name */
+}
+
+static void
+enter_relay(struct sandbox *s)
+{
+	struct host *host = s->set->host;
+
+	if (!wants_relay(host)) {
+		sandbox_step(s, SANDBOX_IDLE);
+		return;
+	}
+	own_relay(s);
+	s->op = relay_create(host, s->relay, s->network, &s->relay_labels, on_reply, s);
+}
+
+static void
+enter_relay_start(struct sandbox *s)
+{
+	s->op = docker_start(s->set->host->docker, s->relay, on_reply, s);
 }
 
 static void
@@ -191,7 +253,16 @@ enter_unpause(struct sandbox *s)
 	if (s->pause != NULL)
 		pause_end(s->pause);
 	else
-		sandbox_step(s, SANDBOX_REMOVE);
+		sandbox_step(s, states[s->state].next);
+}
+
+static void
+enter_unrelay(struct sandbox *s)
+{
+	if (s->relay != NULL)
+		s->op = docker_remove(s->set->host->docker, s->relay, on_reply, s);
+	else
+		sandbox_step(s, states[s->state].next);
 }
 
 static void
@@ -210,6 +281,7 @@ enter_done(struct sandbox *s)
 		log_warn("network %s: %s", s->network, s->err.text);
 	TAILQ_REMOVE(&set->all, s, next);
 	set->count--;
+	host_disown(set->host, &s->relay);
 	host_disown(set->host, &s->network);
 	free(s);
 	serve_soon(set);
@@ -224,6 +296,7 @@ sandbox_new(struct sandboxes *set)
 	s->state = SANDBOX_DONE; /* nothing is made yet */
 	s->network = host_own_new(set->host, "net");
 	host_labels_init(&s->labels, set->host, "network");
+	host_labels_init(&s->relay_labels, set->host, "mirror");
 	TAILQ_INSERT_TAIL(&set->all, s, next);
 	set->count++;
 	sandbox_step(s, SANDBOX_NETWORK);
@@ -374,6 +447,9 @@ sandbox_adopt(struct sandboxes *sandboxes, const char *network, const char *hold
 	}
 	snprintf(s->mode, sizeof(s->mode), "container:%s", holder_id);
 	s->is_adopted = true;
+	s->has_relay = wants_relay(sandboxes->host);
+	if (s->has_relay)
+		own_relay(s);
 	TAILQ_INSERT_TAIL(&sandboxes->all, s, next);
 	sandboxes->count++;
 	return s;
@@ -391,6 +467,7 @@ sandbox_detach(struct sandbox **sandbox)
 	pause_detach(&s->pause);
 	TAILQ_REMOVE(&s->set->all, s, next);
 	s->set->count--;
+	host_disown(s->set->host, &s->relay);
 	host_disown(s->set->host, &s->network);
 	free(s);
 }
@@ -420,4 +497,10 @@ const char *
 sandbox_mode(const struct sandbox *sandbox)
 {
 	return sandbox->mode;
+}
+
+bool
+sandbox_has_mirror(const struct sandbox *sandbox)
+{
+	return sandbox->has_relay;
 }

@@ -36,4 +36,7 @@ const char *sandbox_network(const struct sandbox *sandbox);
 /* "container:ID", the network mode of who joins the holder. */
 const char *sandbox_mode(const struct sandbox *sandbox);
 
+/* Those in it reach the mirror as WIRING_HOST. */
+bool sandbox_has_mirror(const struct sandbox *sandbox);
+
 #endif

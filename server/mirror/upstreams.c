@@ -74,12 +74,18 @@ rule_names(const struct upstream_rule *rule, const char *host, unsigned port)
 }
 
 const struct upstream_rule *
+upstream_rules_find(const struct upstream_rule *rules, size_t count, const char *host, unsigned port)
+{
+	for (size_t i = 0; i < count; i++)
+		if (rule_names(&rules[i], host, port))
+			return &rules[i];
+	return NULL;
+}
+
+const struct upstream_rule *
 upstreams_rule(const struct upstreams *u, const char *host, unsigned port)
 {
-	for (size_t i = 0; i < u->conf.rule_count; i++)
-		if (rule_names(&u->conf.rules[i], host, port))
-			return &u->conf.rules[i];
-	return NULL;
+	return upstream_rules_find(u->conf.rules, u->conf.rule_count, host, port);
 }
 
 void

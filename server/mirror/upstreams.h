@@ -28,6 +28,10 @@ struct origin {
 };
 
 /* NULL and *err when ca_file cannot be read, or the registry's URL is malformed. */
+/* The first rule that names the host at that port; NULL: none does. */
+const struct upstream_rule *upstream_rules_find(
+    const struct upstream_rule *rules, size_t count, const char *host, unsigned port);
+
 struct upstreams_conf {
 	struct loop *loop;
 	const struct upstream_rule *rules; /* lent */

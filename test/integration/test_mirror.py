@@ -12,7 +12,9 @@ import time
 
 import pytest
 
+import forge
 from origin import Reply
+from server import IMAGE
 
 BODY = random.Random(1).randbytes(3_000_000)
 HALF = len(BODY) // 2
@@ -297,3 +299,83 @@ def test_handover(mirrored, origin):
     ended(threads)
     assert results[0][1] == BODY and origin.count("/stored") == 1
     mirrored.davit.stop()
+
+
+class ForJobs(Mirrored):
+    """At an address that containers reach."""
+
+    def __init__(self, make_davit, origin):
+        self.origin, self.port = origin, forge.free_port()
+        rules = [{"host": f"127.0.0.1:{origin.port}", "private": True, "clear": True}, {"host": "pypi.org"}, {"host": "*.debian.org"}]
+        self.davit = make_davit(mirror={"listen": [f"0.0.0.0:{self.port}"], "upstreams": rules})
+
+
+LOOK = f"""\
+image: {IMAGE}
+script:
+  - echo "pip=${{PIP_INDEX_URL-none}} go=${{GOPROXY-none}} proxy=${{http_proxy-none}}"
+  - grep -h Proxy ${{APT_CONFIG-/dev/null}} || echo no apt
+"""
+
+
+def log_of(davit, repo, text):
+    number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": text}), message=text)).json["build"]
+    build = davit.wait_build(number)
+    log = davit.job_log(f"{number}.1").decode()
+    assert build["state"] == "passed", log
+    return log
+
+
+def test_jobs_reach_it_and_nothing_else(make_davit, repo, origin):
+    origin.serve("/x", Reply(BODY, **LASTING))
+    mirrored = ForJobs(make_davit, origin)
+    davit = mirrored.davit
+    davit.add_repo(repo)
+    url = f"http://davit-mirror:3142/generic/127.0.0.1:{origin.port}/x"
+    log = log_of(davit, repo, LOOK + f"""\
+  - for i in 1 2 3 4 5 6; do wget -q -O - {url} | sha256sum & done; wait
+  - "! wget -q -T 3 -O /dev/null http://davit-mirror:{mirrored.port}/"
+  - gateway=$(ip route | sed -n 's/^default via \\([^ ]*\\).*/\\1/p'); ! nc -w 3 $gateway {mirrored.port} </dev/null
+""")
+    assert log.count(hashlib.sha256(BODY).hexdigest()) == 6 and len(origin.requests) == 1, log
+    assert "pip=http://davit-mirror:3142/pypi/pypi.org/simple/ go=none proxy=none" in log
+    assert 'Acquire::http::Proxy::deb.debian.org "http://davit-mirror:3142";' in log and "ubuntu" not in log
+
+
+def test_jobs_may_do_without_it(make_davit, repo, origin):
+    davit = ForJobs(make_davit, origin).davit
+    davit.add_repo(repo)
+    log = log_of(davit, repo, LOOK + "mirror: false\n")
+    assert "pip=none" in log and "no apt" in log
+    log = log_of(davit, repo, LOOK + "env: [PIP_INDEX_URL=own]\n")
+    assert "pip=own" in log and "deb.debian.org" in log
+
+
+def test_a_job_that_goes_on_keeps_its_way_to_it(make_davit, repo, origin, docker):
+    origin.serve("/x", Reply(BODY, **LASTING))
+    mirrored = ForJobs(make_davit, origin)
+    davit = mirrored.davit
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": f"""\
+image: {IMAGE}
+script:
+  - echo begun; until [ -e /tmp/go ]; do sleep 0.1; done
+  - for i in 1 2 3 4 5; do wget -q -O - http://davit-mirror:3142/generic/127.0.0.1:{origin.port}/x && break; sleep 1; done | sha256sum
+"""})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.wait_build(number, {"running"})
+    with davit.follow(f"{number}.1") as events:
+        for event in events:
+            if "begun" in event["data"]:
+                break
+    davit.kill()
+    davit.start()
+    davit.log.wait("engine .* is up")
+    name = docker("ps", "--format", "{{.Names}}", "--filter", f"label=davit.job={number}.1").split()[0]
+    node = docker("inspect", "--format", '{{index .Config.Labels "davit.node"}}', name)
+    docker("exec", name, "touch", "/tmp/go")
+    build = davit.wait_build(number)
+    assert build["state"] == "passed" and build["jobs"][0]["attempt"] == 1, build
+    assert hashlib.sha256(BODY).hexdigest() in davit.job_log(f"{number}.1").decode()
+    davit.stop()
+    assert docker("ps", "-aq", "--filter", f"label=davit.node={node}") == ""
