@@ -420,13 +420,21 @@ is_for_one(const struct answer *a)
 	       http1_find(head, "Cookie") != NULL;
 }
 
+/* Whose body means nothing; to an upstream that thinks otherwise it would change the reply for all who ask for the URL.
+ */
+static bool
+is_read(const struct answer *a)
+{
+	return a->request->head.method == HTTP1_GET || a->request->head.method == HTTP1_HEAD;
+}
+
 static void
 ask_upstream(struct answer *a, struct variant *stored, bool wants_range)
 {
 	const struct transfer_request request = {
 		.target = &a->target,
 		.text = a->request->text,
-		.body = a->request->body,
+		.body = is_read(a) ? STR("") : a->request->body,
 		.stored = stored,
 		.method = method_for(a),
 		.is_alone = is_for_one(a) || wants_range,

@@ -88,12 +88,20 @@ apply_policy(struct target *t, enum package_kind kind, const struct http1_head *
 }
 
 static bool
+has_end(const char *path, const char *end)
+{
+	size_t len = strlen(path), end_len = strlen(end);
+
+	return len >= end_len && strcmp(path + len - end_len, end) == 0;
+}
+
+static bool
 read_proxy(const struct http1_head *request, const struct upstreams *upstreams, struct target *t, struct err *err)
 {
 	t->form = TARGET_PROXY;
 	t->origin.is_tls = (request->target.p[4] | 0x20) == 's';
 	t->path = str_dup(request->path);
-	if (strstr(t->path, "/dists/") != NULL || strstr(t->path, "/pool/") != NULL)
+	if (strstr(t->path, "/dists/") != NULL || has_end(t->path, ".deb") || has_end(t->path, ".udeb"))
 		apply_policy(t, PACKAGE_APT, request);
 	return set_host(t, request->host, upstreams, err);
 }
@@ -129,9 +137,7 @@ set_registry(struct target *t, struct str name, const struct upstreams *upstream
 static bool
 is_hub_host(const char *host)
 {
-	size_t len = strlen(host);
-
-	return len >= 9 && strcmp(host + len - 9, "docker.io") == 0;
+	return has_end(host, "docker.io");
 }
 
 static void

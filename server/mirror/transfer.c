@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <uthash.h>
 
@@ -694,6 +695,27 @@ wants_identity(const struct transfer *t)
 	return t->first.links != NULL || t->first.digest[0] != '\0';
 }
 
+/* By these some servers make their reply one of another URL, or for another host: what one client says must not be what
+ * all others get. */
+static bool
+names_another_url(struct str name)
+{
+	static const char *const prefixes[] = { "x-forwarded", "x-original", "x-rewrite", "x-host", "x-http-",
+		"x-method", "forwarded" };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (name.len >= strlen(prefixes[i]) && strncasecmp(name.p, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* What a repository's reply may be selected by. */
+static bool
+is_accept(struct str name)
+{
+	return name.len >= 6 && strncasecmp(name.p, "Accept", 6) == 0;
+}
+
 /* What a reply is selected by goes on; what our client sets itself, or what is between the client and us, does not. */
 static bool
 is_forwarded(const struct transfer *t, struct str name)
@@ -704,7 +726,7 @@ is_forwarded(const struct transfer *t, struct str name)
 		return t->wants_range && str_is_nocase(name, "Range");
 	if (http_cache_is_hop_header(&t->request, name) || str_is_nocase(name, "Host") ||
 	    str_is_nocase(name, "Content-Length") || str_is_nocase(name, "Expect") ||
-	    str_is_nocase(name, "User-Agent") || str_is_nocase(name, "Via"))
+	    str_is_nocase(name, "User-Agent") || str_is_nocase(name, "Via") || names_another_url(name))
 		return false;
 	if (str_is_nocase(name, "Accept-Encoding"))
 		return !wants_identity(t);
@@ -712,6 +734,8 @@ is_forwarded(const struct transfer *t, struct str name)
 		return t->redirects == 0;
 	if (str_is_nocase(name, "Range") || str_is_nocase(name, "If-Range"))
 		return t->wants_range && !t->is_continued;
+	if (t->first.fresh_s != TARGET_BY_HTTP)
+		return is_accept(name);
 	return !is_get || !is_condition(name);
 }
 

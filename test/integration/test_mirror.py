@@ -243,6 +243,22 @@ def test_room_is_bounded(make_davit, origin):
     assert origin.count("/0") == 2 and origin.count("/3") == 1
 
 
+def test_no_client_decides_what_others_get(mirrored, origin):
+    """Neither by a body, nor by headers that some servers make another URL of."""
+    origin.serve("/a", Reply(b"a", **LASTING))
+    origin.serve("/dists/a", Reply(b"a", **LASTING))
+    headers = {"X-Forwarded-Host": "evil.example", "X-Original-URL": "/b", "Forwarded": "host=evil.example", "Foo": "1", "Accept": "text/x"}
+    connection = http.client.HTTPConnection("127.0.0.1", mirrored.port, timeout=60)
+    for path in [f"/generic/127.0.0.1:{origin.port}/a", f"/apt/127.0.0.1:{origin.port}/dists/a"]:
+        connection.request("GET", path, body=b"evil", headers=headers)
+        assert connection.getresponse().read() == b"a"
+    connection.close()
+    generic, apt = [{name.lower(): value for name, value in sent.items()} for _, _, sent in origin.requests]
+    for sent in (generic, apt):
+        assert not {"x-forwarded-host", "x-original-url", "forwarded", "content-length"} & set(sent) and sent["accept"] == "text/x"
+    assert generic["foo"] == "1" and "foo" not in apt
+
+
 def test_a_full_disk(mirrored, origin):
     """What has no room is passed on, at the pace of the slowest who reads it, and what was stored stays."""
     folder = os.path.join(mirrored.davit.state, "mirror")
