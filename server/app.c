@@ -301,11 +301,12 @@ leave_place(struct app *app)
 static void
 end_jobs(struct app *app)
 {
-	builder_drain(app->builder);
-	if (app->stops_all)
+	if (app->stops_all) {
 		app_jobs_suspend(app->jobs);
-	else
+	} else {
+		builder_drain(app->builder);
 		app_jobs_detach(app->jobs);
+	}
 	if (app_jobs_count(app->jobs) > 0)
 		log_info("stopping: %u jobs end or are put back into the queue", app_jobs_count(app->jobs));
 	else

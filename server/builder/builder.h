@@ -157,10 +157,10 @@ struct builder *builder_new(struct loop *loop, const struct builder_conf *conf, 
 /* With conf->waits, once: whoever had this node's name before works on no engine any more, so that what is left there
  * may be removed. */
 void builder_begin(struct builder *builder);
-/* Before the end: nothing is swept any more, since it may be what is left for another process. */
+/* Before an end that leaves jobs to another process: nothing is swept any more. */
 void builder_drain(struct builder *builder);
-/* Removes warm containers and networks, within some seconds; done when it is over. No run may be alive: end or detach
- * them and wait for their done first. */
+/* Removes warm containers and networks, and what a sweep had begun to, within some seconds; done when it is over. No
+ * run may be alive: end or detach them and wait for their done first. */
 void builder_stop(struct builder *builder, builder_slot_fn *done, void *arg);
 /* After builder_stop's done. Accepts NULL inside. */
 void builder_free(struct builder **builder);

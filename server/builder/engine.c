@@ -18,7 +18,7 @@
 #define DEFAULT_BUSYBOX "/bin/busybox"
 
 /* What the engine makes late, of a request of a process that was killed, is gone within 30 s of the start after it. */
-enum { RETRY_LEAST_MS = 500, RETRY_MOST_MS = 30000, SWEEP_MS = 10000 };
+enum { RETRY_LEAST_MS = 500, RETRY_MOST_MS = 30000, SWEEP_MS = 10000, LAST_SWEEP_MS = 10000 };
 
 enum engine_state {
 	ENGINE_DOWN, /* until the next try */
@@ -43,12 +43,13 @@ struct engine {
 	enum engine_state state;
 	struct docker_op *op; /* of the state; from ENGINE_WATCH on the events */
 	struct sweep *sweep;
-	struct timer *timer; /* of the next try, or the next sweep */
+	struct timer *timer; /* of the next try, the next sweep, or the last one's end */
 	int64_t retry_ms;
 	struct docker_version version;
 	struct err why_down;
 	unsigned busy;
-	bool is_draining; /* nothing is swept any more */
+	bool is_draining;     /* nothing is swept any more */
+	bool ends_in_a_sweep; /* of which a part was done when it was ended */
 	engine_fn *on_slot;
 	void *arg;
 	engine_fn *done;
@@ -64,6 +65,7 @@ static void enter_import(struct engine *e);
 static void enter_watch(struct engine *e);
 static void enter_up(struct engine *e);
 static void enter_ending(struct engine *e);
+static void engine_free(struct engine *e);
 
 /* clang-format off */
 static const struct {
@@ -194,7 +196,9 @@ on_swept(void *arg, const struct err *err)
 	struct engine *e = arg;
 
 	e->sweep = NULL;
-	if (err != NULL)
+	if (e->state == ENGINE_ENDING)
+		engine_free(e);
+	else if (err != NULL)
 		engine_fail(e, *err);
 	else if (e->state == ENGINE_UP)
 		timer_start(e->timer, SWEEP_MS);
@@ -274,6 +278,8 @@ on_timer(void *arg)
 
 	if (e->state == ENGINE_DOWN)
 		engine_step(e, states[e->state].next);
+	else if (e->state == ENGINE_ENDING)
+		engine_free(e); /* what is left is for the next start */
 	else
 		enter_sweep(e);
 }
@@ -326,12 +332,12 @@ engine_drain(struct engine *engine)
 }
 
 static void
-on_sandboxes_end(void *arg)
+engine_free(struct engine *e)
 {
-	struct engine *e = arg;
 	engine_fn *done = e->done;
 	void *done_arg = e->done_arg;
 
+	sweep_cancel(&e->sweep);
 	addresses_unwatch(&e->addresses);
 	terminals_drop(&e->host);
 	pulls_free(&e->pulls);
@@ -340,6 +346,20 @@ on_sandboxes_end(void *arg)
 	docker_free(&e->host.docker);
 	free(e);
 	done(done_arg);
+}
+
+/* Nothing is ours any more. */
+static void
+on_sandboxes_end(void *arg)
+{
+	struct engine *e = arg;
+
+	if (!e->ends_in_a_sweep) {
+		engine_free(e);
+		return;
+	}
+	timer_start(e->timer, LAST_SWEEP_MS);
+	e->sweep = sweep_start(&e->host, on_swept, e);
 }
 
 /* The pool's containers are in sandboxes. */
@@ -375,6 +395,7 @@ engine_end(struct engine **engine, engine_fn *done, void *arg)
 	assert(e->state != ENGINE_ENDING);
 	e->done = done;
 	e->done_arg = arg;
+	e->ends_in_a_sweep = e->sweep != NULL;
 	engine_step(e, ENGINE_ENDING);
 }
 

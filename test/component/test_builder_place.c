@@ -532,6 +532,20 @@ test_what_an_earlier_process_left_is_swept(void **state)
 	bench_close(&b);
 }
 
+static void
+test_a_stop_finishes_the_sweep(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_prepare(&b, url, NULL);
+	bench_leave_behind(&b);
+	bench_begin(&b);
+	while (bench_leftovers(&b) == 3)
+		bench_turns(&b, 1);
+	bench_close(&b);
+}
+
 int
 main(void)
 {
@@ -558,6 +572,7 @@ main(void)
 		cmocka_unit_test(test_a_warm_container_is_named_after_its_job),
 		cmocka_unit_test(test_the_pool_is_bounded),
 		cmocka_unit_test(test_what_an_earlier_process_left_is_swept),
+		cmocka_unit_test(test_a_stop_finishes_the_sweep),
 	};
 
 	url = bench_engine();
