@@ -454,14 +454,15 @@ ask_behind(struct answer *a, struct variant *stored)
 	transfer_start(a->parts->transfers, &request, NULL, NULL);
 }
 
-/* Where the target says for how long, the reply's own headers do not count, nor the client's for what never changes. */
+/* Where the target says for how long, the headers of a 200 do not count, nor the client's for what never changes. What is
+ * not there yet may be there next time. */
 static enum http_cache_verdict
 judge(const struct answer *a, const struct variant *v, const struct http1_head *stored)
 {
 	const struct http1_head *request = &a->request->head;
 	struct cache_control asked;
 
-	if (a->target.fresh_s == TARGET_BY_HTTP)
+	if (a->target.fresh_s == TARGET_BY_HTTP || stored->status != 200)
 		return http_cache_judge(request, stored, &v->times, now_s());
 	cache_control_read(request, &asked);
 	if (a->target.fresh_s == TARGET_FOREVER)

@@ -109,6 +109,20 @@ read_proxy(const struct http1_head *request, const struct upstreams *upstreams, 
 /* --- registries --- */
 
 /* Docker Hub has several names, and the one that is configured in its place. */
+/* As a path has it: pip writes the colon before a port as %3A. */
+static bool
+set_host_of_path(struct target *t, struct str segment, const struct upstreams *upstreams, struct err *err)
+{
+	struct buf host;
+	bool ok;
+
+	buf_init(&host, 300);
+	ok = (url_decode(&host, segment) || err_set(err, ERR_INPUT, 0, "the upstream's host is malformed")) &&
+	     set_host(t, buf_str(&host), upstreams, err);
+	buf_fini(&host);
+	return ok;
+}
+
 static bool
 is_default_registry(struct str name)
 {
@@ -120,18 +134,13 @@ static bool
 set_registry(struct target *t, struct str name, const struct upstreams *upstreams, struct err *err)
 {
 	const struct origin *origin = upstreams_registry(upstreams);
-	struct buf host;
-	bool ok;
 
 	if (is_default_registry(name)) {
 		t->origin = *origin;
 		t->origin.host = xstrdup(origin->host);
 		return true;
 	}
-	buf_init(&host, 300);
-	ok = url_decode(&host, name) && set_host(t, buf_str(&host), upstreams, err);
-	buf_fini(&host);
-	return ok;
+	return set_host_of_path(t, name, upstreams, err);
 }
 
 static bool
@@ -200,7 +209,7 @@ read_own(const struct http1_head *request, const struct upstreams *upstreams, st
 	t->path = slash != NULL ? str_dup((struct str){ slash, rest.len - host.len }) : xstrdup("/");
 	t->follows = kind != PACKAGE_GENERIC;
 	apply_policy(t, kind, request);
-	return set_host(t, host, upstreams, err);
+	return set_host_of_path(t, host, upstreams, err);
 }
 
 bool

@@ -193,9 +193,9 @@ may_serve_stale(const struct transfer *t)
 
 	if (t->stored == NULL)
 		return false;
-	if (t->first.fresh_s != TARGET_BY_HTTP)
-		return now_s() - t->stored->times.received < GRACE_S || t->first.fresh_s == TARGET_FOREVER;
 	variant_read_head(t->stored, &stored);
+	if (t->first.fresh_s != TARGET_BY_HTTP && stored.status == 200)
+		return now_s() - t->stored->times.received < GRACE_S || t->first.fresh_s == TARGET_FOREVER;
 	return http_cache_may_serve_stale(&stored, &t->stored->times, now_s(), GRACE_S);
 }
 

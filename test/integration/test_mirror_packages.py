@@ -125,6 +125,17 @@ def test_bytes_that_are_not_of_their_hash(mirrored, origin):
     assert mirrored.get("", whole_url=url)[0].headers["Cache-Status"] == "davit; hit"
 
 
+def test_what_is_not_there_yet(mirrored, origin):
+    """A path whose bytes never change may come to be, and one that is asked about once a minute, too."""
+    for path in ("/boat/-/boat-2.0.0.tgz", "/dinghy"):
+        origin.serve(path, Reply(b"not yet", status=404), Reply(b"{}"))
+        url = f"/npm/127.0.0.1:{origin.port}{path}"
+        assert mirrored.get("", whole_url=url)[0].status == 404
+        for _ in range(2):
+            assert mirrored.get("", whole_url=url)[0].status == 200
+        assert origin.count(path) == 2
+
+
 def test_urls_in_texts(mirrored, origin):
     """npm's tarballs, PyPI's files and the crates' own place are asked of the mirror, too."""
     own = f"http://127.0.0.1:{origin.port}"
@@ -143,6 +154,8 @@ def test_urls_in_texts(mirrored, origin):
     assert body == (f'<a href="/pypi/files.pythonhosted.org/packages/a/boat.whl#sha256=0">x</a> '
                     f"/pypi/127.0.0.1:{origin.port}/y").encode()
     assert origin.requests[-1][2]["Accept-Encoding"] == "identity"
+    origin.serve("/packages/a.whl", Reply(b"wheel"))
+    assert mirrored.get("", whole_url=f"/pypi/127.0.0.1%3A{origin.port}/packages/a.whl")[1] == b"wheel"  # as pip writes a port
     origin.serve("/config.json", Reply(b'{"dl": "https://static.crates.io/crates"}'))
     _, body = mirrored.get("", whole_url=f"/crates/127.0.0.1:{origin.port}/config.json")
     assert json.loads(body) == {"dl": f"http://{through}/crates/static.crates.io/crates"}
