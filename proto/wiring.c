@@ -13,7 +13,9 @@ static const struct {
 		      "PIP_INDEX_URL=$davit_m/pypi/pypi.org/simple/ PIP_TRUSTED_HOST=" WIRING_HOST "\n"
 		      "export PIP_INDEX_URL PIP_TRUSTED_HOST\n}\n" },
 	{ "registry.npmjs.org", /* the global file, so that a project's .npmrc counts */
-	    "[ -n \"${npm_config_registry+x}${NPM_CONFIG_REGISTRY+x}${npm_config_globalconfig+x}\" ] || {\n"
+	    "[ -n \"${npm_config_registry+x}${NPM_CONFIG_REGISTRY+x}${npm_config_globalconfig+x}\" ] || [ -e "
+	    "/etc/npmrc ] ||\n"
+	    "[ -e /usr/etc/npmrc ] || [ -e /usr/local/etc/npmrc ] || {\n"
 	    "echo \"registry=$davit_m/npm/registry.npmjs.org/\" >$davit_f/npmrc\n"
 	    "export npm_config_globalconfig=$davit_f/npmrc\n}\n" },
 	{ "proxy.golang.org", "[ -n \"${GOPROXY+x}\" ] || export "

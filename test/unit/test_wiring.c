@@ -57,19 +57,22 @@ run(const char *shell, const char *settings, const char *last, wiring_allows_fn 
 static void
 check_shell(const char *shell)
 {
-	static const char tools[] = "[ \"$MAVEN_ARGS\" = \"-gs $HOME/maven.xml\" ]\n"
-				    "echo ${PIP_INDEX_URL-none} ${PIP_TRUSTED_HOST-none}; echo \"$GOPROXY\"\n"
-				    "cat $npm_config_globalconfig; head -n 1 $APT_CONFIG; cat $HOME/maven.xml\n"
-				    "echo ${davit_m-none} ${davit_f-none} ${davit_h-none} ${http_proxy-none}\n";
-
-	bool machine_says = access("/etc/pip.conf", F_OK) == 0; /* as an image's would */
+	static const char tools[] =
+	    "[ \"$MAVEN_ARGS\" = \"-gs $HOME/maven.xml\" ]\n"
+	    "echo ${PIP_INDEX_URL-none} ${PIP_TRUSTED_HOST-none}; echo \"$GOPROXY\"\n"
+	    "cat ${npm_config_globalconfig-/dev/null}; head -n 1 $APT_CONFIG; cat $HOME/maven.xml\n"
+	    "echo ${davit_m-none} ${davit_f-none} ${davit_h-none} ${http_proxy-none}\n";
+	bool has_pip = access("/etc/pip.conf", F_OK) == 0; /* of this machine, as an image's would be */
+	bool has_npm = access("/etc/npmrc", F_OK) == 0 || access("/usr/etc/npmrc", F_OK) == 0 ||
+		       access("/usr/local/etc/npmrc", F_OK) == 0;
 	char *want = xasprintf("%s\n" URL "/go/proxy.golang.org|https://proxy.golang.org,direct\n"
-			       "registry=" URL "/npm/registry.npmjs.org/\n"
+			       "%s"
 			       "Acquire::http::Proxy::deb.debian.org \"" URL "\";\n"
 			       "<settings><mirrors><mirror><id>davit</id><mirrorOf>central</mirrorOf><url>" URL
 			       "/maven/repo.maven.apache.org/maven2</url></mirror></mirrors></settings>\n"
 			       "none none none none\n",
-	    machine_says ? "none none" : URL "/pypi/pypi.org/simple/ davit-mirror");
+	    has_pip ? "none none" : URL "/pypi/pypi.org/simple/ davit-mirror",
+	    has_npm ? "" : "registry=" URL "/npm/registry.npmjs.org/\n");
 
 	assert_string_equal(run(shell, "", tools, allows_all, NULL), want);
 	free(want);
@@ -110,9 +113,12 @@ test_only_what_the_mirror_may_ask(void **state)
 	(void)state;
 	assert_string_equal(run("sh", "", "cat $APT_CONFIG; echo ${GOPROXY-none}", allows_one, "ports.ubuntu.com"),
 	    "Acquire::http::Proxy::ports.ubuntu.com \"" URL "\";\nnone\n");
-	buf_init(&text, 1024);
+	buf_init(&text, 4096);
 	wiring_write(&text, "/davit", allows_one, "example.com");
 	assert_int_equal(text.len, 0);
+	wiring_write(&text, "/davit", allows_one, "registry.npmjs.org");
+	assert_non_null(strstr(text.data, "registry=$davit_m/npm/registry.npmjs.org/"));
+	assert_null(strstr(text.data, "PIP_INDEX_URL"));
 	buf_fini(&text);
 }
 
