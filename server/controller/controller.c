@@ -75,6 +75,7 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/login",                      ROLE_PUBLIC, page_get,         0 },
 	{ HTTP1_GET,    "/builds/:build",              ROLE_PUBLIC, page_get,         0 },
 	{ HTTP1_GET,    "/repos",                      ROLE_PUBLIC, page_get,         0 },
+	{ HTTP1_GET,    "/mirror",                     ROLE_PUBLIC, page_get,         0 },
 	{ HTTP1_GET,    "/web/:file",                  ROLE_PUBLIC, page_asset,       0 },
 };
 /* clang-format on */

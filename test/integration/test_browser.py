@@ -227,3 +227,13 @@ def test_buttons_are_those_of_the_role(browser, davit, repo):
         assert browser.run("return " + again) == (role == "develop")
         button(browser, "Log out")
         browser.wait("document.querySelector('input[type=password]')")
+
+
+def test_the_mirror_has_a_page(browser, make_davit):
+    davit = make_davit(mirror={"listen": ["127.0.0.1:0"]})
+    log_in(browser, davit, "/mirror")
+    browser.wait("document.querySelector('.pair')?.textContent.includes('of 0 replies')")
+    assert "127.0.0.1:" in browser.run("return document.querySelector('.pair').textContent")
+    bare = make_davit()
+    log_in(browser, bare, "/mirror")
+    browser.wait("document.querySelector('.notice.problem')?.textContent.includes('this server has no mirror')")

@@ -517,7 +517,7 @@ async function showRepos() {
 
 function show() {
 	const build = /^\/builds\/(\d+)$/.exec(location.pathname);
-	const page = location.pathname === "/login" ? showLogin : location.pathname === "/repos" ? showRepos
+	const page = location.pathname === "/login" ? showLogin : location.pathname === "/repos" ? showRepos : location.pathname === "/mirror" ? showMirror
 		: build ? () => showBuild(build[1]) : showBuilds;
 	Promise.resolve(page()).catch(complain);
 }
