@@ -123,8 +123,8 @@ def check_terminal(davit, job):
 def test_a_terminal_in_a_running_job(davit, repo):
     number, job = start_job(davit, repo)
     check_terminal(davit, job)
-    davit.log.wait(rf"debug: 127\.0\.0\.1 opens a terminal in job {job}")
-    davit.log.wait(rf"debug: 127\.0\.0\.1 leaves job {job} after \d+ s")
+    davit.log.wait(rf"debug: admin at 127\.0\.0\.1 opens a terminal in job {job}")
+    davit.log.wait(rf"debug: admin at 127\.0\.0\.1 leaves job {job} after \d+ s")
     assert davit.api("GET", f"/builds/{number}")["state"] == "running", "the job does not mind"
     assert "deep blue 42" not in davit.job_log(job).decode()
     davit.stop()

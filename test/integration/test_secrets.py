@@ -136,7 +136,7 @@ def test_a_secret_stands_nowhere_but_in_the_job(make_davit, repo, receiver, dock
     search_files(f"{davit.folder}/**", f"{root}/containers/**")
     text = "\n".join(davit.log.lines)
     assert f"job {job}: secrets: CANARY of repo app, KEY of org acme" in text
-    assert "secret CANARY of repo app: set by 127.0.0.1" in text
+    assert "secret CANARY of repo app: set by admin at 127.0.0.1" in text
     assert "t0ken-of-the-forge" not in text
 
 
