@@ -20,7 +20,8 @@ static const struct command commands[] = {
 	  "set NAME (--repo ID|--org NAME|--environment REPO/NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
 	  "         rotate-key",
 	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
-	{ "mirror", "status", "what the server's mirror has, and what it saves", mirror_run },
+	{ "mirror", "status | purge URL", "what the server's mirror has and saves; purge drops what is stored of URLs that begin so",
+	  mirror_run },
 	{ "token", "add NAME --role read|develop|deploy|admin | ls | rm NAME",
 	  "who may do what; add prints a token, which is shown this once", token_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },

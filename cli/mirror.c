@@ -1,10 +1,13 @@
-/* `davit mirror`: what the mirror has, and what it saves. */
+/* `davit mirror`: what the mirror has, what it saves, and what it is to have no more. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
+
+#define BODY_MAX 8192
 
 static int64_t
 number(const struct json *doc, const char *key)
@@ -50,24 +53,59 @@ print_status(const struct json *doc)
 	    number(doc, "transfers"));
 }
 
-int
-mirror_run(int argc, char **argv)
+static int
+ask(const char *method, const char *path, struct str body, struct json **ret)
 {
-	struct client *client;
-	struct json *doc = NULL;
+	struct client *client = client_new();
 	struct err err;
 	bool ok;
 
-	if (argc != 2 || strcmp(argv[1], "status") != 0)
-		return EXIT_USAGE;
-	client = client_new();
 	if (client == NULL)
 		return EXIT_PROBLEM;
-	ok = client_call(client, "GET", "/api/v1/mirror", STR(""), &doc, &err);
+	ok = client_call(client, method, path, body, ret, &err);
 	client_free(&client);
-	if (!ok)
-		return client_fail(&err);
-	print_status(doc);
+	return ok ? EXIT_OK : client_fail(&err);
+}
+
+static int
+status(void)
+{
+	struct json *doc = NULL;
+	int code = ask("GET", "/api/v1/mirror", STR(""), &doc);
+
+	if (code == EXIT_OK)
+		print_status(doc);
 	json_free(&doc);
-	return EXIT_OK;
+	return code;
+}
+
+static int
+purge(const char *url)
+{
+	struct json_writer *w = json_writer_new(BODY_MAX);
+	struct json *doc = NULL;
+	size_t len;
+	char *body;
+	int code;
+
+	json_write_object_open(w);
+	json_member_string(w, "url", url);
+	json_write_object_close(w);
+	body = json_writer_finish(&w, &len);
+	code = ask("POST", "/api/v1/mirror/purge", (struct str){ body, len }, &doc);
+	if (code == EXIT_OK)
+		printf("%" PRId64 " replies are gone\n", number(doc, "purged"));
+	json_free(&doc);
+	free(body);
+	return code;
+}
+
+int
+mirror_run(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "status") == 0)
+		return status();
+	if (argc == 3 && strcmp(argv[1], "purge") == 0)
+		return purge(argv[2]);
+	return EXIT_USAGE;
 }

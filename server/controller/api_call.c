@@ -6,6 +6,7 @@
 #include "server/controller/controller_private.h"
 #include "server/core/loop.h"
 #include "server/core/zones.h"
+#include "server/mirror/purge.h"
 
 void
 api_call_end(struct api_call **call)
@@ -21,6 +22,7 @@ api_call_end(struct api_call **call)
 	job_list_fini(&c->jobs);
 	schedule_list_fini(&c->schedules);
 	zones_cancel(&c->zones_op);
+	purge_cancel(&c->purge);
 	if (c->reply != NULL)
 		reply_drop(&c->reply);
 	free(c);

@@ -1,5 +1,6 @@
-/* /api/v1/mirror, and its part of /metrics. */
+/* /api/v1/mirror, its purge, and its part of /metrics. */
 #include "server/controller/controller_private.h"
+#include "server/core/log.h"
 #include "server/io/listening.h"
 #include "server/mirror/mirror.h"
 
@@ -70,18 +71,59 @@ write_status(const struct mirror *mirror, struct json_writer *w)
 	json_write_object_close(w);
 }
 
+static bool
+has_mirror(const struct controller *controller, struct http_reply **reply)
+{
+	if (controller->deps.mirror == NULL)
+		reply_error(reply, 404, "no_mirror", "this server has no mirror; mirror.listen in davit.yml starts it");
+	return controller->deps.mirror != NULL;
+}
+
 void
 api_mirror(void *arg, struct http_reply *reply)
 {
 	struct controller *controller = arg;
 	struct json_writer *w;
 
-	if (controller->deps.mirror == NULL) {
-		reply_error(
-		    &reply, 404, "no_mirror", "this server has no mirror; mirror.listen in davit.yml starts it");
+	if (!has_mirror(controller, &reply))
 		return;
-	}
 	w = json_writer_new(STATUS_MAX);
 	write_status(controller->deps.mirror, w);
 	reply_json(&reply, 200, &w);
+}
+
+/* --- the purge: {"url": "https://registry.npmjs.org/boat"} --- */
+
+static void
+on_purged(void *arg, uint64_t dropped)
+{
+	struct api_call *call = arg;
+	const struct http_request *request = reply_request(call->reply);
+	struct json_writer *w = json_writer_new(STATUS_MAX);
+
+	call->purge = NULL;
+	log_info("mirror: %llu replies of %s purged by %s at %s", (unsigned long long)dropped,
+	    json_string(json_get(json_root(call->body), "url"), ""), request->who, request->peer);
+	json_write_object_open(w);
+	json_member_int(w, "purged", (int64_t)dropped);
+	json_write_object_close(w);
+	api_call_json(&call, 200, &w);
+}
+
+void
+api_mirror_purge(void *arg, struct http_reply *reply)
+{
+	struct controller *controller = arg;
+	struct api_call *call;
+	struct err err;
+
+	if (!has_mirror(controller, &reply))
+		return;
+	call = api_call_new(controller, reply);
+	if (!api_call_parse(&call))
+		return;
+	call->purge = mirror_purge(
+	    controller->deps.mirror, json_string(json_get(json_root(call->body), "url"), ""), on_purged, call, &err);
+	if (call->purge == NULL)
+		api_call_failed(&call, &err);
 }

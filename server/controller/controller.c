@@ -40,6 +40,7 @@ static const struct route routes[] = {
 	{ HTTP1_DELETE, "/api/v1/secrets/:scope/:owner/:environment/:name", ROLE_ADMIN, api_secret_delete, 0 },
 	{ HTTP1_POST,   "/api/v1/seal-key/rotate",     ROLE_ADMIN,  api_seal_key_rotate, 0 },
 	{ HTTP1_GET,    "/api/v1/me",                  ROLE_READ,    api_me,           0 },
+	{ HTTP1_POST,   "/api/v1/mirror/purge",        ROLE_ADMIN,   api_mirror_purge, 0 },
 	{ HTTP1_GET,    "/api/v1/tokens",              ROLE_ADMIN,   api_token_list,   0 },
 	{ HTTP1_PUT,    "/api/v1/tokens/:token",       ROLE_ADMIN,   api_token_put,    0 },
 	{ HTTP1_DELETE, "/api/v1/tokens/:token",       ROLE_ADMIN,   api_token_delete, 0 },

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proto/mem.h"
+#include "proto/url.h"
 #include "server/core/loop.h"
 #include "server/io/listening.h"
 #include "server/mirror/tokens.h"
@@ -170,6 +171,41 @@ const struct listening *
 mirror_socket(const struct mirror *m, size_t index)
 {
 	return index < m->door_count ? clients_socket(m->doors[index]) : NULL;
+}
+
+/* As keys have it (target.c). A URL without a path is all of that host, and of no other. */
+static char *
+purge_prefix(const char *text, struct err *err)
+{
+	char origin[ORIGIN_SIZE], *prefix = NULL;
+	struct url url;
+	struct err wrong;
+
+	if (url_parse(str_of(text), URL_NO_USERINFO, &url, &wrong)) {
+		origin_print(
+		    &(struct origin){ .is_tls = url.scheme == URL_HTTPS, .host = url.host, .port = url.port }, origin);
+		if (url.scheme == URL_HTTP || url.scheme == URL_HTTPS)
+			prefix = xasprintf("%s%s", origin, url.path[0] != '\0' ? url.path : "/");
+		url_fini(&url);
+	}
+	if (prefix == NULL)
+		err_set(err, ERR_INPUT, 0,
+		    "what is to be purged is the beginning of an upstream's URL, https://HOST/ at least");
+	return prefix;
+}
+
+struct purge *
+mirror_purge(struct mirror *m, const char *url, purge_fn *fn, void *arg, struct err *err)
+{
+	char *prefix = purge_prefix(url, err);
+	struct purge *purge = NULL;
+
+	if (prefix != NULL && m->parts.shelf == NULL)
+		err_set(err, ERR_UNAVAILABLE, 0, "the mirror's folder is not open yet; try again");
+	else if (prefix != NULL)
+		purge = purge_start(m->conf.loop, m->parts.shelf, prefix, fn, arg);
+	free(prefix);
+	return purge;
 }
 
 struct mirror_figures

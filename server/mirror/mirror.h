@@ -8,6 +8,7 @@
 #include "proto/err.h"
 #include "server/mirror/answer.h"
 #include "server/mirror/client.h"
+#include "server/mirror/purge.h"
 #include "server/mirror/shelf.h"
 #include "server/mirror/transfer.h"
 #include "server/mirror/upstreams.h"
@@ -46,6 +47,10 @@ void mirror_leave(struct mirror *mirror, void (*done)(void *arg), void *arg);
 void mirror_free(struct mirror **mirror);
 /* For who takes our place; NULL behind the last. */
 const struct listening *mirror_socket(const struct mirror *mirror, size_t index);
+
+/* Drops what is stored of the upstreams' URLs that begin so (purge.h); cancel it before the mirror goes. NULL with
+ * *err: ERR_INPUT when url names no host, ERR_UNAVAILABLE while the folder is not open. */
+struct purge *mirror_purge(struct mirror *mirror, const char *url, purge_fn *fn, void *arg, struct err *err);
 
 struct mirror_figures {
 	struct client_figures clients;

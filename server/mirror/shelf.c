@@ -18,7 +18,9 @@ enum {
 	REMOVED_KEPT = 64, /* files whose removal may not have been carried out when the process before ended */
 	SLICE = 256,       /* records of a journal's renewal that are written in one go */
 	SLICE_MS = 5,
-	SLACK = 10000, /* records without use before the journal is renewed */
+	SLACK = 10000,      /* records without use before the journal is renewed */
+	PURGE_LOOKS = 5000, /* at objects in one go, and how many of their variants go, */
+	PURGE_DROPS = 64,   /* each by a job of the disk */
 };
 
 enum { RECORD_STORE = 1, RECORD_REMOVE = 2 };
@@ -303,19 +305,55 @@ shelf_drop(struct shelf *s, struct variant *v)
 	renew_when_due(s);
 }
 
+static unsigned
+drop_all(struct shelf *s, struct object *o)
+{
+	struct variant *v, *next;
+	unsigned dropped = 0;
+
+	for (v = LIST_FIRST(&o->variants); v != NULL; v = next, dropped++) {
+		next = LIST_NEXT(v, of_object);
+		shelf_drop(s, v); /* with the last one the object goes, too */
+	}
+	return dropped;
+}
+
 void
 shelf_invalidate(struct shelf *s, const char *key)
 {
 	struct object *o;
-	struct variant *v, *next;
 
 	HASH_FIND_STR(s->objects, key, o);
-	if (o == NULL)
-		return;
-	for (v = LIST_FIRST(&o->variants); v != NULL; v = next) {
-		next = LIST_NEXT(v, of_object);
-		shelf_drop(s, v);
+	if (o != NULL)
+		drop_all(s, o);
+}
+
+/* A key has words in front of the URL where that alone does not tell the object (target.c). */
+static bool
+is_below(const char *key, const char *prefix)
+{
+	const char *space = strrchr(key, ' ');
+
+	return strncmp(space != NULL ? space + 1 : key, prefix, strlen(prefix)) == 0;
+}
+
+unsigned
+shelf_purge(struct shelf *s, const char *prefix, char **cursor)
+{
+	struct object *o, *next;
+	unsigned dropped = 0;
+
+	HASH_FIND_STR(s->objects, *cursor, o);
+	free(*cursor);
+	*cursor = NULL;
+	o = o != NULL ? o : s->objects;
+	for (unsigned n = 0; o != NULL && n < PURGE_LOOKS && dropped < PURGE_DROPS; n++, o = next) {
+		next = o->hh.next;
+		if (is_below(o->key, prefix))
+			dropped += drop_all(s, o);
 	}
+	*cursor = o != NULL ? xstrdup(o->key) : NULL;
+	return dropped;
 }
 
 static void

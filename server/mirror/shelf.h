@@ -44,6 +44,10 @@ void shelf_update(struct shelf *shelf, struct variant *variant);
 void shelf_drop(struct shelf *shelf, struct variant *variant);
 /* All variants of that URL. */
 void shelf_invalidate(struct shelf *shelf, const char *key);
+/* All variants whose upstream's URL begins so, among some of the objects: from the one with the key *cursor on ("": the
+ * first; one that is gone by now: all over again). *cursor becomes the key of the next one, NULL behind the last;
+ * free() it. Returns how many. */
+unsigned shelf_purge(struct shelf *shelf, const char *prefix, char **cursor);
 
 /* Opens the file of a variant that is filed. A file that is missing or of another size drops the variant, with
  * ERR_NOT_FOUND. */

@@ -317,6 +317,25 @@ def test_handover(mirrored, origin):
     mirrored.davit.stop()
 
 
+def test_purge(make_davit, origin):
+    mirrored = Mirrored(make_davit, origin)
+    davit, upstream = mirrored.davit, f"http://127.0.0.1:{origin.port}"
+    for path in ("/a/1", "/a/2", "/b"):
+        origin.serve(path, Reply(b"body", **LASTING))
+        mirrored.get(path)
+    mirrored.wait_filed(3)
+    assert davit.cli("mirror", "purge", upstream + "/a/").stdout == "2 replies are gone\n"
+    mirrored.wait_filed(1)
+    for path, count in (("/a/1", 2), ("/a/2", 2), ("/b", 1)):
+        assert mirrored.get(path)[1] == b"body" and origin.count(path) == count
+    assert davit.cli("mirror", "purge", upstream).stdout == "3 replies are gone\n"
+    refused = davit.cli("mirror", "purge", "/a/")
+    assert refused.returncode == 1 and "https://HOST/ at least" in refused.stderr
+    davit.kill()
+    mirrored.restart()
+    assert mirrored.get("/b")[1] == b"body" and origin.count("/b") == 2, "what was purged does not come back"
+
+
 class ForJobs(Mirrored):
     """At an address that containers reach."""
 
