@@ -379,3 +379,17 @@ client_loop(struct client *client)
 {
 	return client->loop;
 }
+
+int
+client_ask(const char *method, const char *path, struct str body, struct json **ret)
+{
+	struct client *client = client_new();
+	struct err err;
+	bool ok;
+
+	if (client == NULL)
+		return EXIT_PROBLEM;
+	ok = client_call(client, method, path, body, ret, &err);
+	client_free(&client);
+	return ok ? EXIT_OK : client_fail(&err);
+}

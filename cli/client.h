@@ -38,6 +38,9 @@ typedef bool client_bytes_fn(void *arg, struct str bytes);
 bool client_stream(struct client *client, const char *path, const char *last_event_id, client_bytes_fn *fn, void *arg,
     struct err *err);
 
+/* One client_call of a client of its own. Says what goes wrong, and returns the exit code. */
+int client_ask(const char *method, const char *path, struct str body, struct json **ret);
+
 /* A WebSocket. key: Sec-WebSocket-Key; accept: what the server must make of it. handler is called from now on, for what
  * came with the answer before this returns; *ret is the caller's. */
 struct client_upgrade {

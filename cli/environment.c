@@ -21,19 +21,12 @@ static const char *const options[][2] = { { "--image", "image" }, { "--command",
 static int
 ask(const char *method, char **place, const char *verb, struct str body, struct json **ret)
 {
-	struct client *client = client_new();
-	struct err err;
-	char *path;
-	bool ok;
-
-	if (client == NULL)
-		return EXIT_PROBLEM;
-	path = xasprintf("/api/v1/repos/%s/environments%s%s%s", place[0], place[1] != NULL ? "/" : "",
+	char *path = xasprintf("/api/v1/repos/%s/environments%s%s%s", place[0], place[1] != NULL ? "/" : "",
 	    place[1] != NULL ? place[1] : "", verb);
-	ok = client_call(client, method, path, body, ret, &err);
+	int code = client_ask(method, path, body, ret);
+
 	free(path);
-	client_free(&client);
-	return ok ? EXIT_OK : client_fail(&err);
+	return code;
 }
 
 /* --- looking --- */

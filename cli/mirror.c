@@ -54,24 +54,10 @@ print_status(const struct json *doc)
 }
 
 static int
-ask(const char *method, const char *path, struct str body, struct json **ret)
-{
-	struct client *client = client_new();
-	struct err err;
-	bool ok;
-
-	if (client == NULL)
-		return EXIT_PROBLEM;
-	ok = client_call(client, method, path, body, ret, &err);
-	client_free(&client);
-	return ok ? EXIT_OK : client_fail(&err);
-}
-
-static int
 status(void)
 {
 	struct json *doc = NULL;
-	int code = ask("GET", "/api/v1/mirror", STR(""), &doc);
+	int code = client_ask("GET", "/api/v1/mirror", STR(""), &doc);
 
 	if (code == EXIT_OK)
 		print_status(doc);
@@ -92,7 +78,7 @@ purge(const char *url)
 	json_member_string(w, "url", url);
 	json_write_object_close(w);
 	body = json_writer_finish(&w, &len);
-	code = ask("POST", "/api/v1/mirror/purge", (struct str){ body, len }, &doc);
+	code = client_ask("POST", "/api/v1/mirror/purge", (struct str){ body, len }, &doc);
 	if (code == EXIT_OK)
 		printf("%" PRId64 " replies are gone\n", number(doc, "purged"));
 	json_free(&doc);

@@ -9,22 +9,15 @@
 #include "cli/command.h"
 #include "proto/mem.h"
 
-/* One request about the token NAME ("": all of them). */
+/* One request about the token NAME. */
 static int
 ask(const char *method, const char *name, struct str body, struct json **ret)
 {
-	struct client *client = client_new();
-	struct err err;
-	char *path;
-	bool ok;
+	char *path = xasprintf("/api/v1/tokens/%s", name);
+	int code = client_ask(method, path, body, ret);
 
-	if (client == NULL)
-		return EXIT_PROBLEM;
-	path = xasprintf("/api/v1/tokens%s%s", name[0] != '\0' ? "/" : "", name);
-	ok = client_call(client, method, path, body, ret, &err);
 	free(path);
-	client_free(&client);
-	return ok ? EXIT_OK : client_fail(&err);
+	return code;
 }
 
 static void
@@ -44,7 +37,7 @@ static int
 list(void)
 {
 	struct json *doc = NULL;
-	int code = ask("GET", "", STR(""), &doc);
+	int code = client_ask("GET", "/api/v1/tokens", STR(""), &doc);
 	const struct json_value *tokens;
 
 	if (code != EXIT_OK)
