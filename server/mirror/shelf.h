@@ -49,8 +49,8 @@ void shelf_invalidate(struct shelf *shelf, const char *key);
  * free() it. Returns how many. */
 unsigned shelf_purge(struct shelf *shelf, const char *prefix, char **cursor);
 
-/* Opens the file of a variant that is filed. A file that is missing or of another size drops the variant, with
- * ERR_NOT_FOUND. */
+/* Opens the file of a variant that is filed. One that cannot be opened, or is not its file by shelf_is_file_of, is the
+ * caller's reason to drop the variant. */
 struct disk_op *shelf_read(struct shelf *shelf, const struct variant *variant, disk_open_fn *fn, void *arg);
 bool shelf_is_file_of(const struct variant *variant, const struct stat *st);
 /* Its file stays open, as one of the SHELF_OPEN_MAX that were opened last: variant->open. */

@@ -10,12 +10,9 @@
 #include "server/core/disk.h"
 #include "server/core/loop.h"
 #include "server/mirror/journal.h"
-#include "server/mirror/shelf.h"
 
 enum {
 	RECORDS = 20,
-	UPDATES = 11000,
-	RENEWED_MAX = UPDATES * 50, /* bytes: each update's record has more than twice as many */
 };
 
 struct probe {
@@ -188,110 +185,6 @@ test_renewed(void **state)
 	free(path);
 }
 
-/* --- the shelf over it --- */
-
-static void
-request_for(struct http1_head *ret)
-{
-	struct http1_scan scan = { 0 };
-
-	assert_int_equal(http1_parse_request(&scan, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), NULL, ret), HTTP1_DONE);
-}
-
-static void
-on_turn(void *arg)
-{
-	loop_stop(arg);
-}
-
-static void
-turn(struct probe *p)
-{
-	struct timer *timer = timer_new(p->loop, on_turn, p->loop);
-
-	timer_start(timer, 5);
-	loop_run(p->loop);
-	timer_free(&timer);
-}
-
-static struct shelf *
-open_shelf(struct probe *p, uint64_t size)
-{
-	const struct shelf_conf conf = { .loop = p->loop, .disk = p->disk, .folder = p->path, .size = size };
-	struct err err;
-	struct shelf *s = shelf_open(&conf, &err);
-
-	assert_non_null(s);
-	return s;
-}
-
-static void
-put_away(struct probe *p, struct shelf *s, const char *key, const char *body)
-{
-	const struct http_cache_times times = { 1, 2 };
-	uint64_t id, stored = shelf_figures(s).bytes;
-	struct err err;
-	struct draft *draft = shelf_draft(s, DRAFT_UNKNOWN, &id, &err);
-	struct variant *v = variant_new(id, STR("HTTP/1.1 200 OK\r\nETag: x\r\n\r\n"), STR(""), &times);
-
-	v->draft = draft;
-	shelf_add(s, key, v);
-	assert_true(draft_append(draft, str_of(body), &err));
-	draft_end(draft);
-	shelf_publish(s, v);
-	while (!variant_is_filed(v)) {
-		turn(p);
-	}
-	assert_int_equal(shelf_figures(s).bytes, stored + strlen(body));
-	variant_unref(&v);
-}
-
-/* Stored, replaced and dropped many times more often than there are objects: the journal is renewed under way, and the
- * next process knows the same. */
-static void
-test_shelf_again(void **state)
-{
-	struct probe *p = *state;
-	struct shelf *s = open_shelf(p, 1000);
-	struct http1_head request;
-	struct variant *v;
-	char *journal = xasprintf("%s/journal", p->path);
-	struct stat st;
-
-	request_for(&request);
-	put_away(p, s, "http://a/1", "one");
-	put_away(p, s, "http://a/2", "two");
-	for (int i = 0; i < UPDATES; i++) {
-		v = shelf_find(s, "http://a/1", &request);
-		v->times.received = i;
-		shelf_update(s, v);
-	}
-	shelf_invalidate(s, "http://a/2");
-	put_away(p, s, "http://a/3", "three");
-	shelf_free(&s);
-	s = open_shelf(p, 1000);
-	v = shelf_find(s, "http://a/1", &request);
-	assert_non_null(v);
-	assert_int_equal(v->times.received, UPDATES - 1);
-	assert_int_equal(v->size, 3);
-	assert_null(shelf_find(s, "http://a/2", &request));
-	assert_non_null(shelf_find(s, "http://a/3", &request));
-	assert_int_equal(shelf_figures(s).variants, 2);
-	assert_int_equal(shelf_figures(s).bytes, 8);
-	for (int i = 0; i < 200; i++) { /* the renewal goes on in slices */
-		turn(p);
-		assert_int_equal(stat(journal, &st), 0);
-		if (st.st_size < RENEWED_MAX)
-			break;
-	}
-	assert_true(st.st_size < RENEWED_MAX);
-	shelf_free(&s);
-	s = open_shelf(p, 1000);
-	assert_int_equal(shelf_figures(s).bytes, 8);
-	shelf_free(&s);
-	free(journal);
-}
-
 int
 main(void)
 {
@@ -299,7 +192,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_cut_at_any_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_renewed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

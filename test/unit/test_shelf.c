@@ -1,0 +1,261 @@
+#include "test/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proto/mem.h"
+#include "server/core/disk.h"
+#include "server/core/loop.h"
+#include "server/mirror/shelf.h"
+
+enum {
+	UPDATES = 11000,
+	RENEWED_MAX = UPDATES * 50, /* bytes: each update's record has more than twice as many */
+	MANY = 150,                 /* more than go in one slice of a purge */
+};
+
+struct probe {
+	struct loop *loop;
+	struct disk *disk;
+	char dir[64];
+	char *path;
+};
+
+static int
+setup(void **state)
+{
+	struct probe *p = xcalloc(1, sizeof(*p));
+
+	p->loop = loop_new();
+	p->disk = disk_new(p->loop);
+	strcpy(p->dir, "/tmp/davit-shelf-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	p->path = xasprintf("%s/shelf", p->dir);
+	*state = p;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct probe *p = *state;
+	char *command = xasprintf("rm -rf %s", p->dir);
+
+	disk_free(&p->disk);
+	loop_free(&p->loop);
+	assert_int_equal(system(command), 0);
+	free(command);
+	free(p->path);
+	free(p);
+	return 0;
+}
+
+static void
+request_for(struct http1_head *ret)
+{
+	struct http1_scan scan = { 0 };
+
+	assert_int_equal(http1_parse_request(&scan, STR("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), NULL, ret), HTTP1_DONE);
+}
+
+static void
+on_turn(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+turn(struct probe *p)
+{
+	struct timer *timer = timer_new(p->loop, on_turn, p->loop);
+
+	timer_start(timer, 5);
+	loop_run(p->loop);
+	timer_free(&timer);
+}
+
+static struct shelf *
+open_shelf(struct probe *p, uint64_t size)
+{
+	const struct shelf_conf conf = { .loop = p->loop, .disk = p->disk, .folder = p->path, .size = size };
+	struct err err;
+	struct shelf *s = shelf_open(&conf, &err);
+
+	assert_non_null(s);
+	return s;
+}
+
+/* Others may give way to it. */
+static void
+put_room_for(struct probe *p, struct shelf *s, const char *key, const char *body)
+{
+	const struct http_cache_times times = { 1, 2 };
+	uint64_t id;
+	struct err err;
+	struct draft *draft = shelf_draft(s, DRAFT_UNKNOWN, &id, &err);
+	struct variant *v = variant_new(id, STR("HTTP/1.1 200 OK\r\nETag: x\r\n\r\n"), STR(""), &times);
+
+	v->draft = draft;
+	shelf_add(s, key, v);
+	assert_true(draft_append(draft, str_of(body), &err));
+	draft_end(draft);
+	shelf_publish(s, v);
+	while (!variant_is_filed(v))
+		turn(p);
+	variant_unref(&v);
+}
+
+static void
+put_away(struct probe *p, struct shelf *s, const char *key, const char *body)
+{
+	uint64_t stored = shelf_figures(s).bytes;
+
+	put_room_for(p, s, key, body);
+	assert_int_equal(shelf_figures(s).bytes, stored + strlen(body));
+}
+
+/* Stored, replaced and dropped many times more often than there are objects: the journal is renewed under way, and the
+ * next process knows the same. */
+static void
+test_shelf_again(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 1000);
+	struct http1_head request;
+	struct variant *v;
+	char *journal = xasprintf("%s/journal", p->path);
+	struct stat st;
+
+	request_for(&request);
+	put_away(p, s, "http://a/1", "one");
+	put_away(p, s, "http://a/2", "two");
+	for (int i = 0; i < UPDATES; i++) {
+		v = shelf_find(s, "http://a/1", &request);
+		v->times.received = i;
+		shelf_update(s, v);
+	}
+	shelf_invalidate(s, "http://a/2");
+	put_away(p, s, "http://a/3", "three");
+	shelf_free(&s);
+	s = open_shelf(p, 1000);
+	v = shelf_find(s, "http://a/1", &request);
+	assert_non_null(v);
+	assert_int_equal(v->times.received, UPDATES - 1);
+	assert_int_equal(v->size, 3);
+	assert_null(shelf_find(s, "http://a/2", &request));
+	assert_non_null(shelf_find(s, "http://a/3", &request));
+	assert_int_equal(shelf_figures(s).variants, 2);
+	assert_int_equal(shelf_figures(s).bytes, 8);
+	for (int i = 0; i < 200; i++) { /* the renewal goes on in slices */
+		turn(p);
+		assert_int_equal(stat(journal, &st), 0);
+		if (st.st_size < RENEWED_MAX)
+			break;
+	}
+	assert_true(st.st_size < RENEWED_MAX);
+	shelf_free(&s);
+	s = open_shelf(p, 1000);
+	assert_int_equal(shelf_figures(s).bytes, 8);
+	shelf_free(&s);
+	free(journal);
+}
+
+static struct variant *
+find(struct shelf *s, const char *key)
+{
+	struct http1_head request;
+
+	request_for(&request);
+	return shelf_find(s, key, &request);
+}
+
+static void
+test_what_was_used_longest_ago_gives_way(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 10);
+
+	put_away(p, s, "http://a/1", "four");
+	put_away(p, s, "http://a/2", "four");
+	assert_non_null(find(s, "http://a/1"));
+	put_room_for(p, s, "http://a/3", "four");
+	assert_non_null(find(s, "http://a/1"));
+	assert_null(find(s, "http://a/2"));
+	assert_non_null(find(s, "http://a/3"));
+	assert_int_equal(shelf_figures(s).evicted, 1);
+	shelf_free(&s);
+}
+
+/* One process dies in the midst of a body: the next one has neither the reply nor the file. */
+static void
+test_what_was_not_whole_is_not_there(void **state)
+{
+	const struct http_cache_times times = { 1, 2 };
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 1000);
+	struct draft *draft;
+	struct variant *v;
+	struct err err;
+	uint64_t id;
+
+	put_away(p, s, "http://a/whole", "whole");
+	draft = shelf_draft(s, 10, &id, &err);
+	v = variant_new(id, STR("HTTP/1.1 200 OK\r\n\r\n"), STR(""), &times);
+	v->draft = draft;
+	shelf_add(s, "http://a/part", v);
+	assert_true(draft_append(draft, STR("half"), &err));
+	assert_ptr_equal(find(s, "http://a/part"), v); /* who comes now joins */
+	variant_unref(&v);
+	shelf_free(&s);
+	s = open_shelf(p, 1000);
+	assert_null(find(s, "http://a/part"));
+	assert_non_null(find(s, "http://a/whole"));
+	assert_int_equal(shelf_figures(s).variants, 1);
+	shelf_free(&s);
+}
+
+/* All of a prefix, in slices, of which one ends before an object that is gone when the next begins. */
+static void
+test_purge(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 1000000);
+	unsigned dropped = 0, slices = 0;
+	char key[64], *cursor = xstrdup("");
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), i % 2 != 0 ? "HEAD http://a/%d" : "http://a/%d", i);
+		put_away(p, s, key, "x");
+	}
+	put_away(p, s, "http://ab/1", "x");
+	put_away(p, s, "team/app http://a/9", "x"); /* a link in front of the URL */
+	for (; cursor != NULL; slices++) {
+		dropped += shelf_purge(s, "http://a/", &cursor);
+		if (slices == 0)
+			shelf_invalidate(s, cursor);
+	}
+	assert_true(slices > 2);
+	assert_int_equal(dropped, MANY); /* the link's is one of them, and one was dropped between two slices */
+	assert_int_equal(shelf_figures(s).variants, 1);
+	assert_non_null(find(s, "http://ab/1"));
+	shelf_free(&s);
+	s = open_shelf(p, 1000000);
+	assert_int_equal(shelf_figures(s).variants, 1);
+	shelf_free(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_used_longest_ago_gives_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_was_not_whole_is_not_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
