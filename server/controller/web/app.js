@@ -157,7 +157,6 @@ function begin(page, title) {
 		me.forget();
 	} else {
 		feed.start();
-		me.ask().catch(complain);
 	}
 }
 
@@ -519,7 +518,8 @@ function show() {
 	const build = /^\/builds\/(\d+)$/.exec(location.pathname);
 	const page = location.pathname === "/login" ? showLogin : location.pathname === "/repos" ? showRepos : location.pathname === "/mirror" ? showMirror
 		: build ? () => showBuild(build[1]) : showBuilds;
-	Promise.resolve(page()).catch(complain);
+	/* what the token allows is known before anything is drawn */
+	(page === showLogin ? Promise.resolve() : me.ask()).then(page).catch(complain);
 }
 
 function go(path) {
