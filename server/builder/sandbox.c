@@ -13,6 +13,8 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 
+enum { FIREWALL_TRIES = 4, FIREWALL_MS = 300 /* more after each */ };
+
 enum sandbox_state {
 	SANDBOX_NETWORK, /* is made */
 	SANDBOX_PAUSE,   /* its holder is made */
@@ -34,6 +36,8 @@ struct sandbox {
 	struct pause *pause;
 	bool is_adopted;
 	const char *network;
+	unsigned tries; /* to make it */
+	struct timer *again;
 	const char *relay; /* name of its way to the mirror; NULL: there is none */
 	bool has_relay;    /* it was made and started */
 	struct host_labels labels, relay_labels;
@@ -129,6 +133,20 @@ sandbox_fail(struct sandbox *s, struct err err)
 		tell_claim(set, &err);
 }
 
+/* Whoever else changes the machine's rules at that moment (a firewall that is reloaded, another engine that starts) has
+ * the engine's own rules fail; a moment later they do not. */
+static bool
+is_firewall_busy(const struct err *err)
+{
+	return strstr(err->text, "iptables") != NULL;
+}
+
+static void
+on_again(void *arg)
+{
+	sandbox_step(arg, SANDBOX_NETWORK);
+}
+
 /* Jobs do without the mirror rather than not at all. The holder may have gone meanwhile. */
 static void
 on_relay(struct sandbox *s, const struct err *err)
@@ -153,6 +171,8 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 		CRASH_POINT(network_made);
 	if (s->state == SANDBOX_RELAY || s->state == SANDBOX_RELAY_START)
 		on_relay(s, err);
+	else if (s->state == SANDBOX_NETWORK && err != NULL && is_firewall_busy(err) && s->tries < FIREWALL_TRIES)
+		timer_start(s->again, FIREWALL_MS * s->tries);
 	else if (err != NULL)
 		sandbox_fail(s, *err);
 	else
@@ -163,6 +183,7 @@ static void
 enter_network(struct sandbox *s)
 {
 	CRASH_POINT(network_making);
+	s->tries++;
 	s->op = docker_network_create(s->set->host->docker, s->network, s->labels.list, s->labels.count, on_reply, s);
 }
 
@@ -283,6 +304,7 @@ enter_done(struct sandbox *s)
 	set->count--;
 	host_disown(set->host, &s->relay);
 	host_disown(set->host, &s->network);
+	timer_free(&s->again);
 	free(s);
 	serve_soon(set);
 }
@@ -297,6 +319,7 @@ sandbox_new(struct sandboxes *set)
 	s->network = host_own_new(set->host, "net");
 	host_labels_init(&s->labels, set->host, "network");
 	host_labels_init(&s->relay_labels, set->host, "mirror");
+	s->again = timer_new(set->host->loop, on_again, s);
 	TAILQ_INSERT_TAIL(&set->all, s, next);
 	set->count++;
 	sandbox_step(s, SANDBOX_NETWORK);
@@ -469,6 +492,7 @@ sandbox_detach(struct sandbox **sandbox)
 	s->set->count--;
 	host_disown(s->set->host, &s->relay);
 	host_disown(s->set->host, &s->network);
+	timer_free(&s->again);
 	free(s);
 }
 

@@ -438,6 +438,31 @@ test_pull_fails(void **state)
 }
 
 static void
+check_firewall(unsigned times, enum builder_state state, const char *reason)
+{
+	struct scene s;
+
+	scene_init(&s, NULL);
+	s.fake.rules[0] = (struct fake_rule){ .method = "POST",
+		.path = "/networks/create",
+		.deed = FAKE_STATUS,
+		.status = 500,
+		.body = "{\"message\":\"iptables failed: No chain/target/match by that name\"}",
+		.times = times };
+	scene_run(&s);
+	bench_assert_result(&s.job, state, reason);
+	scene_fini(&s);
+}
+
+static void
+test_the_firewall_is_busy(void **state)
+{
+	(void)state;
+	check_firewall(2, BUILDER_PASSED, "");
+	check_firewall(0, BUILDER_ERROR, "iptables failed");
+}
+
+static void
 check_mirror(struct fake_rule rule, unsigned pulls)
 {
 	struct scene s;
@@ -793,6 +818,7 @@ main(void)
 		cmocka_unit_test(test_cancel_while_the_engine_hangs),
 		cmocka_unit_test(test_pull),
 		cmocka_unit_test(test_pull_fails),
+		cmocka_unit_test(test_the_firewall_is_busy),
 		cmocka_unit_test(test_the_mirror_need_not_work),
 		cmocka_unit_test(test_one_pull_for_all),
 		cmocka_unit_test(test_alias),
