@@ -92,12 +92,12 @@ const me = {
 			return;
 		const { name, role } = await api("GET", "/me");
 		this.name = name;
-		document.body.classList.add(...ROLES.slice(0, ROLES.indexOf(role) + 1).map((r) => "may-" + r));
+		document.body.classList.add("known", ...ROLES.slice(0, ROLES.indexOf(role) + 1).map((r) => "may-" + r));
 		document.getElementById("me").textContent = name + (role === name ? "" : " · " + role);
 	},
 	forget() {
 		this.name = null;
-		document.body.classList.remove(...ROLES.map((r) => "may-" + r));
+		document.body.classList.remove("known", ...ROLES.map((r) => "may-" + r));
 		document.getElementById("me").textContent = "";
 	},
 };
@@ -518,8 +518,9 @@ function show() {
 	const build = /^\/builds\/(\d+)$/.exec(location.pathname);
 	const page = location.pathname === "/login" ? showLogin : location.pathname === "/repos" ? showRepos : location.pathname === "/mirror" ? showMirror
 		: build ? () => showBuild(build[1]) : showBuilds;
-	/* what the token allows is known before anything is drawn */
-	(page === showLogin ? Promise.resolve() : me.ask()).then(page).catch(complain);
+	Promise.resolve(page()).catch(complain);
+	if (page !== showLogin)
+		me.ask().catch(complain); /* until it is answered, all buttons are there: the server decides in any case */
 }
 
 function go(path) {
