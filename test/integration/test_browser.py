@@ -237,3 +237,11 @@ def test_the_mirror_has_a_page(browser, make_davit):
     bare = make_davit()
     log_in(browser, bare, "/mirror")
     browser.wait("document.querySelector('.notice.problem')?.textContent.includes('this server has no mirror')")
+
+
+def test_a_page_that_is_left_gives_up_its_streams(browser, davit):
+    """A browser has six connections to a server: pages that are kept for the way back must not hold them."""
+    log_in(browser, davit, "/")
+    for path in ["/repos", "/"] * 5:
+        browser.go(davit.url + path)
+        browser.wait("document.getElementById('me')?.textContent === 'admin'", timeout=20)

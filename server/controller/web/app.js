@@ -537,6 +537,13 @@ document.addEventListener("click", (e) => {
 	go(a.pathname + a.search);
 });
 window.addEventListener("popstate", show);
+/* A page that is kept for the way back would keep its streams, and a browser has six connections to a server. */
+window.addEventListener("pagehide", () => {
+	leave();
+	leave = () => {};
+	feed.stop();
+});
+window.addEventListener("pageshow", (e) => e.persisted && show());
 document.getElementById("logout").addEventListener("click", async () => {
 	try {
 		await fetch("/logout", { method: "POST" });
