@@ -10,6 +10,7 @@
 #include "server/core/loop.h"
 #include "server/io/httpc.h"
 
+#define TEXT_BODY_MAX 16384 /* of client_ask_with */
 #define CALL_TIMEOUT_MS 30000
 #define STREAM_IDLE_MS 60000 /* the server sends a comment every 15 s */
 #define REPLY_MAX (16 * 1024 * 1024)
@@ -392,4 +393,21 @@ client_ask(const char *method, const char *path, struct str body, struct json **
 	ok = client_call(client, method, path, body, ret, &err);
 	client_free(&client);
 	return ok ? EXIT_OK : client_fail(&err);
+}
+
+int
+client_ask_with(const char *method, const char *path, const char *name, const char *value, struct json **ret)
+{
+	struct json_writer *w = json_writer_new(TEXT_BODY_MAX);
+	size_t len;
+	char *body;
+	int code;
+
+	json_write_object_open(w);
+	json_member_string(w, name, value);
+	json_write_object_close(w);
+	body = json_writer_finish(&w, &len);
+	code = client_ask(method, path, (struct str){ body, len }, ret);
+	free(body);
+	return code;
 }

@@ -40,6 +40,8 @@ bool client_stream(struct client *client, const char *path, const char *last_eve
 
 /* One client_call of a client of its own. Says what goes wrong, and returns the exit code. */
 int client_ask(const char *method, const char *path, struct str body, struct json **ret);
+/* With the body {"NAME": "VALUE"}. */
+int client_ask_with(const char *method, const char *path, const char *name, const char *value, struct json **ret);
 
 /* A WebSocket. key: Sec-WebSocket-Key; accept: what the server must make of it. handler is called from now on, for what
  * came with the answer before this returns; *ret is the caller's. */

@@ -1,13 +1,10 @@
 /* `davit mirror`: what the mirror has, what it saves, and what it is to have no more. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
-
-#define BODY_MAX 8192
 
 static int64_t
 number(const struct json *doc, const char *key)
@@ -68,21 +65,12 @@ status(void)
 static int
 purge(const char *url)
 {
-	struct json_writer *w = json_writer_new(BODY_MAX);
 	struct json *doc = NULL;
-	size_t len;
-	char *body;
-	int code;
+	int code = client_ask_with("POST", "/api/v1/mirror/purge", "url", url, &doc);
 
-	json_write_object_open(w);
-	json_member_string(w, "url", url);
-	json_write_object_close(w);
-	body = json_writer_finish(&w, &len);
-	code = client_ask("POST", "/api/v1/mirror/purge", (struct str){ body, len }, &doc);
 	if (code == EXIT_OK)
 		printf("%" PRId64 " replies are gone\n", number(doc, "purged"));
 	json_free(&doc);
-	free(body);
 	return code;
 }
 

@@ -9,16 +9,7 @@
 #include "cli/command.h"
 #include "proto/mem.h"
 
-/* One request about the token NAME. */
-static int
-ask(const char *method, const char *name, struct str body, struct json **ret)
-{
-	char *path = xasprintf("/api/v1/tokens/%s", name);
-	int code = client_ask(method, path, body, ret);
-
-	free(path);
-	return code;
-}
+#define PATH "/api/v1/tokens"
 
 static void
 print_token(const struct json_value *token)
@@ -37,7 +28,7 @@ static int
 list(void)
 {
 	struct json *doc = NULL;
-	int code = client_ask("GET", "/api/v1/tokens", STR(""), &doc);
+	int code = client_ask("GET", PATH, STR(""), &doc);
 	const struct json_value *tokens;
 
 	if (code != EXIT_OK)
@@ -54,23 +45,25 @@ list(void)
 static int
 add(const char *name, const char *role)
 {
-	struct json_writer *w = json_writer_new(1024);
+	char *path = xasprintf(PATH "/%s", name);
 	struct json *doc = NULL;
-	size_t len;
-	char *body;
-	int code;
+	int code = client_ask_with("PUT", path, "role", role, &doc);
 
-	json_write_object_open(w);
-	json_member_string(w, "role", role);
-	json_write_object_close(w);
-	body = json_writer_finish(&w, &len);
-	code = ask("PUT", name, (struct str){ body, len }, &doc);
-	free(body);
-	if (code != EXIT_OK)
-		return code;
-	puts(json_string(json_get(json_root(doc), "token"), ""));
+	if (code == EXIT_OK)
+		puts(json_string(json_get(json_root(doc), "token"), ""));
 	json_free(&doc);
-	return EXIT_OK;
+	free(path);
+	return code;
+}
+
+static int
+remove_token(const char *name)
+{
+	char *path = xasprintf(PATH "/%s", name);
+	int code = client_ask("DELETE", path, STR(""), NULL);
+
+	free(path);
+	return code;
 }
 
 int
@@ -81,6 +74,6 @@ token_run(int argc, char **argv)
 	if (argc == 5 && strcmp(argv[1], "add") == 0 && strcmp(argv[3], "--role") == 0)
 		return add(argv[2], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "rm") == 0)
-		return ask("DELETE", argv[2], STR(""), NULL);
+		return remove_token(argv[2]);
 	return EXIT_USAGE;
 }

@@ -1,12 +1,17 @@
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/crypto.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
+#include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/core/zones.h"
 #include "server/mirror/purge.h"
+
+#define AUDIT_MAX 512
 
 void
 api_call_end(struct api_call **call)
@@ -161,6 +166,18 @@ api_call_done(void *arg, const struct err *err)
 		return;
 	reply_send(&call->reply, 204, NULL, "", 0);
 	api_call_end(&call);
+}
+
+void
+api_audit(const struct http_request *request, const char *fmt, ...)
+{
+	char text[AUDIT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info("%s by %s at %s", text, request->who, request->peer);
 }
 
 /* --- what requests say --- */

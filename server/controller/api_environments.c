@@ -10,7 +10,6 @@
 #include "proto/params.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
-#include "server/core/log.h"
 
 #define REASON_MAX 200
 
@@ -24,8 +23,8 @@ who(const struct api_call *call)
 static void
 audit(const struct api_call *call, const char *what)
 {
-	log_info("environment %s of %s: %s by %s at %s", api_call_param(call, "environment"),
-	    api_call_param(call, "repo"), what, who(call), reply_request(call->reply)->peer);
+	api_audit(reply_request(call->reply), "environment %s of %s: %s", api_call_param(call, "environment"),
+	    api_call_param(call, "repo"), what);
 }
 
 /* --- looking --- */
@@ -388,8 +387,7 @@ api_build_deploy(void *arg, struct http_reply *reply)
 		return;
 	name = json_string(json_get(json_root(call->body), "environment"), "");
 	if (environment_name_is_valid(name)) {
-		log_info("build %" PRId64 ": deployed to %s by %s at %s", call->log.build, name, who(call),
-		    reply_request(call->reply)->peer);
+		api_audit(reply_request(call->reply), "build %" PRId64 ": deployed to %s", call->log.build, name);
 		call->op = store_build_deploy(call->store, call->log.build, name, who(call), 0, on_deploying, call);
 	} else {
 		err = err_make(ERR_INPUT, 0, "environment: the name of an environment is wanted");
@@ -405,8 +403,7 @@ on_judged(void *arg, const struct err *err)
 	struct api_call *call = arg;
 
 	if (err == NULL)
-		log_info("job %s: judged by %s at %s", api_call_param(call, "job"), who(call),
-		    reply_request(call->reply)->peer);
+		api_audit(reply_request(call->reply), "job %s: judged", api_call_param(call, "job"));
 	api_call_done(arg, err);
 }
 

@@ -1,6 +1,5 @@
 /* /api/v1/mirror, its purge, and its part of /metrics. */
 #include "server/controller/controller_private.h"
-#include "server/core/log.h"
 #include "server/io/listening.h"
 #include "server/mirror/mirror.h"
 
@@ -98,12 +97,11 @@ static void
 on_purged(void *arg, uint64_t dropped)
 {
 	struct api_call *call = arg;
-	const struct http_request *request = reply_request(call->reply);
 	struct json_writer *w = json_writer_new(STATUS_MAX);
 
 	call->purge = NULL;
-	log_info("mirror: %llu replies of %s purged by %s at %s", (unsigned long long)dropped,
-	    json_string(json_get(json_root(call->body), "url"), ""), request->who, request->peer);
+	api_audit(reply_request(call->reply), "mirror: %llu replies of %s purged", (unsigned long long)dropped,
+	    json_string(json_get(json_root(call->body), "url"), ""));
 	json_write_object_open(w);
 	json_member_int(w, "purged", (int64_t)dropped);
 	json_write_object_close(w);

@@ -6,7 +6,6 @@
 #include "proto/mem.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
-#include "server/core/log.h"
 
 #define RULES_MAX 1024
 
@@ -123,8 +122,8 @@ audit(const struct api_call *call, const char *what)
 	char owner[SECRET_OWNER_MAX + 2];
 
 	route_owner(request, owner);
-	log_info("secret %s of %s %s: %s by %s at %s", request_param(request, "name"), request_param(request, "scope"),
-	    owner, what, request->who, request->peer);
+	api_audit(request, "secret %s of %s %s: %s", request_param(request, "name"), request_param(request, "scope"),
+	    owner, what);
 }
 
 static void
@@ -216,7 +215,6 @@ api_seal_key_rotate(void *arg, struct http_reply *reply)
 		reply_err(&reply, &err);
 		return;
 	}
-	log_info(
-	    "seal key: a new one was asked for by %s at %s", reply_request(reply)->who, reply_request(reply)->peer);
+	api_audit(reply_request(reply), "seal key: a new one was asked for");
 	reply_send(&reply, 202, NULL, "", 0);
 }

@@ -6,7 +6,6 @@
 #include "proto/mem.h"
 #include "server/controller/api_json.h"
 #include "server/controller/controller_private.h"
-#include "server/core/log.h"
 
 #define TOKEN_BYTES 32
 #define TOKEN_PREFIX "davit_" /* so that it is known for what it is where it should not stand */
@@ -14,9 +13,7 @@
 static void
 audit(const struct api_call *call, const char *what)
 {
-	const struct http_request *request = reply_request(call->reply);
-
-	log_info("token %s: %s by %s at %s", api_call_param(call, "token"), what, request->who, request->peer);
+	api_audit(reply_request(call->reply), "token %s: %s", api_call_param(call, "token"), what);
 }
 
 /* --- looking --- */

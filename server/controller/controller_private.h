@@ -83,6 +83,9 @@ store_done_fn api_call_done;
 struct mirror;
 void api_mirror_figures(const struct mirror *mirror, struct buf *out);
 
+/* What was done, into the log: "TEXT by WHO at PEER". */
+void api_audit(const struct http_request *request, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* --- what requests say --- */
 
 /* No member of the body may have another name; what: "a secret". names ends with NULL. */

@@ -1,3 +1,4 @@
+#include "test/unit/disk_dir.h"
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
@@ -16,9 +17,7 @@ enum {
 };
 
 struct probe {
-	struct loop *loop;
-	struct disk *disk;
-	char dir[64];
+	struct disk_dir dir;
 	char *path;
 	unsigned read; /* records that the journal gave */
 };
@@ -28,11 +27,8 @@ setup(void **state)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
-	p->loop = loop_new();
-	p->disk = disk_new(p->loop);
-	strcpy(p->dir, "/tmp/davit-journal-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	p->path = xasprintf("%s/journal", p->dir);
+	disk_dir_init(&p->dir);
+	p->path = xasprintf("%s/journal", p->dir.path);
 	*state = p;
 	return 0;
 }
@@ -41,12 +37,8 @@ static int
 teardown(void **state)
 {
 	struct probe *p = *state;
-	char *command = xasprintf("rm -rf %s", p->dir);
 
-	disk_free(&p->disk);
-	loop_free(&p->loop);
-	assert_int_equal(system(command), 0);
-	free(command);
+	disk_dir_fini(&p->dir);
 	free(p->path);
 	free(p);
 	return 0;
@@ -79,7 +71,7 @@ open_journal(struct probe *p)
 	struct journal *j;
 
 	p->read = 0;
-	j = journal_open(p->loop, p->disk, p->path, on_record, p, &err);
+	j = journal_open(p->dir.loop, p->dir.disk, p->path, on_record, p, &err);
 	assert_non_null(j);
 	assert_int_equal(journal_count(j), p->read);
 	return j;
@@ -157,7 +149,7 @@ on_renamed(void *arg, const struct err *err)
 	struct probe *p = arg;
 
 	assert_null(err);
-	loop_stop(p->loop);
+	loop_stop(p->dir.loop);
 }
 
 static void
@@ -170,12 +162,12 @@ test_renewed(void **state)
 
 	append(j, 0, 5);
 	append(j, 0, 5);
-	renewed = journal_open(p->loop, p->disk, path, NULL, NULL, &err);
+	renewed = journal_open(p->dir.loop, p->dir.disk, path, NULL, NULL, &err);
 	assert_non_null(renewed);
 	append(renewed, 0, RECORDS / 2);
 	journal_rename(renewed, p->path, on_renamed, p);
 	append(renewed, RECORDS / 2, RECORDS);
-	loop_run(p->loop);
+	loop_run(p->dir.loop);
 	journal_free(&j);
 	journal_free(&renewed);
 	j = open_journal(p);

@@ -1,3 +1,4 @@
+#include "test/unit/disk_dir.h"
 #include "test/unit/unit.h"
 
 #include <stdio.h>
@@ -18,9 +19,7 @@ enum {
 };
 
 struct probe {
-	struct loop *loop;
-	struct disk *disk;
-	char dir[64];
+	struct disk_dir dir;
 	char *path;
 };
 
@@ -29,11 +28,8 @@ setup(void **state)
 {
 	struct probe *p = xcalloc(1, sizeof(*p));
 
-	p->loop = loop_new();
-	p->disk = disk_new(p->loop);
-	strcpy(p->dir, "/tmp/davit-shelf-XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	p->path = xasprintf("%s/shelf", p->dir);
+	disk_dir_init(&p->dir);
+	p->path = xasprintf("%s/shelf", p->dir.path);
 	*state = p;
 	return 0;
 }
@@ -42,12 +38,8 @@ static int
 teardown(void **state)
 {
 	struct probe *p = *state;
-	char *command = xasprintf("rm -rf %s", p->dir);
 
-	disk_free(&p->disk);
-	loop_free(&p->loop);
-	assert_int_equal(system(command), 0);
-	free(command);
+	disk_dir_fini(&p->dir);
 	free(p->path);
 	free(p);
 	return 0;
@@ -70,17 +62,17 @@ on_turn(void *arg)
 static void
 turn(struct probe *p)
 {
-	struct timer *timer = timer_new(p->loop, on_turn, p->loop);
+	struct timer *timer = timer_new(p->dir.loop, on_turn, p->dir.loop);
 
 	timer_start(timer, 5);
-	loop_run(p->loop);
+	loop_run(p->dir.loop);
 	timer_free(&timer);
 }
 
 static struct shelf *
 open_shelf(struct probe *p, uint64_t size)
 {
-	const struct shelf_conf conf = { .loop = p->loop, .disk = p->disk, .folder = p->path, .size = size };
+	const struct shelf_conf conf = { .loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = size };
 	struct err err;
 	struct shelf *s = shelf_open(&conf, &err);
 
