@@ -242,6 +242,8 @@ def test_the_mirror_has_a_page(browser, make_davit):
 def test_a_page_that_is_left_gives_up_its_streams(browser, davit):
     """A browser has six connections to a server: pages that are kept for the way back must not hold them."""
     log_in(browser, davit, "/")
-    for path in ["/repos", "/"] * 5:
-        browser.go(davit.url + path)
-        browser.wait("document.getElementById('me')?.textContent === 'admin'", timeout=20)
+    browser.wait("feed.source !== null && feed.source.readyState === EventSource.OPEN")
+    browser.run("window.source = feed.source; window.dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+    assert browser.run("return feed.source === null && source.readyState === EventSource.CLOSED")
+    browser.run("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    browser.wait("feed.source !== null && feed.source.readyState === EventSource.OPEN")
