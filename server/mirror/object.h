@@ -25,6 +25,7 @@ struct variant {
 	char *selection; /* see proto/http_vary.h; "" without Vary */
 	char *head;      /* of the reply, as the text of a head without what is of one connection */
 	size_t head_len;
+	size_t memory; /* that the shelf has counted for it */
 	struct http_cache_times times;
 	uint64_t size;      /* of the body, once whole; what it takes on the disk */
 	struct draft *open; /* its file, while the shelf keeps it open */

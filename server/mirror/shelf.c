@@ -45,6 +45,7 @@ struct shelf {
 	struct variant_queue by_open; /* the one opened longest ago first */
 	unsigned open_count;
 	struct shelf_figures figures;
+	uint64_t memory;
 	uint64_t next_id;
 	LIST_HEAD(, filing) filings;
 	struct journal *journal;
@@ -214,6 +215,21 @@ object_of(struct shelf *s, const char *key)
 	return o;
 }
 
+/* What it takes in memory, about: its object may have others. */
+static size_t
+memory_of(const struct variant *v)
+{
+	return sizeof(*v) + sizeof(*v->object) + v->head_len + strlen(v->selection) + strlen(v->object->key);
+}
+
+static void
+count_memory(struct shelf *s, struct variant *v)
+{
+	s->memory -= v->memory;
+	v->memory = memory_of(v);
+	s->memory += v->memory;
+}
+
 static void
 link_variant(struct shelf *s, const char *key, struct variant *v)
 {
@@ -221,6 +237,7 @@ link_variant(struct shelf *s, const char *key, struct variant *v)
 	LIST_INSERT_HEAD(&v->object->variants, v, of_object);
 	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
 	TAILQ_INSERT_TAIL(&s->by_age, v, by_age);
+	count_memory(s, v);
 	s->figures.variants++;
 	if (variant_is_filed(v))
 		s->figures.bytes += v->size;
@@ -261,6 +278,8 @@ unlink_variant(struct shelf *s, struct variant *v)
 	TAILQ_REMOVE(&s->by_age, v, by_age);
 	close_file(s, v);
 	v->object = NULL;
+	s->memory -= v->memory;
+	v->memory = 0;
 	s->figures.variants--;
 	if (variant_is_filed(v))
 		s->figures.bytes -= v->size;
@@ -361,7 +380,8 @@ make_room(struct shelf *s)
 {
 	struct variant *v, *next;
 
-	for (v = TAILQ_FIRST(&s->by_use); v != NULL && s->figures.bytes > s->conf.size; v = next) {
+	for (v = TAILQ_FIRST(&s->by_use); v != NULL && (s->figures.bytes > s->conf.size || s->memory > s->conf.memory);
+	     v = next) {
 		next = TAILQ_NEXT(v, by_use);
 		if (!variant_is_filed(v))
 			continue;
@@ -496,6 +516,7 @@ shelf_update(struct shelf *s, struct variant *v)
 {
 	if (v->object == NULL || !variant_is_filed(v))
 		return;
+	count_memory(s, v);
 	note_stored(s, v);
 	renew_when_due(s);
 }
@@ -658,6 +679,7 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	struct shelf *s = xcalloc(1, sizeof(*s));
 
 	s->conf = *conf;
+	s->conf.memory = conf->memory != 0 ? conf->memory : SHELF_MEMORY;
 	s->folder = xstrdup(conf->folder);
 	s->next_id = 1;
 	TAILQ_INIT(&s->by_use);

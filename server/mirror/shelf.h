@@ -1,7 +1,8 @@
 /* What is stored: objects by URL, the files of their bodies, and a journal of all of it, from which the next process
  * knows it again without looking at the files. A reply stands here from its head on, while its body arrives; its file
  * gets its name when it is whole and on the disk, so nothing partial is taken for whole after any kill. The variants
- * that were used longest ago give way when the room is used up. One process at a time has the folder. */
+ * that were used longest ago give way when the room on the disk, or in memory, is used up. One process at a time has
+ * the folder. */
 #ifndef DAVIT_MIRROR_SHELF_H
 #define DAVIT_MIRROR_SHELF_H
 
@@ -20,7 +21,11 @@ struct shelf_conf {
 	struct disk *disk;
 	const char *folder; /* made when it is missing; its parent exists */
 	uint64_t size;      /* bytes of all bodies */
+	uint64_t memory;    /* of all heads and tables; 0: SHELF_MEMORY */
 };
+
+/* A million replies of the usual kind; bodies of no bytes are many in no room on the disk. */
+#define SHELF_MEMORY (1ull << 30)
 
 /* Reads the journal in the caller's thread: for the start. */
 struct shelf *shelf_open(const struct shelf_conf *conf, struct err *err);

@@ -181,6 +181,30 @@ test_what_was_used_longest_ago_gives_way(void **state)
 	shelf_free(&s);
 }
 
+/* Replies without a body take no room on the disk to speak of. */
+static void
+test_heads_give_way_too(void **state)
+{
+	struct probe *p = *state;
+	const struct shelf_conf conf = {
+		.loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = 1000, .memory = 3000
+	};
+	struct err err;
+	struct shelf *s = shelf_open(&conf, &err);
+	char key[64];
+
+	assert_non_null(s);
+	for (int i = 0; i < 40; i++) {
+		snprintf(key, sizeof(key), "http://a/%d", i);
+		put_room_for(p, s, key, "");
+	}
+	assert_in_range(shelf_figures(s).variants, 2, 15);
+	assert_int_equal(shelf_figures(s).evicted, 40 - shelf_figures(s).variants);
+	assert_non_null(find(s, key));
+	assert_null(find(s, "http://a/0"));
+	shelf_free(&s);
+}
+
 /* One process dies in the midst of a body: the next one has neither the reply nor the file. */
 static void
 test_what_was_not_whole_is_not_there(void **state)
@@ -245,6 +269,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_used_longest_ago_gives_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_heads_give_way_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_not_whole_is_not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
 	};
