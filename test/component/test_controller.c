@@ -1045,12 +1045,12 @@ test_page(void **state)
 	assert_non_null(strstr(text, "<title>Davit</title>"));
 	assert_null(strstr(text, "<script>")); /* what the policy would not run */
 	free(text);
-	assert_int_equal(ask_as(&s, "GET", "/web/app.js", "", "", &text), 200);
+	assert_int_equal(ask_as(&s, "GET", "/web/davit.js", "", "", &text), 200);
 	etag = strstr(text, "ETag: ") + 6;
 	snprintf(headers, sizeof(headers), "If-None-Match: %.*s\r\n", (int)strcspn(etag, "\r"), etag);
 	assert_null(strstr(text, "innerHTML"));
 	free(text);
-	assert_int_equal(ask_as(&s, "GET", "/web/app.js", headers, "", &text), 304);
+	assert_int_equal(ask_as(&s, "GET", "/web/davit.js", headers, "", &text), 304);
 	assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\n");
 	free(text);
 	assert_int_equal(ask_as(&s, "GET", "/web/none.js", "", "", NULL), 404);

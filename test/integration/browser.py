@@ -43,7 +43,14 @@ class Browser:
             raise AssertionError(f"{method} {path}: {error.read().decode()[:600]}") from None
 
     def go(self, url):
-        self.ask("POST", self.session + "/url", {"url": url})
+        """Opens it; again when a network of some engine came or went meanwhile, upon which Chromium ends what it asks for."""
+        for _ in range(5):
+            try:
+                return self.ask("POST", self.session + "/url", {"url": url})
+            except AssertionError as error:
+                if "ERR_NETWORK_CHANGED" not in str(error):
+                    raise
+        return self.ask("POST", self.session + "/url", {"url": url})
 
     def run(self, script, *args):
         """The body of a function in the page."""
@@ -64,6 +71,13 @@ class Browser:
     def complaints(self):
         """What stands in the console: also what the policy of the page forbade."""
         return [entry["message"] for entry in self.ask("POST", self.session + "/se/log", {"type": "browser"})]
+
+    def wait_complaint(self, *words, timeout=60):
+        """Until one with all these words stands in the console."""
+        deadline = time.monotonic() + timeout
+        while not any(all(word in text for word in words) for text in self.complaints()):
+            assert time.monotonic() < deadline, f"no complaint about {words}"
+            time.sleep(0.05)
 
     def close(self):
         try:

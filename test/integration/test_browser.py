@@ -1,6 +1,9 @@
 """The page in a real browser: what comes from commits, forges and jobs is shown and never run."""
 
 import json
+import os
+import signal
+import subprocess
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -148,6 +151,26 @@ def test_a_deployment_is_approved_on_its_job(browser, davit, repo):
     assert davit.wait_build(number)["state"] == "passed"
     again = davit.api("POST", f"/builds/{number}/deploy", {"environment": "live"})["build"]
     visit(browser, davit, f"/builds/{again}", "deployed again to live, of #1")
+
+
+def test_a_network_that_comes_breaks_no_page(browser, davit, repo):
+    """Chromium ends what waits for a connection when the machine's networks change, as they do with each job of an engine there."""
+    davit.add_repo(repo)
+    log_in(browser, davit, "/")
+    browser.complaints()
+    os.kill(davit.process.pid, signal.SIGSTOP)
+    browser.run("for (let i = 0; i < 6; i++) fetch('/api/v1/me?' + i); go('/repos')")  # a server gets six connections
+    link = "davit-test"
+    subprocess.run(["ip", "link", "add", link, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "192.0.2.1/32", "dev", link], check=True)
+        subprocess.run(["ip", "link", "set", link, "up"], check=True)
+        browser.wait_complaint("/api/v1/repos", "ERR_NETWORK_CHANGED")
+    finally:
+        os.kill(davit.process.pid, signal.SIGCONT)
+        subprocess.run(["ip", "link", "delete", link], check=True)
+    browser.wait("document.querySelector('.card.repo') !== null")
+    assert browser.run("return document.querySelector('.notice.problem')") is None
 
 
 def button(browser, words):

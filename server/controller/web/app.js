@@ -19,20 +19,41 @@ function el(tag, attributes, ...children) {
 	return node;
 }
 
-async function api(method, path, body) {
-	const answer = await fetch("/api/v1" + path, {
-		method,
-		headers: body ? { "Content-Type": "application/json" } : {},
-		body: body ? JSON.stringify(body) : undefined,
-	});
-	if (answer.status === 401) {
-		showLogin();
-		throw null;
+const AWAY = new Set([502, 503, 504]); /* also by a proxy in front, while the server is started again */
+const PAUSES = [250, 500, 1000, 2000, 4000]; /* ms */
+
+/* What only asks is asked again where the way to the server broke: a browser ends requests that wait for a connection whenever a
+ * network comes or goes, which on the machine of an engine is with each job. */
+async function request(method, path, options) {
+	for (const pause of method === "GET" ? PAUSES : []) {
+		const answer = await fetch(path, { method, ...options }).catch(() => null);
+		if (answer && !AWAY.has(answer.status))
+			return answer;
+		await new Promise((resolve) => setTimeout(resolve, pause));
 	}
+	return fetch(path, { method, ...options }).catch(() => {
+		throw new Error("the server cannot be reached");
+	});
+}
+
+function told(body) {
+	return body ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {};
+}
+
+async function understood(answer) {
 	const value = answer.status === 204 ? null : await answer.json().catch(() => null);
 	if (!answer.ok)
 		throw new Error(value && value.error ? value.error.message : "the server answered " + answer.status);
 	return value;
+}
+
+async function api(method, path, body) {
+	const answer = await request(method, "/api/v1" + path, told(body));
+	if (answer.status === 401) {
+		showLogin();
+		throw null;
+	}
+	return understood(answer);
 }
 
 function complain(error) {
@@ -169,17 +190,16 @@ function showLogin() {
 	const problem = el("div", { class: "notice", role: "alert", hidden: true });
 	const form = el("form", { onsubmit: async (e) => {
 		e.preventDefault();
-		const answer = await fetch("/login", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token: token.value.trim() }) });
-		if (answer.ok) {
+		try {
+			await understood(await request("POST", "/login", told({ token: token.value.trim() })));
 			if (location.pathname === "/login")
 				history.replaceState(null, "", "/");
 			show();
-			return;
+		} catch (error) {
+			problem.textContent = error.message;
+			problem.hidden = false;
+			token.select();
 		}
-		const value = await answer.json().catch(() => null);
-		problem.textContent = value ? value.error.message : "the server answered " + answer.status;
-		problem.hidden = false;
-		token.select();
 	} }, problem, token, el("button", { class: "first" }, "Log in"));
 	main.append(el("div", { class: "card login" }, el("img", { src: "/web/davit.svg", alt: "" }), el("h1", {}, "Davit"),
 		el("p", {}, "The administrator's token stands in the file admin-token of the server's state folder; who has no other asks the administrator for one."), form));
@@ -546,7 +566,7 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (e) => e.persisted && show());
 document.getElementById("logout").addEventListener("click", async () => {
 	try {
-		await fetch("/logout", { method: "POST" });
+		await request("POST", "/logout");
 		showLogin();
 	} catch (error) {
 		complain(error);
