@@ -120,6 +120,15 @@ print_remarks(const struct json_value *job)
 	printf("\n");
 }
 
+/* A line for each name of what it has built. */
+static void
+print_images(const struct json_value *images)
+{
+	for (size_t i = 0; i < json_count(images); i++)
+		printf("%-8s built %s as %s\n", "", json_string(json_get(json_at(images, i), "name"), ""),
+		    json_string(json_get(json_at(images, i), "reference"), ""));
+}
+
 static void
 print_job(const struct json_value *job)
 {
@@ -137,6 +146,7 @@ print_job(const struct json_value *job)
 	printf("%-8s %-10s %-24.24s %-8s %-8s", json_string(json_get(job, "id"), ""),
 	    json_string(json_get(job, "state"), ""), json_string(json_get(job, "name"), ""), text, duration);
 	print_remarks(job);
+	print_images(json_get(job, "images"));
 }
 
 int

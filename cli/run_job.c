@@ -73,6 +73,15 @@ on_started(void *arg, const char *container, const char *engine, const struct pr
 }
 
 static void
+on_built(void *arg, const char *id)
+{
+	struct run_job *j = arg;
+
+	(void)id;
+	builder_go(j->run);
+}
+
+static void
 on_output(void *arg, enum builder_stream stream, struct str text, uint64_t raw)
 {
 	struct run_job *j = arg;
@@ -206,6 +215,7 @@ static const struct builder_events builder_events = {
 	.started = on_started,
 	.output = on_output,
 	.segment = on_segment,
+	.built = on_built,
 	.ended = on_ended,
 	.done = on_done,
 };

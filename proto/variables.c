@@ -46,6 +46,8 @@ enum fact {
 	FACT_PULL,
 	FACT_ENVIRONMENT,
 	FACT_DEPLOY_IMAGE,
+	FACT_IMAGE,
+	FACT_IMAGE_DIGEST,
 	FACT_COUNT
 };
 
@@ -80,6 +82,8 @@ static const struct {
 	{ "DAVIT_PULL_REQUEST", FACT_PULL },
 	{ "DAVIT_ENVIRONMENT", FACT_ENVIRONMENT },
 	{ "DAVIT_DEPLOY_IMAGE", FACT_DEPLOY_IMAGE },
+	{ "DAVIT_IMAGE", FACT_IMAGE },
+	{ "DAVIT_IMAGE_DIGEST", FACT_IMAGE_DIGEST },
 	{ "CI_NAME", FACT_SYSTEM },
 	{ "CI_SERVER", FACT_TRUE },
 	{ "CI_SERVER_NAME", FACT_SYSTEM },
@@ -257,6 +261,15 @@ set_repo(struct facts *f, const struct variables *v)
 }
 
 static void
+set_image(struct facts *f, const struct built_image *image)
+{
+	if (image->reference.len == 0)
+		return;
+	f->values[FACT_IMAGE] = str_dup(image->reference);
+	f->values[FACT_IMAGE_DIGEST] = str_dup(built_image_digest(image));
+}
+
+static void
 set_build(struct facts *f, const struct variables *v)
 {
 	set(f, FACT_TRUE, "true");
@@ -273,6 +286,7 @@ set_build(struct facts *f, const struct variables *v)
 	set_number(f, FACT_PULL, v->pull_number);
 	set(f, FACT_ENVIRONMENT, v->environment);
 	set(f, FACT_DEPLOY_IMAGE, v->deploy_image);
+	set_image(f, &v->built);
 	set(f, FACT_WORKSPACE, v->workspace);
 }
 

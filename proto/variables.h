@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/built_image.h"
 #include "proto/plan.h"
 
 /* What is known of a job's build. Nothing is owned; NULL, "" and 0 are what it does not have. */
@@ -32,6 +33,7 @@ struct variables {
 	const char *sender;
 	const char *environment;
 	const char *deploy_image; /* that is brought there */
+	struct built_image built; /* that a job before it has built */
 	int64_t pull_number;
 };
 

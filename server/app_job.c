@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/built_image.h"
 #include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/recovery.h"
@@ -22,6 +23,7 @@
 
 #define RETRY_MS 500
 #define NONCE_BYTES 16
+#define IMAGES_MAX (64 * 1024)
 
 enum app_job_state {
 	APP_JOB_RECALL, /* what the log has already, of one that was adopted */
@@ -67,6 +69,8 @@ struct app_job {
 	struct log_finish *log_finish;
 	struct builder_job builder_job; /* lent to the run */
 	struct builder_run *run;
+	void (*record)(struct app_job *a); /* writes down what the run waits for */
+	struct buf images;                 /* that it has made, as proto/built_image.h has them */
 	struct timer *retry;
 	struct deferred *begin;
 	struct builder_result ended; /* as the script has */
@@ -528,14 +532,14 @@ on_segment(void *arg, const char *name, int exit_code)
 	check_log(a, log_mark(a->log, name, exit_code, &err), &err);
 }
 
+/* What the run waited for is written down. */
 static void
-on_recorded_start(void *arg, const struct err *err)
+on_recorded_word(void *arg, const struct err *err)
 {
 	struct app_job *a = arg;
 
 	a->op = NULL;
 	if (err == NULL) {
-		CRASH_POINT(start_recorded);
 		builder_go(a->run);
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		a->ending = ENDING_LOST;
@@ -546,9 +550,18 @@ on_recorded_start(void *arg, const struct err *err)
 }
 
 static void
+on_recorded_start(void *arg, const struct err *err)
+{
+	if (err == NULL)
+		CRASH_POINT(start_recorded);
+	on_recorded_word(arg, err);
+}
+
+static void
 record_start(struct app_job *a)
 {
 	CRASH_POINT(start_recording);
+	a->record = record_start;
 	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine,
 	    a->job->progress, on_recorded_start, a);
 }
@@ -579,6 +592,43 @@ on_started(void *arg, const char *container, const char *engine, const struct pr
 	keep_progress(a, progress);
 	if (a->result == JOB_RUNNING) /* else the log could not be written */
 		record_start(a);
+}
+
+static void
+on_recorded_built(void *arg, const struct err *err)
+{
+	if (err == NULL)
+		CRASH_POINT(image_recorded);
+	on_recorded_word(arg, err);
+}
+
+static void
+record_built(struct app_job *a)
+{
+	a->record = record_built;
+	a->op = store_job_built(
+	    a->deps->store, a->job->id, a->job->token, a->job->built_on, a->job->built, on_recorded_built, a);
+}
+
+static void
+on_built(void *arg, const char *id)
+{
+	struct app_job *a = arg;
+
+	free(a->job->built);
+	free(a->job->built_on);
+	a->job->built = xstrdup(id);
+	a->job->built_on = xstrdup(a->job->engine);
+	if (a->result == JOB_RUNNING)
+		record_built(a);
+}
+
+static void
+on_image(void *arg, const char *name, const char *digest, const char *id)
+{
+	struct app_job *a = arg;
+
+	built_image_add(&a->images, name, digest, id);
 }
 
 /* By enum builder_state. */
@@ -705,6 +755,8 @@ static const struct builder_events builder_events = {
 	.started = on_started,
 	.output = on_output,
 	.segment = on_segment,
+	.built = on_built,
+	.image = on_image,
 	.verdict = on_verdict,
 	.ended = on_ended,
 	.done = on_done,
@@ -740,6 +792,7 @@ add_env(struct app_job *a)
 		.pull_number = c != NULL ? c->pull_number : 0,
 	};
 
+	built_image_find(a->job->needed_images, v.deploy_image, &v.built);
 	variables_add(&v, &a->env);
 }
 
@@ -814,8 +867,8 @@ enter_run(struct app_job *a)
 		adopt_run(a);
 		return;
 	}
-	if (a->run != NULL) { /* only the start's record is tried again */
-		record_start(a);
+	if (a->run != NULL) { /* only a record is tried again */
+		a->record(a);
 		return;
 	}
 	a->builder_job = (struct builder_job){
@@ -829,6 +882,8 @@ enter_run(struct app_job *a)
 		.workspace_tar = git_workspace_path(a->workspace),
 		.folder = variables_reports(&a->spec),
 		.pull_always = a->deps->pull_always,
+		.built = a->job->built,
+		.built_on = a->job->built_on,
 	};
 
 	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);
@@ -886,6 +941,7 @@ enter_record(struct app_job *a)
 		.exit_code = a->exit_code,
 		.reason = a->reason,
 		.log_bytes = a->log_bytes,
+		.images = a->images.data,
 	};
 
 	CRASH_POINT(result_recording);
@@ -931,6 +987,7 @@ enter_end(struct app_job *a)
 	builder_give_back(&a->slot);
 	timer_free(&a->retry);
 	env_fini(&a->env);
+	buf_fini(&a->images);
 	app_files_free(&a->files);
 	app_secrets_free(&a->secrets);
 	job_spec_fini(&a->spec);
@@ -996,6 +1053,7 @@ app_job_start(const struct app_job_deps *deps, struct job *job, struct build *bu
 
 	*a = (struct app_job){ .deps = deps, .job = job, .build = build, .slot = slot, .result = JOB_RUNNING };
 	a->retry = timer_new(deps->loop, on_retry, a);
+	buf_init(&a->images, IMAGES_MAX);
 	make_nonce(a);
 	a->begin = deferred_call(deps->loop, on_begin, a);
 	return a;

@@ -13,7 +13,7 @@ local PLANNED = {
 }
 local RESULT = {
 	'state', 'outcome', 'attempt', 'history', 'engine', 'exit_code', 'reason', 'queued_ms', 'started_ms', 'finished_ms',
-	'log_bytes',
+	'log_bytes', 'images',
 }
 local last_field = environment and 'redeploy' or 'rerun'
 local state, repo, change, last, jobs =

@@ -7,6 +7,8 @@
  *   builder_go          the owner's answer, when the id is written durably: script and workspace are sent, and of a job
  *                       of several containers the one before it is removed
  *   output, segment     as they come
+ *   built               it builds an image, which it has done; nothing of it was pushed
+ *   builder_go          the owner's answer, when its id is written durably, so that a later attempt need not build it
  *   verdict             the job does not end by itself, or only what runs always is ended: how it comes out
  *   builder_go          the owner's answer, when that is written durably, so that its container, which would tell it
  *                       again, may be touched; perhaps more than once
@@ -112,8 +114,10 @@ struct builder_job {
 				    * blocks and no more; NULL: an empty workspace */
 	const struct docker_piece *inputs; /* tars without an end, unpacked at "/" after the workspace, in order */
 	size_t input_count;
-	const char *folder; /* below the workspace, made for the job: ".davit"; NULL: none */
-	bool pull_always;   /* ask the registry even when the image is there */
+	const char *folder;   /* below the workspace, made for the job: ".davit"; NULL: none */
+	bool pull_always;     /* ask the registry even when the image is there */
+	const char *built;    /* id of the image that an attempt before has built; NULL or "": none */
+	const char *built_on; /* the engine that has it */
 };
 
 enum builder_stream { BUILDER_STDOUT = 1, BUILDER_STDERR = 2 };
@@ -141,6 +145,11 @@ struct builder_events {
 	/* name: install, before_script, script, or a step's as a marker takes it. Output given before it stands before
 	 * it. exit_code -1: it begins. */
 	void (*segment)(void *arg, const char *name, int exit_code);
+	/* The id of an image that is to be pushed. Answer with builder_go. NULL where none is built. */
+	void (*built)(void *arg, const char *id);
+	/* It has that whole name from now on: at its registry, with that digest, or ("") on its engine alone. Likewise.
+	 */
+	void (*image)(void *arg, const char *name, const char *digest, const char *id);
 	/* With the result as it will be. Answer with builder_go, or with builder_forget. May be NULL. */
 	void (*verdict)(void *arg, const struct builder_result *result);
 	/* With the result as it will be, if nothing comes between. Answer with builder_leave. May be NULL. */
@@ -192,7 +201,7 @@ struct builder_left {
 };
 bool builder_adopt(struct builder *builder, const struct builder_job *job, const struct builder_left *left,
     const struct builder_events *events, void *arg, struct builder_run **ret);
-/* The answer to started, and to verdict. */
+/* The answer to started, to built and to verdict. */
 void builder_go(struct builder_run *run);
 /* Takes files out of the container, between ended and builder_leave: see collect.h. */
 struct collect *builder_collect(struct builder_run *run, const struct strings *patterns,

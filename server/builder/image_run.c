@@ -20,6 +20,8 @@ enum {
 	DEFAULT_TIMEOUT_S = 3600,
 	OUT_MAX = 1024 * 1024, /* of members that are taken out of the compiled image, at a time */
 	EXTRACT_MEMBERS_MAX = 1000000,
+	PUSH_TRIES = 6, /* the first, and those after 1, 2, 4, 8 and 16 s */
+	PUSH_AGAIN_MS = 1000,
 };
 
 #define EXTRACT_BYTES_MAX ((uint64_t)16 << 30)
@@ -27,9 +29,11 @@ enum {
 enum image_state {
 	IMAGE_SANDBOX,
 	IMAGE_STARTED, /* until the owner has written down that it is */
+	IMAGE_FIND,    /* what an attempt before has built */
 	IMAGE_COMPILE, /* of a lite_image */
 	IMAGE_CREATE,  /* a container of what was compiled, which is never started */
 	IMAGE_BUILD,
+	IMAGE_BUILT,  /* until the owner has written down that it is */
 	IMAGE_PUSH,   /* each tag */
 	IMAGE_REMOVE, /* that container */
 	IMAGE_FORGET, /* what was compiled */
@@ -53,8 +57,11 @@ struct image_run {
 	struct host_labels labels;
 	const char *container; /* of what was compiled; NULL: none */
 	char compiled[DOCKER_ID_SIZE];
+	char built[DOCKER_ID_SIZE];
 	struct strings names; /* the tags, whole */
 	size_t pushed;        /* how many of them */
+	unsigned tries;       /* of the next one's push that failed */
+	struct timer *again;
 
 	struct context_source *source; /* NULL: the workspace is sent */
 	struct collect *collect;       /* what is extracted */
@@ -68,9 +75,11 @@ struct image_run {
 
 static void enter_sandbox(struct image_run *r);
 static void enter_started(struct image_run *r);
+static void enter_find(struct image_run *r);
 static void enter_compile(struct image_run *r);
 static void enter_create(struct image_run *r);
 static void enter_build(struct image_run *r);
+static void enter_built(struct image_run *r);
 static void enter_push(struct image_run *r);
 static void enter_remove(struct image_run *r);
 static void enter_forget(struct image_run *r);
@@ -83,10 +92,12 @@ static const struct {
 	enum image_state next;
 } states[] = {
 	[IMAGE_SANDBOX] = { "sandbox", enter_sandbox, IMAGE_STARTED },
-	[IMAGE_STARTED] = { "started", enter_started, IMAGE_COMPILE },
+	[IMAGE_STARTED] = { "started", enter_started, IMAGE_FIND },
+	[IMAGE_FIND]    = { "find",    enter_find,    IMAGE_PUSH },
 	[IMAGE_COMPILE] = { "compile", enter_compile, IMAGE_CREATE },
 	[IMAGE_CREATE]  = { "create",  enter_create,  IMAGE_BUILD },
-	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_PUSH },
+	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_BUILT },
+	[IMAGE_BUILT]   = { "built",   enter_built,   IMAGE_PUSH },
 	[IMAGE_PUSH]    = { "push",    enter_push,    IMAGE_REMOVE },
 	[IMAGE_REMOVE]  = { "remove",  enter_remove,  IMAGE_FORGET },
 	[IMAGE_FORGET]  = { "forget",  enter_forget,  IMAGE_DONE },
@@ -103,6 +114,7 @@ image_step(struct image_run *r, enum image_state next)
 	docker_cancel(&r->op);
 	collect_cancel(&r->collect);
 	context_source_free(&r->source);
+	timer_stop(r->again);
 	r->state = next;
 	states[next].enter(r);
 }
@@ -200,8 +212,39 @@ image_run_go(struct builder_run *run)
 {
 	struct image_run *r = (struct image_run *)run;
 
-	if (r->state == IMAGE_STARTED)
+	if (r->state == IMAGE_STARTED || r->state == IMAGE_BUILT)
 		image_step(r, states[r->state].next);
+}
+
+/* --- what an attempt before has built --- */
+
+static void
+on_found(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	(void)result;
+	r->op = NULL;
+	if (err == NULL) {
+		snprintf(r->built, sizeof(r->built), "%s", r->job->built);
+		r->events->notice(r->arg, "the image that was built before is pushed");
+		image_step(r, states[r->state].next);
+	} else if (err->code == ERR_NOT_FOUND) {
+		image_step(r, IMAGE_COMPILE);
+	} else {
+		image_fail(r, verdict_blame(err), *err);
+	}
+}
+
+static void
+enter_find(struct image_run *r)
+{
+	const struct builder_job *job = r->job;
+
+	if (job->built != NULL && job->built[0] != '\0' && strcmp(job->built_on, r->place.engine) == 0)
+		r->op = docker_image_inspect(r->place.host->docker, job->built, on_found, r);
+	else
+		image_step(r, IMAGE_COMPILE);
 }
 
 /* --- a build --- */
@@ -339,7 +382,7 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 	if (r->state == IMAGE_COMPILE)
 		memcpy(r->compiled, result->id, sizeof(r->compiled));
 	else
-		snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s", result->id);
+		memcpy(r->built, result->id, sizeof(r->built));
 	image_step(r, states[r->state].next);
 }
 
@@ -425,6 +468,53 @@ enter_forget(struct image_run *r)
 /* --- push --- */
 
 static void
+tell_image(struct image_run *r, const char *name, const char *digest)
+{
+	char *result = r->verdict.result.image_digest;
+
+	snprintf(result, sizeof(r->verdict.result.image_digest), "%s", digest[0] != '\0' ? digest : r->built);
+	if (name != NULL && r->events->image != NULL)
+		r->events->image(r->arg, name, digest, r->built);
+}
+
+static void
+enter_built(struct image_run *r)
+{
+	bool is_pushed = r->job->spec->build->push;
+
+	for (size_t i = 0; i < r->names.count && !is_pushed; i++)
+		tell_image(r, r->names.items[i], "");
+	if (r->names.count == 0)
+		tell_image(r, NULL, "");
+	if (is_pushed && r->events->built != NULL)
+		r->events->built(r->arg, r->built);
+	else
+		image_step(r, states[r->state].next);
+}
+
+static void
+on_again(void *arg)
+{
+	image_step(arg, IMAGE_PUSH);
+}
+
+/* A registry that is away may come back; one that says no is not asked again. */
+static void
+push_failed(struct image_run *r, const struct err *err)
+{
+	struct err failure = err_prefix(*err, "%s", r->names.items[r->pushed]);
+	char text[sizeof(failure.text) + 32];
+
+	if (verdict_blame(err) != BUILDER_ERROR || ++r->tries == PUSH_TRIES) {
+		image_fail(r, verdict_blame(err), failure);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s; trying again", failure.text);
+	r->events->notice(r->arg, text);
+	timer_start(r->again, (int64_t)PUSH_AGAIN_MS << (r->tries - 1));
+}
+
+static void
 on_pushed(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct image_run *r = arg;
@@ -432,32 +522,46 @@ on_pushed(void *arg, const union docker_result *result, const struct err *err)
 
 	r->op = NULL;
 	if (err != NULL) {
-		image_fail(r, verdict_blame(err), err_prefix(*err, "%s", r->names.items[r->pushed]));
+		push_failed(r, err);
 		return;
 	}
+	CRASH_POINT(image_pushed);
 	snprintf(text, sizeof(text), "pushed %s %s", r->names.items[r->pushed], result->digest);
 	r->events->notice(r->arg, text);
-	snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s", result->digest);
+	tell_image(r, r->names.items[r->pushed], result->digest);
 	r->pushed++;
+	r->tries = 0;
 	image_step(r, IMAGE_PUSH);
 }
 
 static void
-enter_push(struct image_run *r)
+on_named(void *arg, const union docker_result *result, const struct err *err)
 {
-	const char *name;
+	struct image_run *r = arg;
+	const char *name = r->names.items[r->pushed];
 	char *auth;
 
-	if (!r->job->spec->build->push || r->pushed == r->names.count) {
-		image_step(r, states[r->state].next);
+	(void)result;
+	r->op = NULL;
+	if (err != NULL) {
+		push_failed(r, err);
 		return;
 	}
-	name = r->names.items[r->pushed];
 	auth = registry_login(r->job->env, name);
 	r->op = docker_image_push(r->place.host->docker, name, auth, NULL, on_pushed, r);
 	if (auth != NULL)
 		explicit_bzero(auth, strlen(auth));
 	free(auth);
+}
+
+/* A name is given right before its push: meanwhile another job may have given it to an image of its own. */
+static void
+enter_push(struct image_run *r)
+{
+	if (!r->job->spec->build->push || r->pushed == r->names.count)
+		image_step(r, states[r->state].next);
+	else
+		r->op = docker_image_tag(r->place.host->docker, r->built, r->names.items[r->pushed], on_named, r);
 }
 
 /* --- the end --- */
@@ -478,6 +582,7 @@ on_finish(void *arg)
 	}
 	host_disown(r->place.host, &r->container);
 	timer_free(&r->deadline);
+	timer_free(&r->again);
 	strings_fini(&r->names);
 	buf_fini(&r->out);
 	free(r);
@@ -502,6 +607,8 @@ add_name(struct image_run *r, const char *tag, struct err *err)
 
 	if (!image_parse(str_of(tag), &ref, err))
 		return false;
+	if (ref.digest[0] != '\0')
+		return err_set(err, ERR_INPUT, 0, "tags: %.80s has a digest, which only the registry can give", tag);
 	name = image_print(&ref);
 	strings_add(&r->names, str_of(name));
 	free(name);
@@ -529,6 +636,7 @@ image_run_start(const struct run_place *place, const struct builder_job *job, co
 	verdict_init(&r->verdict);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	timer_start(r->deadline, (int64_t)timeout * 1000);
+	r->again = timer_new(place->host->loop, on_again, r);
 	host_labels_init(&r->labels, place->host, "job");
 	host_labels_job(&r->labels, job, loop_wall_ms() + (int64_t)timeout * 1000);
 	buf_init(&r->out, OUT_MAX);

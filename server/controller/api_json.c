@@ -1,5 +1,8 @@
 #include "server/controller/api_json.h"
 
+#include <stdlib.h>
+
+#include "proto/built_image.h"
 #include "proto/mem.h"
 
 /* A time that has not come is null. */
@@ -143,6 +146,33 @@ api_write_environment(struct json_writer *w, const struct environment *environme
 	json_write_object_close(w);
 }
 
+static void
+member_str(struct json_writer *w, const char *key, struct str value)
+{
+	char *copy = str_dup(value);
+
+	json_member_string(w, key, copy);
+	free(copy);
+}
+
+/* What it has built. */
+static void
+write_images(struct json_writer *w, const struct job *job)
+{
+	struct str rest = str_of(job->images);
+	struct built_image image;
+
+	json_write_key(w, "images");
+	json_write_array_open(w);
+	while (built_image_next(&rest, &image)) {
+		json_write_object_open(w);
+		member_str(w, "name", image.name);
+		member_str(w, "reference", image.reference);
+		json_write_object_close(w);
+	}
+	json_write_array_close(w);
+}
+
 void
 api_write_job(struct json_writer *w, const struct job *job)
 {
@@ -156,6 +186,7 @@ api_write_job(struct json_writer *w, const struct job *job)
 	json_member_string(w, "waits_for", job->waits_for);
 	json_member_int(w, "attempt", job->attempt);
 	json_member_string(w, "image", job->image);
+	write_images(w, job);
 	write_graph(w, job);
 	json_member_string(w, "node", job->node);
 	json_member_string(w, "engine", job->engine);

@@ -85,6 +85,8 @@
 	X(files_collected,      "all files were taken") \
 	X(image_building,       "an image is about to be built") \
 	X(image_built,          "it is") \
+	X(image_recorded,       "that it is, is recorded; it is not pushed") \
+	X(image_pushed,         "it is; that is not recorded") \
 	X(container_removing,   "a container is about to be removed") \
 	X(container_removed,    "it is") \
 	X(volume_removed,       "a job's volume is removed") \

@@ -133,7 +133,8 @@ docker_registry_error(const char *text)
 {
 	static const char *const missing[] = { "not found", "does not exist", "manifest unknown",
 		"no matching manifest" };
-	static const char *const denied[] = { "denied", "unauthorized", "authentication required" };
+	static const char *const denied[] = { "denied", "unauthorized", "authentication required",
+		"no basic auth credentials" };
 
 	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
 		if (strstr(text, denied[i]) != NULL)

@@ -70,6 +70,10 @@ static const struct field job_fields[] = {
 	{ "started_ms",  FIELD_INT,  offsetof(struct job, started_ms) },
 	{ "finished_ms", FIELD_INT,  offsetof(struct job, finished_ms) },
 	{ "log_bytes",   FIELD_INT,  offsetof(struct job, log_bytes) },
+	{ "built",       FIELD_TEXT, offsetof(struct job, built) },
+	{ "built_on",    FIELD_TEXT, offsetof(struct job, built_on) },
+	{ "images",      FIELD_TEXT, offsetof(struct job, images) },
+	{ "needed_images", FIELD_TEXT, offsetof(struct job, needed_images) },
 };
 
 static const struct field build_fields[] = {

@@ -75,6 +75,20 @@ store_job_started(struct store *store, const char *job, const char *token, const
 	return op_send(op, &script_started, &args, STORE_TIMEOUT_MS);
 }
 
+struct store_op *
+store_job_built(struct store *store, const char *job, const char *token, const char *engine, const char *image,
+    store_done_fn *fn, void *arg)
+{
+	struct args args;
+	struct store_op *op = job_op(store, answer_done, job, &args, arg);
+
+	op->fn.done = fn;
+	args_text(&args, token);
+	args_text(&args, engine);
+	args_text(&args, image);
+	return op_send(op, &script_built, &args, STORE_TIMEOUT_MS);
+}
+
 static struct store_op *
 result_op(struct store *store, const char *job, const char *token, const struct store_job_result *result,
     struct args *args, store_done_fn *fn, void *arg)
@@ -108,6 +122,7 @@ store_job_finished(struct store *store, const char *job, const char *token, cons
 	struct store_op *op = result_op(store, job, token, result, &args, fn, arg);
 
 	args_int(&args, result->log_bytes);
+	args_text(&args, result->images);
 	return op_send(op, &script_finish, &args, STORE_TIMEOUT_MS);
 }
 

@@ -101,6 +101,10 @@ struct job {
 	int64_t started_ms;
 	int64_t finished_ms;
 	int64_t log_bytes;
+	char *built;         /* id of the image that an attempt has built; "": none */
+	char *built_on;      /* the engine that has it */
+	char *images;        /* that it has made, see proto/built_image.h */
+	char *needed_images; /* of a claimed one: those of the jobs that it needs, the nearest first */
 };
 
 /* One change's pipeline. */

@@ -14,6 +14,7 @@ extern const struct redis_script script_artifact_put;
 extern const struct redis_script script_build_get;
 extern const struct redis_script script_build_unknown;
 extern const struct redis_script script_builds;
+extern const struct redis_script script_built;
 extern const struct redis_script script_cache_drop;
 extern const struct redis_script script_cache_find;
 extern const struct redis_script script_cache_prune;

@@ -187,15 +187,21 @@ struct store_op *store_job_claim(
 struct store_op *store_job_started(struct store *store, const char *job, const char *token, const char *container,
     const char *engine, const char *progress, store_done_fn *fn, void *arg);
 
+/* It has built an image, with that id, on that engine. ERR_CONFLICT: the token is stale. */
+struct store_op *store_job_built(struct store *store, const char *job, const char *token, const char *engine,
+    const char *image, store_done_fn *fn, void *arg);
+
 struct store_job_result {
 	enum job_state state; /* a final one */
 	int64_t exit_code;    /* -1: none */
 	const char *reason;   /* "" or why, one line */
 	int64_t log_bytes;
+	const char *images; /* that it made, see proto/built_image.h; NULL: none */
 };
 
 /* How the job will come out, whatever becomes of its container: from now on every way to its end leads there, also that
- * of store_job_requeue. log_bytes does not count. ERR_CONFLICT: the token is stale. */
+ * of store_job_requeue. log_bytes and
+ * images do not count. ERR_CONFLICT: the token is stale. */
 struct store_op *store_job_verdict(struct store *store, const char *job, const char *token,
     const struct store_job_result *result, store_done_fn *fn, void *arg);
 /* Ends the job, or lets it be tried again when its pipeline says so. At its end those that need it go on or are

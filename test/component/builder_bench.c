@@ -408,6 +408,23 @@ on_segment(void *arg, const char *name, int exit_code)
 		buf_addf(&j->segments, "%s %d\n", name, exit_code);
 }
 
+static void
+on_built(void *arg, const char *id)
+{
+	struct bench_job *j = arg;
+
+	snprintf(j->built, sizeof(j->built), "%s", id);
+	builder_go(j->run);
+}
+
+static void
+on_image(void *arg, const char *name, const char *digest, const char *id)
+{
+	struct bench_job *j = arg;
+
+	buf_addf(&j->images, "%s %s\n", name, digest[0] != '\0' ? digest : id);
+}
+
 /* Nothing of its container is gone yet, and what is told then stays. */
 static void
 on_verdict(void *arg, const struct builder_result *result)
@@ -494,6 +511,7 @@ bench_job_init(struct bench_job *j, struct bench *b, const char *image, const ch
 	buf_init(&j->err, OUTPUT_MAX);
 	buf_init(&j->notices, OUTPUT_MAX);
 	buf_init(&j->segments, OUTPUT_MAX);
+	buf_init(&j->images, OUTPUT_MAX);
 }
 
 void
@@ -506,6 +524,7 @@ bench_job_fini(struct bench_job *j)
 	buf_fini(&j->err);
 	buf_fini(&j->notices);
 	buf_fini(&j->segments);
+	buf_fini(&j->images);
 }
 
 void
@@ -526,6 +545,8 @@ bench_job_start(struct bench_job *j)
 		.started = on_started,
 		.output = on_output,
 		.segment = on_segment,
+		.built = on_built,
+		.image = on_image,
 		.verdict = on_verdict,
 		.ended = on_ended,
 		.done = on_done };

@@ -36,8 +36,10 @@ struct bench_job {
 	char nonce[33];
 	struct builder_run *run;
 	struct buf out, err, notices, segments; /* segments: "script begin\nscript 0\n" */
+	struct buf images;                      /* that it has built: "docker.io/library/app:1 sha256:...\n" */
 	uint64_t raw[3];
 	char container[129];
+	char built[129];                       /* the image that is to be pushed */
 	bool holds;                            /* started is not answered */
 	const char *awaited;                   /* text for which the loop stops */
 	const char *cancel_on;                 /* output that makes it be cancelled */

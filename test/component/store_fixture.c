@@ -569,6 +569,21 @@ result_of(enum job_state state)
 }
 
 enum err_code
+job_built(struct store_fixture *f, const char *job, const char *token, const char *image)
+{
+	return CALL(f, store_job_built(f->store, job, token, "local", image, on_done, f));
+}
+
+enum err_code
+job_finished_with(struct store_fixture *f, const char *job, const char *token, const char *images)
+{
+	struct store_job_result result = result_of(JOB_PASSED);
+
+	result.images = images;
+	return CALL(f, store_job_finished(f->store, job, token, &result, on_done, f));
+}
+
+enum err_code
 job_verdict(struct store_fixture *f, const char *job, const char *token, enum job_state state)
 {
 	const struct store_job_result result = result_of(state);

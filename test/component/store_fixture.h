@@ -83,6 +83,9 @@ enum err_code job_moved(
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 /* As job_finished would end it. */
+enum err_code job_built(struct store_fixture *f, const char *job, const char *token, const char *image);
+/* It has passed, and made these. */
+enum err_code job_finished_with(struct store_fixture *f, const char *job, const char *token, const char *images);
 enum err_code job_verdict(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 enum err_code job_requeue(struct store_fixture *f, const char *job, const char *token, int64_t delay_ms);
 enum err_code job_get(struct store_fixture *f, const char *job);

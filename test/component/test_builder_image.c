@@ -125,6 +125,9 @@ test_build(void **state)
 	bench_assert_has(&j.out, "made for you & me\n");
 	assert_string_equal(j.segments.data, "build begin\n");
 	assert_int_equal(strncmp(j.result.image_digest, "sha256:", 7), 0);
+	bench_assert_has(&j.images, "docker.io/" TAG " sha256:");
+	bench_assert_has(&j.images, j.result.image_digest);
+	assert_string_equal(j.built, ""); /* it is not pushed */
 	expect_output(TAG, COMMANDS("cat /list"), "Dockerfile\na.txt\n");
 	end(&j);
 	remove_image(TAG);
@@ -160,7 +163,7 @@ test_compile_and_extract(void **state)
 
 	(void)state;
 	begin(&j, FILES({ "Compile", "FROM " BENCH_IMAGE "\nCOPY source /s\nRUN mkdir -p /out/bin /out/none && cp /s "
-							 "/out/bin/app && ln -s app /out/bin/way\n" },
+				     "/out/bin/app && ln -s app /out/bin/way\n" },
 		      { "Package", "FROM " BENCH_IMAGE "\nCOPY out/bin/app /app\nCOPY source s /copies/\n" },
 		      { "source", "the source\n" }));
 	j.spec.build->dockerfile = xstrdup("Package");

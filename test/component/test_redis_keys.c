@@ -272,6 +272,7 @@ run_build(void)
 	assert_int_equal(job_moved(&f, job->id, job->token, "c2", "{\"part\":1}"), ERR_NONE);
 	look();
 	leave_files(job);
+	assert_int_equal(job_built(&f, job->id, job->token, "sha256:1"), ERR_NONE);
 	assert_int_equal(job_requeue(&f, job->id, job->token, 60000), ERR_NONE);
 	look();
 	job_free(&job);
@@ -333,7 +334,9 @@ run_graph(void)
 	finish(&job, JOB_CANCELLED);
 	assert_int_equal(job_claim_with(&f, "gpu"), ERR_NONE);
 	job = take_job(&f);
-	finish(&job, JOB_PASSED);
+	assert_int_equal(job_finished_with(&f, job->id, job->token, "app:1 sha256:1\n"), ERR_NONE);
+	job_free(&job);
+	look();
 	assert_int_equal(job_claim_with(&f, "gpu"), ERR_NONE);
 	job = take_job(&f);
 	if (job != NULL)

@@ -594,6 +594,62 @@ test_rerun_of_one_job_hears_what_was_taken_over(void **state)
 	assert_build(3, "failed");
 }
 
+#define MADE "docker.io/library/app:1 docker.io/library/app@sha256:1\n"
+#define NEARER "docker.io/library/web:1 docker.io/library/web@sha256:2\n"
+
+static void
+makes(const char *id, const char *images)
+{
+	struct job *job = claim(id);
+
+	assert_int_equal(job_built(&f, id, job->token, "sha256:1"), ERR_NONE);
+	assert_int_equal(job_built(&f, id, "stale", "sha256:2"), ERR_CONFLICT);
+	assert_int_equal(job_finished_with(&f, id, job->token, images), ERR_NONE);
+	job_free(&job);
+}
+
+static void
+assert_needed_images(const char *id, const char *images)
+{
+	struct job *job = claim(id);
+
+	assert_string_equal(job->needed_images, images);
+	assert_int_equal(job_finished(&f, id, job->token, JOB_PASSED), ERR_NONE);
+	job_free(&job);
+}
+
+/* Whoever needs them hears of them, the nearest first; also when the results were taken over. */
+static void
+test_images_of_needs(void **state)
+{
+	(void)state;
+	BUILD_OF(J("a", ""), J("b", "1"), J("c", "2"), J("apart", ""));
+	makes("1.1", MADE);
+	assert_needed_images("1.4", "");
+	makes("1.2", NEARER);
+	assert_needed_images("1.3", NEARER MADE);
+	assert_int_equal(build_rerun_jobs(&f, 1, "3"), ERR_NONE);
+	assert_needed_images("2.3", NEARER MADE);
+}
+
+/* It is known to the next attempt. */
+static void
+test_image_of_an_attempt(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	BUILD_OF(J("a", ""));
+	job = claim("1.1");
+	assert_int_equal(job_built(&f, "1.1", job->token, "sha256:1"), ERR_NONE);
+	assert_int_equal(job_requeue(&f, "1.1", job->token, 0), ERR_NONE);
+	job_free(&job);
+	job = claim("1.1");
+	assert_string_equal(job->built, "sha256:1");
+	assert_string_equal(job->built_on, "local");
+	job_free(&job);
+}
+
 static void
 test_rerun_of_failed_jobs_without_jobs_plans_anew(void **state)
 {
@@ -865,6 +921,8 @@ main(void)
 		SUITE_TEST(test_rerun_of_failed_jobs_takes_the_others_over),
 		SUITE_TEST(test_rerun_of_one_job_and_what_needs_it),
 		SUITE_TEST(test_rerun_of_one_job_hears_what_was_taken_over),
+		SUITE_TEST(test_images_of_needs),
+		SUITE_TEST(test_image_of_an_attempt),
 		SUITE_TEST(test_rerun_of_failed_jobs_without_jobs_plans_anew),
 		SUITE_TEST(test_prune_keeps_the_sources_of_results),
 		SUITE_TEST(test_random_graphs_end_as_the_model_says),

@@ -113,7 +113,8 @@ def push_unknown_image(w):
 
 
 def push_image(w):
-    w.pushed(Work("image", "passed", RETRY + "jobs:\n  image:\n    build: {dockerfile: Dockerfile}\n", [None],
+    tag = f"{w.registry.address}/acme/app:one"
+    w.pushed(Work("image", "passed", RETRY + f"jobs:\n  image:\n    build: {{tags: [\"{tag}\"], push: true}}\n", [None],
                   {"Dockerfile": f"FROM {IMAGE}\nCOPY number /number\n"}), "plain")
 
 

@@ -15,6 +15,7 @@ import forge
 import pushes
 import server
 from engine import EngineOf
+from registry import Registry
 from records import Records, Redis, unsettled
 
 NAME_MAX = 56
@@ -101,6 +102,7 @@ class World:
         self.told = []  # statuses that were taken
         self.refuse = {}  # of a commit how many are refused first
         self.receiver = forge.Receiver(self._take_status)
+        self.registry = Registry(os.path.join(self.folder, "registry"), closed=False)
         self.number = 0
         self.history = None
         self.held = []
@@ -123,6 +125,7 @@ class World:
         if self.history:
             self.history.close()
         self.receiver.close()
+        self.registry.close()
         self.davit.end()
 
     def keep_warm(self, count):

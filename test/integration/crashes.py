@@ -148,7 +148,7 @@ SCENARIOS = {
     **dict.fromkeys("volume_making volume_made volume_removed".split(), Scenario(work.push_parts)),
     **dict.fromkeys("services_starting services_ready".split(), Scenario(work.push_service)),
     **dict.fromkeys("pull_beginning pull_ended".split(), Scenario(work.push_unknown_image)),
-    **dict.fromkeys("image_building image_built".split(), Scenario(work.push_image)),
+    **dict.fromkeys("image_building image_built image_recorded image_pushed".split(), Scenario(work.push_image)),
 }
 
 

@@ -1,14 +1,11 @@
 """Images that jobs build, on the real engine."""
 
-import base64
 import json
-import subprocess
-import urllib.request
 
 import pytest
 
 import forge
-import server
+from registry import Registry
 from server import IMAGE
 
 OLD = f"""version: 2.0
@@ -77,35 +74,6 @@ def test_a_dockerfile_that_fails(davit, repo):
     assert "going\n" in davit.cli("log", f"{done['build']}.1").stdout
 
 
-class Registry:
-    """A real registry on this machine that wants a password."""
-
-    def __init__(self, folder):
-        self.address = f"127.0.0.1:{forge.free_port()}"
-        users = folder / "users"
-        users.write_text("ada:$2b$04$Ot3NUFTIBA4i9cchSIAvU.ambwDMjcJqu7J4SyXvMkaru.GfxfZ2q\n")  # bcrypt of s3cret-word)
-        conf = folder / "registry.yml"
-        conf.write_text(json.dumps({
-            "version": "0.1", "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
-            "http": {"addr": self.address}, "auth": {"htpasswd": {"realm": "test", "path": str(users)}}}))
-        self.process = subprocess.Popen(["docker-registry", "serve", str(conf)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        server.Lines(self.process.stderr, str(folder / "registry.log")).wait("listening on")
-
-    def config(self, password):
-        login = base64.b64encode(f"ada:{password}".encode()).decode()
-        return json.dumps({"auths": {self.address: {"auth": login}}})
-
-    def digest(self, name, tag):
-        request = urllib.request.Request(f"http://{self.address}/v2/{name}/manifests/{tag}", method="HEAD", headers={
-            "Accept": "application/vnd.docker.distribution.manifest.v2+json",
-            "Authorization": "Basic " + base64.b64encode(b"ada:s3cret-word").decode()})
-        return urllib.request.urlopen(request).headers["Docker-Content-Digest"]
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait()
-
-
 @pytest.fixture
 def registry(tmp_path):
     made = Registry(tmp_path)
@@ -127,7 +95,7 @@ def test_a_push_with_a_password(davit, repo, docker, registry, tmp_path):
     set_secret(davit, "DOCKER_AUTH_CONFIG", registry.config("wrong-word"), tmp_path)
     done = build(davit, repo.push(files), "wrong")
     assert done["state"] == "failed" and "acme/app:one" in done["reason"], done
-    set_secret(davit, "DOCKER_AUTH_CONFIG", registry.config("s3cret-word"), tmp_path)
+    set_secret(davit, "DOCKER_AUTH_CONFIG", registry.config(), tmp_path)
     done = build(davit, repo.push(files), "right")
     assert done["state"] == "passed", done
     log = davit.cli("log", f"{done['build']}.1").stdout
@@ -135,3 +103,54 @@ def test_a_push_with_a_password(davit, repo, docker, registry, tmp_path):
     assert f"pushed {registry.address}/acme/app:two {registry.digest('acme/app', 'two')}" in log
     for tag in ("one", "two"):
         docker("rmi", f"{registry.address}/acme/app:{tag}")
+
+
+PUSHED = """jobs:
+  image: {{build: {{tags: ["{at}/acme/app:one"], push: true}}}}
+  use: {{needs: [image], image: "{image}", script: ['echo "got $DAVIT_IMAGE and $DAVIT_IMAGE_DIGEST"']}}
+"""
+
+
+def test_a_registry_that_comes_back(davit, repo, docker, tmp_path):
+    """It is pushed what was built, and what the next job hears is what the registry has."""
+    registry = Registry(tmp_path / "registry", closed=False)
+    davit.add_repo(repo)
+    registry.kill()
+    number = forge.deliver(davit, forge.push_payload(repo.push({
+        "daocloud.yml": PUSHED.format(at=registry.address, image=IMAGE),
+        "Dockerfile": f"FROM {IMAGE}\nRUN echo {registry.address} > /x\n"}))).json["build"]
+    davit.wait_build(number, ("running",))
+    davit.wait_log(f"{number}.1", "trying again")
+    registry.start()
+    done = davit.wait_build(number)
+    assert done["state"] == "passed", done
+    log = davit.cli("log", f"{number}.1").stdout
+    assert log.count("RUN echo") == 1, log
+    digest, name = registry.digest("acme/app", "one"), f"{registry.address}/acme/app"
+    assert done["jobs"][0]["images"] == [{"name": f"{name}:one", "reference": f"{name}@{digest}"}]
+    assert f"got {name}@{digest} and {digest}\n" in davit.cli("log", f"{number}.2").stdout
+    assert f"built {name}:one as {name}@{digest}\n" in davit.cli("jobs", str(number)).stdout
+    docker("rmi", f"{name}:one")
+    registry.close()
+
+
+def test_a_push_that_davitd_did_not_survive(davit, repo, docker, tmp_path):
+    registry = Registry(tmp_path / "registry", closed=False)
+    davit.add_repo(repo)
+    commit = repo.push({"daocloud.yml": PUSHED.format(at=registry.address, image=IMAGE),
+                        "Dockerfile": f"FROM {IMAGE}\nRUN echo {registry.address} > /x\n"})
+    davit.kill()
+    davit.environment["DAVIT_CRASH"] = "image_recorded:1"
+    davit.start()
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    davit.process.wait(60)
+    del davit.environment["DAVIT_CRASH"]
+    davit.start()
+    done = davit.wait_build(number)
+    assert done["state"] == "passed" and done["jobs"][0]["attempt"] == 2, done
+    assert b"RUN echo" in davit.job_log(f"{number}.1", 1)
+    log = davit.job_log(f"{number}.1", 2)
+    assert b"the image that was built before is pushed\n" in log and b"RUN echo" not in log, log
+    assert done["jobs"][0]["images"][0]["reference"].endswith(registry.digest("acme/app", "one"))
+    docker("rmi", f"{registry.address}/acme/app:one")
+    registry.close()

@@ -166,11 +166,31 @@ test_names(void **state)
 	free(path);
 }
 
+/* The very image: in a deployment the one that is deployed. */
+static void
+test_image(void **state)
+{
+	struct variables v = push;
+	struct env env = { 0 };
+
+	(void)state;
+	v.built.reference = STR("registry:5000/app@sha256:12");
+	variables_add(&v, &env);
+	expect(&env, "DAVIT_IMAGE", "registry:5000/app@sha256:12");
+	expect(&env, "DAVIT_IMAGE_DIGEST", "sha256:12");
+	env_fini(&env);
+	variables_add(&push, &env);
+	expect(&env, "DAVIT_IMAGE", NULL);
+	expect(&env, "DAVIT_IMAGE_DIGEST", NULL);
+	env_fini(&env);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_image),
 		cmocka_unit_test(test_tag),
 		cmocka_unit_test(test_pull_request),
 		cmocka_unit_test(test_what_is_not_known_is_not_set),

@@ -312,6 +312,27 @@ local function job_finish(job, verdict, exit_code, reason, now)
 	end
 end
 
+-- What the jobs have built that it needs, those that these need, and so on: the nearest first. Each job is looked at once.
+local function images_of_needs(job)
+	local build, images, seen = job_build(job), {}, {}
+	local jobs, i = { job }, 1
+
+	while jobs[i] do
+		local needs, state, own = job_fields(jobs[i], 'needs', 'state', 'images')
+		if i > 1 and state == 'passed' then
+			images[#images + 1] = own or nil
+		end
+		for k in (needs or ''):gmatch('%d+') do
+			if not seen[k] then
+				seen[k] = true
+				jobs[#jobs + 1] = build .. '.' .. k
+			end
+		end
+		i = i + 1
+	end
+	return table.concat(images)
+end
+
 -- To who has claimed it: all of it, its build and its change.
 local function job_answer(job)
 	local build = call('HGETALL', 'davit:build:' .. job_build(job))
@@ -320,7 +341,10 @@ local function job_answer(job)
 	for i = 1, #build, 2 do
 		change = build[i] == 'change' and build[i + 1] or change
 	end
-	return { 'job', call('HGETALL', 'davit:job:' .. job), build, call('HGETALL', 'davit:change:' .. change) }
+	local row = call('HGETALL', 'davit:job:' .. job)
+	row[#row + 1] = 'needed_images'
+	row[#row + 1] = images_of_needs(job)
+	return { 'job', row, build, call('HGETALL', 'davit:change:' .. change) }
 end
 
 -- in words --

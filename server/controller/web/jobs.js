@@ -57,6 +57,8 @@ function jobFacts(build, job, act) {
 		facts.push(fact("waits for ", job.waits_for));
 	if (job.reason && JOB_FINAL.has(job.state))
 		facts.push(fact("", job.reason));
+	for (const image of job.images)
+		facts.push(fact("built ", el("code", { title: image.reference }, image.name, " ", image.reference.replace(/^.*@/, "").slice(0, 19))));
 	if (job.allow_failure)
 		facts.push(fact("", "allowed to fail"));
 	if (job.group)
