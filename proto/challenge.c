@@ -1,6 +1,7 @@
 #include "proto/challenge.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "proto/url.h"
 
@@ -41,6 +42,45 @@ read_parameters(struct str text, struct challenge *ret)
 			ret->scope = value;
 	}
 	return ret->realm.len > 0;
+}
+
+bool
+challenge_is_basic(const struct http1_head *reply)
+{
+	for (size_t i = 0; i < reply->header_count; i++) {
+		struct str rest = reply->headers[i].value;
+
+		if (str_is_nocase(reply->headers[i].name, "WWW-Authenticate") &&
+		    str_is_nocase(str_cut(&rest, ' '), "Basic"))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_address(struct str host)
+{
+	return memchr(host.p, ':', host.len) != NULL ||
+	       (host.len > 0 && host.p[host.len - 1] >= '0' && host.p[host.len - 1] <= '9');
+}
+
+static bool
+is_at_end(struct str text, struct str end)
+{
+	return text.len >= end.len && strncasecmp(text.p + text.len - end.len, end.p, end.len) == 0;
+}
+
+bool
+realm_is_of(struct str host, struct str registry)
+{
+	struct str domain = registry;
+
+	if (host.len == registry.len && is_at_end(host, registry))
+		return true;
+	str_cut(&domain, '.');
+	if (is_address(host) || is_address(registry) || domain.len == 0 || memchr(domain.p, '.', domain.len) == NULL)
+		return false;
+	return is_at_end(host, domain) && (host.len == domain.len || host.p[host.len - domain.len - 1] == '.');
 }
 
 bool

@@ -16,6 +16,11 @@ struct challenge {
 
 /* The reply's Bearer challenge, in a header of its own. False: there is none that names a realm. */
 bool challenge_read(const struct http1_head *reply, struct challenge *ret);
+/* Whether it wants a login itself (RFC 7617). */
+bool challenge_is_basic(const struct http1_head *reply);
+/* Whether a login of the registry's may be shown at that host: it is the registry's own, or of the domain right above
+ * it (auth.docker.io for registry-1.docker.io, gitlab.com for registry.gitlab.com), which has two names at least. */
+bool realm_is_of(struct str host, struct str registry);
 /* The realm's URL with service and scope in its query. */
 bool challenge_print_url(struct buf *b, const struct challenge *challenge);
 

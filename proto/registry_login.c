@@ -40,8 +40,8 @@ find_auth(const struct json_value *auths, struct str registry)
 }
 
 /* The header's alphabet is base64url with padding, and ours has none: blanks behind the object make it needless. */
-static char *
-encode(struct str user, const char *password, struct str registry)
+char *
+registry_login_print(struct str user, const char *password, struct str registry)
 {
 	struct json_writer *w = json_writer_new(LOGIN_MAX);
 	char *text, *encoded = NULL;
@@ -82,14 +82,14 @@ login_of(const struct json_value *auth, struct str registry)
 	char *login = NULL;
 
 	if (json_get(auth, "username") != NULL)
-		return encode(str_of(json_string(json_get(auth, "username"), "")),
+		return registry_login_print(str_of(json_string(json_get(auth, "username"), "")),
 		    json_string(json_get(auth, "password"), ""), registry);
 	buf_init(&pair, LOGIN_MAX);
 	if (base64_decode(str_of(json_string(json_get(auth, "auth"), "")), BASE64_STANDARD, &pair)) {
 		rest = buf_str(&pair);
 		user = str_cut(&rest, ':');
 		if (user.len > 0 && user.len < pair.len)
-			login = encode(user, rest.p, registry);
+			login = registry_login_print(user, rest.p, registry);
 	}
 	explicit_bzero(pair.data, pair.len);
 	buf_fini(&pair);

@@ -8,5 +8,7 @@
 /* What the engine's header X-Registry-Auth takes for that image (a whole name, image_print); NULL when there are no
  * credentials for its registry. It is a secret: wipe and free() it. env may be NULL. */
 char *registry_login(const struct env *env, const char *image);
+/* The same of a login that is known. */
+char *registry_login_print(struct str user, const char *password, struct str registry);
 
 #endif

@@ -87,6 +87,7 @@ struct app {
 	struct hook *hook;
 	struct polling *polling; /* NULL: never */
 	struct upstream_rule *upstreams;
+	char engine_token[65]; /* that engines show to the mirror */
 	struct mirror *mirror; /* NULL: none is configured */
 	struct controller *controller;
 	struct app_prune *prune;
@@ -664,7 +665,8 @@ start_builder(struct app *app)
 	struct app_jobs_deps deps = { .on_end = on_job_end, .on_placed = begin_builder, .arg = app };
 
 	set_files_deps(app);
-	app_conf_builder(app->conf, &app->builder_conf);
+	random_hex(app->engine_token, (sizeof(app->engine_token) - 1) / 2);
+	app_conf_builder(app->conf, app->engine_token, &app->builder_conf);
 	app->builder_conf.conf.disk = app->disk;
 	app->builder_conf.conf.waits = true;
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
@@ -746,6 +748,14 @@ start_notify(struct app *app, struct err *err)
 	return app->notify != NULL;
 }
 
+static const char *
+on_token_name(void *arg, struct str token)
+{
+	struct app *app = arg;
+
+	return app->controller != NULL ? controller_token_name(app->controller, token) : NULL;
+}
+
 static bool
 start_mirror(struct app *app, struct err *err)
 {
@@ -761,12 +771,15 @@ start_mirror(struct app *app, struct err *err)
 		.size = conf->mirror.size,
 		.ca_file = app_conf_file(conf->mirror.ca),
 		.registry = conf->mirror.registry,
+		.visitors = { on_token_name, app, app->engine_token },
 	};
 	const struct listening *socket;
 
 	if (conf->mirror.listen.count == 0)
 		return true;
-	mirror.rules = app->upstreams = app_mirror_upstreams(conf);
+	mirror.rules = app->upstreams = app_mirror_upstreams(conf, err);
+	if (app->upstreams == NULL)
+		return false;
 	app->mirror = mirror_new(&mirror, err);
 	for (size_t i = 0; app->mirror != NULL && (socket = mirror_socket(app->mirror, i)) != NULL; i++)
 		log_info("mirror on %s", socket->address);
@@ -877,7 +890,7 @@ app_free(struct app **app)
 	takeover_free(&a->takeover);
 	controller_free(&a->controller);
 	mirror_free(&a->mirror);
-	free(a->upstreams);
+	app_mirror_upstreams_free(&a->upstreams, a->conf->mirror.upstream_count);
 	hook_free(&a->hook);
 	notify_free(&a->notify);
 	scheduler_free(&a->scheduler);

@@ -74,7 +74,7 @@ engine_labels(const struct conf_engine *engine)
 }
 
 void
-app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
+app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_builder_conf *ret)
 {
 	const struct conf_builder *b = &conf->builder;
 
@@ -90,7 +90,7 @@ app_conf_builder(const struct conf *conf, struct app_builder_conf *ret)
 			.ca = app_conf_file(e->tls.ca),
 			.cert = app_conf_file(e->tls.cert),
 			.key = app_conf_file(e->tls.key) };
-		app_mirror_find(conf, e, &ret->engines[i]);
+		app_mirror_find(conf, e, mirror_token, &ret->engines[i]);
 	}
 	ret->aliases = xcalloc(conf->image_aliases.count, sizeof(*ret->aliases));
 	for (size_t i = 0; i < conf->image_aliases.count; i++)

@@ -24,7 +24,8 @@ struct app_builder_conf {
 	struct builder_alias *aliases;
 	char *wiring;
 };
-void app_conf_builder(const struct conf *conf, struct app_builder_conf *ret);
+/* mirror_token: what engines show to this process' own mirror. Lent. */
+void app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_builder_conf *ret);
 /* Of all engines, with semicolons between; free() it. */
 char *app_conf_labels(const struct app_builder_conf *conf);
 void app_conf_builder_fini(struct app_builder_conf *conf);

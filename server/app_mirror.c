@@ -4,16 +4,63 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/base64.h"
+#include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/wiring.h"
+#include "server/app_conf.h"
 #include "server/builder/box.h"
 #include "server/conf.h"
 
 #define ADDRESS_MAX 15 /* of IPv4 */
 #define WIRING_MAX 16384
+#define LOGIN_MAX 8192
 
-struct upstream_rule *
-app_mirror_upstreams(const struct conf *conf)
+/* --- what it may ask, and with which logins --- */
+
+static char *
+print_login(const char *user, const char *password)
+{
+	char *pair = xasprintf("%s:%s", user, password);
+	struct buf text;
+
+	buf_init(&text, LOGIN_MAX);
+	buf_adds(&text, "Basic ");
+	base64_encode(str_of(pair), BASE64_STANDARD, &text);
+	crypto_wipe_free(&pair);
+	return buf_take(&text, NULL);
+}
+
+/* Keys name who asks, not with what: a new password leaves what is stored where it is. */
+static char *
+print_identity(const char *user, const char *token)
+{
+	char digest[SHA256_HEX_SIZE];
+
+	sha256_hex(str_of(user[0] != '\0' ? user : token), digest);
+	return xasprintf("as:%s%.16s", user[0] != '\0' ? "" : "token:", digest);
+}
+
+static bool
+read_login(const struct conf_upstream *u, struct upstream_rule *rule, struct err *err)
+{
+	const char *path = u->user[0] != '\0' ? u->password_file : u->token_file;
+	char *secret;
+
+	if (!app_conf_secret(path, &secret, err))
+		return false;
+	if (secret == NULL)
+		return true;
+	rule->authorization = u->user[0] != '\0' ? print_login(u->user, secret) : xasprintf("Bearer %s", secret);
+	rule->identity = print_identity(u->user, secret);
+	rule->realm = app_conf_file(u->realm);
+	rule->is_for_jobs = u->is_for_jobs;
+	crypto_wipe_free(&secret);
+	return true;
+}
+
+static struct upstream_rule *
+plain_rules(const struct conf *conf)
 {
 	struct upstream_rule *rules = xcalloc(conf->mirror.upstream_count, sizeof(*rules));
 
@@ -23,6 +70,33 @@ app_mirror_upstreams(const struct conf *conf)
 		rules[i] = (struct upstream_rule){ u->host, .is_private = u->is_private, .is_clear = u->is_clear };
 	}
 	return rules;
+}
+
+struct upstream_rule *
+app_mirror_upstreams(const struct conf *conf, struct err *err)
+{
+	struct upstream_rule *rules = plain_rules(conf);
+
+	for (size_t i = 0; i < conf->mirror.upstream_count; i++)
+		if (!read_login(&conf->mirror.upstreams[i], &rules[i], err)) {
+			*err = err_prefix(*err, "mirror.upstreams: %s", conf->mirror.upstreams[i].host);
+			app_mirror_upstreams_free(&rules, conf->mirror.upstream_count);
+			return NULL;
+		}
+	return rules;
+}
+
+void
+app_mirror_upstreams_free(struct upstream_rule **rules, size_t count)
+{
+	for (size_t i = 0; *rules != NULL && i < count; i++) {
+		char *authorization = (char *)(uintptr_t)(*rules)[i].authorization;
+
+		crypto_wipe_free(&authorization);
+		free((char *)(uintptr_t)(*rules)[i].identity);
+	}
+	free(*rules);
+	*rules = NULL;
 }
 
 /* --- how it is reached --- */
@@ -101,8 +175,18 @@ find_elsewhere(const struct conf *conf, const char *where, struct builder_engine
 	free(address);
 }
 
+static bool
+has_login_for_jobs(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->mirror.upstream_count; i++)
+		if (conf->mirror.upstreams[i].is_for_jobs)
+			return true;
+	return false;
+}
+
 void
-app_mirror_find(const struct conf *conf, const struct conf_engine *e, struct builder_engine_conf *ret)
+app_mirror_find(
+    const struct conf *conf, const struct conf_engine *e, const char *token, struct builder_engine_conf *ret)
 {
 	if (strcmp(e->mirror, "off") == 0)
 		return;
@@ -110,6 +194,7 @@ app_mirror_find(const struct conf *conf, const struct conf_engine *e, struct bui
 		find_elsewhere(conf, e->mirror, ret);
 	} else if (strncmp(e->url, "unix:", strlen("unix:")) == 0) {
 		find_for_pulls(conf, ret);
+		ret->mirror_token = ret->mirror != NULL && has_login_for_jobs(conf) ? token : NULL;
 		if (conf->mirror.jobs)
 			find_for_jobs(conf, ret);
 	}
@@ -141,7 +226,7 @@ allows(const void *arg, const char *host)
 char *
 app_mirror_wiring(const struct conf *conf)
 {
-	struct rules rules = { app_mirror_upstreams(conf), conf->mirror.upstream_count };
+	struct rules rules = { plain_rules(conf), conf->mirror.upstream_count };
 	struct buf text;
 	char *copy;
 

@@ -127,6 +127,11 @@ static const struct conf_option options[] = {
 	OPTION("mirror.upstreams.private", BOOL, UPSTREAM(is_private), "false",
 	  "its addresses may be of a private network, or this machine's"),
 	OPTION("mirror.upstreams.clear", BOOL, UPSTREAM(is_clear), "false", "it is asked by http, not https"),
+	OPTION("mirror.upstreams.user", TEXT, UPSTREAM(user), "\"\"", "login there, for clients that show an access token"),
+	OPTION("mirror.upstreams.password_file", TEXT, UPSTREAM(password_file), "\"\"", "file with the login's password"),
+	OPTION("mirror.upstreams.token_file", TEXT, UPSTREAM(token_file), "\"\"", "file with a token that is shown there in the place of a login"),
+	OPTION("mirror.upstreams.realm", TEXT, UPSTREAM(realm), "\"\"", "a host outside of its domain that may have the login, to give tokens for it"),
+	OPTION("mirror.upstreams.jobs", BOOL, UPSTREAM(is_for_jobs), "false", "images of any job are pulled with its login"),
 	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
 	  .min = 1024 * 1024, .max = 1ull << 50),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
@@ -380,6 +385,28 @@ check_engines(struct conf_reader *r, const struct conf *c, const struct yml_node
 	return true;
 }
 
+/* The login is of one server, and no other may get it. */
+static bool
+check_upstreams(struct conf_reader *r, const struct conf *c, const struct yml_node *node)
+{
+	for (size_t i = 0; i < c->mirror.upstream_count; i++) {
+		const struct conf_upstream *u = &c->mirror.upstreams[i];
+		const struct yml_node *item = yml_at(node, i);
+		bool has_login = u->user[0] != '\0', has_token = u->token_file[0] != '\0';
+
+		if (has_login != (u->password_file[0] != '\0') || (has_login && has_token))
+			return yml_err(r->doc, item, r->err,
+			    "mirror.upstreams: user and password_file go together, or there is a token_file");
+		if ((has_login || has_token) && u->host[0] == '*')
+			return yml_err(r->doc, item, r->err,
+			    "mirror.upstreams: a login or token is for one host, not for %.40s", u->host);
+		if (!has_login && !has_token && (u->realm[0] != '\0' || u->is_for_jobs))
+			return yml_err(r->doc, item, r->err,
+			    "mirror.upstreams: realm and jobs want user and password_file, or a token_file");
+	}
+	return true;
+}
+
 /* What no single option can say. */
 static bool
 check_whole(struct conf_reader *r, const struct conf *c)
@@ -398,7 +425,8 @@ check_whole(struct conf_reader *r, const struct conf *c)
 		    r->doc, smtp, r->err, "smtp: url is set, so from must be an address such as davit@example.org");
 	if ((c->smtp.user[0] != '\0') != (c->smtp.password_file[0] != '\0'))
 		return yml_err(r->doc, smtp, r->err, "smtp: user and password_file go together");
-	return check_engines(r, c, yml_get(root, "engines"));
+	return check_engines(r, c, yml_get(root, "engines")) &&
+	       check_upstreams(r, c, yml_get(yml_get(root, "mirror"), "upstreams"));
 }
 
 static bool

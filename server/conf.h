@@ -67,6 +67,11 @@ struct conf_upstream {
 	char *host; /* a name, *.domain, an address, each with :port or without; "*": any */
 	bool is_private;
 	bool is_clear;
+	char *user; /* "": no login */
+	char *password_file;
+	char *token_file; /* "": no token */
+	char *realm;
+	bool is_for_jobs;
 };
 
 struct conf_smtp {

@@ -48,6 +48,7 @@ struct builder_engine_conf {
 	unsigned slots;     /* jobs at a time, at least 1 */
 	const char *labels; /* as proto/labels.h writes them; NULL: none */
 	const char *mirror; /* HOST:PORT of the registry by way of which it pulls; NULL: none */
+	const char *mirror_token; /* shown to it as a password; NULL: nothing */
 	/* Where the mirror is for the jobs' networks: its port, NULL for none, and its address, NULL for their gateway.
 	 */
 	const char *relay_port;

@@ -304,6 +304,7 @@ engine_new(struct loop *loop, const struct builder_conf *conf, const struct buil
 	e->arg = arg;
 	host_init(&e->host, loop, conf);
 	e->host.mirror = own->mirror;
+	e->host.mirror_token = own->mirror_token;
 	e->host.relay_port = own->relay_port;
 	e->host.relay_address = own->relay_address;
 	if (strncmp(own->url, "unix:", strlen("unix:")) == 0)

@@ -28,7 +28,8 @@ struct host {
 	struct docker *docker;
 	const struct builder_conf *conf;
 	struct builder_limits limits; /* none of them 0 */
-	const char *mirror;           /* see builder_engine_conf, as the next two */
+	const char *mirror;           /* see builder_engine_conf, as the next three */
+	const char *mirror_token;
 	const char *relay_port, *relay_address;
 	char boot[17];   /* of this process: in labels and names, so that what an earlier one made is told apart */
 	unsigned serial; /* of names */

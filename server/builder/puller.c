@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/crypto.h"
 #include "proto/image.h"
 #include "proto/mem.h"
+#include "proto/registry_login.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 
@@ -75,7 +77,12 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 static void
 enter_mirror(struct puller *p)
 {
-	p->op = docker_image_pull(p->host->docker, p->mirrored, NULL, on_reply, p);
+	char *auth = NULL;
+
+	if (p->host->mirror_token != NULL)
+		auth = registry_login_print(STR("davit"), p->host->mirror_token, str_of(p->host->mirror));
+	p->op = docker_image_pull(p->host->docker, p->mirrored, auth, NULL, on_reply, p);
+	crypto_wipe_free(&auth);
 }
 
 static void
@@ -93,7 +100,7 @@ enter_unname(struct puller *p)
 static void
 enter_registry(struct puller *p)
 {
-	p->op = docker_image_pull(p->host->docker, p->name, NULL, on_reply, p);
+	p->op = docker_image_pull(p->host->docker, p->name, NULL, NULL, on_reply, p);
 }
 
 static void

@@ -238,6 +238,14 @@ auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms
 	return admit(auth, holder, ret);
 }
 
+const char *
+auth_token_name(const struct auth *auth, struct str token)
+{
+	const struct holder *holder = find_token(auth, token);
+
+	return holder != NULL ? holder->name : NULL;
+}
+
 /* --- wrong tokens --- */
 
 static struct failures *

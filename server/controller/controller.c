@@ -355,6 +355,12 @@ controller_address(const struct controller *controller, size_t index)
 	return index < controller->listener_count ? listener_address(controller->listeners[index]) : NULL;
 }
 
+const char *
+controller_token_name(const struct controller *controller, struct str token)
+{
+	return auth_token_name(controller->auth, token);
+}
+
 const struct listening *
 controller_socket(const struct controller *controller, size_t index)
 {

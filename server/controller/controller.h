@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "proto/err.h"
+#include "proto/str.h"
 
 struct builder;
 struct controller;
@@ -65,6 +66,8 @@ void controller_leave(struct controller *controller, void (*done)(void *arg), vo
 void controller_wake(struct controller *controller, const char *line);
 /* As listened on, with the real port; NULL behind the last. */
 const char *controller_address(const struct controller *controller, size_t index);
+/* The name of that access token, good until the loop runs on; NULL: it is none. */
+const char *controller_token_name(const struct controller *controller, struct str token);
 /* For who takes our place; NULL behind the last. */
 const struct listening *controller_socket(const struct controller *controller, size_t index);
 

@@ -248,23 +248,15 @@ docker_image_push(struct docker *docker, const char *image, const char *auth, do
 	static const struct httpc_handler handler = {
 		.on_head = docker_follow_on_head, .on_body = docker_follow_on_body, .on_done = on_push_done
 	};
-	/* The header must be there; {} is nobody. */
-	struct httpc_header header = { "X-Registry-Auth", auth != NULL ? auth : "e30=" };
 	struct push *p = (struct push *)docker_follow_new(docker, sizeof(*p), &call, fn, arg);
-	struct httpc_request request = { .method = call.method,
-		.headers = &header,
-		.header_count = 1,
-		.total_ms = call.total_ms,
-		.idle_ms = call.idle_ms };
 	const char *tag;
 	char *name = cut_tag(image, &tag), *encoded = docker_encode(name);
-	char *path = docker_path(&p->follow.op, "/images/%s/push?tag=%s", encoded, tag);
 
 	p->follow.on_line = on_push_line;
 	p->follow.on_progress = on_progress;
-	request.path = path;
-	p->follow.op.http = httpc_request(docker->httpc, &request, &handler, p);
-	free(path);
+	/* The header must be there; {} is nobody. */
+	docker_follow_post(&p->follow, &call,
+	    auth != NULL ? auth : "e30=", docker_path(&p->follow.op, "/images/%s/push?tag=%s", encoded, tag), &handler);
 	free(encoded);
 	free(name);
 	return &p->follow.op;

@@ -159,8 +159,25 @@ docker_on_progress(struct docker_follow *f, struct str line, struct err *err)
 	return true;
 }
 
+void
+docker_follow_post(struct docker_follow *f, const struct docker_call *call, const char *auth, char *path,
+    const struct httpc_handler *handler)
+{
+	const struct httpc_header header = { "X-Registry-Auth", auth };
+	const struct httpc_request request = { .method = call->method,
+		.path = path,
+		.headers = &header,
+		.header_count = auth != NULL ? 1 : 0,
+		.total_ms = call->total_ms,
+		.idle_ms = call->idle_ms };
+
+	f->op.http = httpc_request(f->op.docker->httpc, &request, handler, f);
+	free(path);
+}
+
 struct docker_op *
-docker_image_pull(struct docker *docker, const char *image, docker_progress_fn *on_progress, docker_fn *fn, void *arg)
+docker_image_pull(struct docker *docker, const char *image, const char *auth, docker_progress_fn *on_progress,
+    docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "pull image", .method = "POST", .total_ms = 3600000, .idle_ms = 300000
@@ -170,7 +187,8 @@ docker_image_pull(struct docker *docker, const char *image, docker_progress_fn *
 
 	f->on_line = docker_on_progress;
 	f->on_progress = on_progress;
-	docker_op_send(&f->op, docker_path(&f->op, "/images/create?fromImage=%s", encoded), NULL, 0, &follow_handler);
+	docker_follow_post(
+	    f, &call, auth, docker_path(&f->op, "/images/create?fromImage=%s", encoded), &follow_handler);
 	free(encoded);
 	return &f->op;
 }

@@ -71,6 +71,9 @@ struct docker_follow {
 /* size: of the kind. */
 struct docker_follow *docker_follow_new(
     struct docker *docker, size_t size, const struct docker_call *call, docker_fn *fn, void *arg);
+/* Asks, with the login that a registry is to be shown, NULL for none. The path is handed over. */
+void docker_follow_post(struct docker_follow *f, const struct docker_call *call, const char *auth, char *path,
+    const struct httpc_handler *handler);
 /* Of its handler. */
 void docker_follow_on_head(void *arg, const struct httpc_reply *reply);
 void docker_follow_on_body(void *arg, struct str bytes);

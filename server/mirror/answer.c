@@ -12,6 +12,7 @@
 #include "proto/mem.h"
 #include "proto/range.h"
 #include "server/core/loop.h"
+#include "server/mirror/door.h"
 #include "server/mirror/shelf.h"
 #include "server/mirror/target.h"
 #include "server/mirror/transfer.h"
@@ -28,6 +29,9 @@ struct answer {
 	struct answer_parts *parts;
 	struct client *client;
 	const struct client_request *request;
+	struct visit visit;
+	struct buf text;        /* of the request's head, without what it shows to us */
+	struct http1_head head; /* points into it, or is the request's */
 	struct target target;
 	struct transfer_waiter *waiter;
 	struct disk_op *open;
@@ -52,6 +56,7 @@ answer_free(struct answer *a)
 	disk_cancel(&a->open);
 	variant_unref(&a->variant);
 	target_fini(&a->target);
+	buf_fini(&a->text);
 	free(a);
 }
 
@@ -68,6 +73,9 @@ reply_error(struct answer *a, unsigned status, const char *text)
 	http1_print_status(&head, status);
 	http1_print_date(&head, "Date", (time_t)now_s());
 	http1_print_header(&head, "Content-Type", STR("text/plain"));
+	if (status == 401 || status == 407)
+		http1_print_header(
+		    &head, status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate", STR("Basic realm=\"davit\""));
 	reply.head = &head;
 	a->parts->figures.errors++;
 	client_reply(a->client, &reply);
@@ -139,22 +147,6 @@ reply_registry_error(struct answer *a, unsigned status, const char *text)
 	buf_fini(&head);
 	free(body);
 	answer_free(a);
-}
-
-static void
-reply_root(struct client *client)
-{
-	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .length = 2, .text = STR("{}") };
-	struct buf head;
-
-	buf_init(&head, HEAD_MAX);
-	http1_print_status(&head, 200);
-	http1_print_date(&head, "Date", (time_t)now_s());
-	http1_print_header(&head, "Content-Type", STR("application/json"));
-	http1_print_header(&head, "Docker-Distribution-Api-Version", STR("registry/2.0"));
-	reply.head = &head;
-	client_reply(client, &reply);
-	buf_fini(&head);
 }
 
 /* --- the reply --- */
@@ -248,7 +240,7 @@ send_range(struct answer *a, const struct variant *v, struct draft *draft)
 
 	if (total == DRAFT_UNKNOWN)
 		return false;
-	verdict = range_parse(http1_value(&a->request->head, "Range"), total, &start, &end);
+	verdict = range_parse(http1_value(&a->head, "Range"), total, &start, &end);
 	if (verdict == 0)
 		return false;
 	if (verdict < 0) {
@@ -276,14 +268,12 @@ send_body(struct answer *a, const struct variant *v, struct draft *draft)
 	struct http1_head stored;
 
 	variant_read_head(v, &stored);
-	if (stored.status == 200 && a->request->head.method == HTTP1_GET &&
-	    http1_find(&a->request->head, "Range") != NULL && http_condition_ranges(&a->request->head, &stored) &&
-	    send_range(a, v, draft))
+	if (stored.status == 200 && a->head.method == HTTP1_GET && http1_find(&a->head, "Range") != NULL &&
+	    http_condition_ranges(&a->head, &stored) && send_range(a, v, draft))
 		return;
 	if (reply.length == DRAFT_UNKNOWN)
 		reply.framing = CLIENT_BODY_STREAM;
-	if (stored.status == 204 || stored.status == 304 ||
-	    (a->request->head.method == HTTP1_HEAD && reply.length == 0))
+	if (stored.status == 204 || stored.status == 304 || (a->head.method == HTTP1_HEAD && reply.length == 0))
 		reply.framing = CLIENT_BODY_NONE;
 	send_reply(a, v, 0, &reply, NULL);
 }
@@ -324,8 +314,8 @@ serve(struct answer *a, struct variant *v, enum source source)
 
 	variant_read_head(v, &stored);
 	a->source = source;
-	if (stored.status == 200 && a->request->head.method <= HTTP1_HEAD)
-		condition = http_condition_judge(&a->request->head, &stored, now_s());
+	if (stored.status == 200 && a->head.method <= HTTP1_HEAD)
+		condition = http_condition_judge(&a->head, &stored, now_s());
 	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		send_reply(a, v, 304, &none, NULL);
 	} else if (condition == HTTP_CONDITION_FAILED) {
@@ -349,7 +339,7 @@ use_tag(struct answer *a, struct variant *v, const struct http1_head *head, enum
 {
 	struct target next;
 
-	if (a->request->head.method == HTTP1_HEAD && http1_find(head, "Docker-Content-Digest") != NULL) {
+	if (a->head.method == HTTP1_HEAD && http1_find(head, "Docker-Content-Digest") != NULL) {
 		serve(a, v, source);
 		return;
 	}
@@ -406,13 +396,13 @@ on_transfer(void *arg, enum transfer_result result, struct variant *v, const str
 static enum http1_method
 method_for(const struct answer *a)
 {
-	return a->target.is_tag ? HTTP1_HEAD : a->request->head.method;
+	return a->target.is_tag ? HTTP1_HEAD : a->head.method;
 }
 
 static bool
 is_for_one(const struct answer *a)
 {
-	const struct http1_head *head = &a->request->head;
+	const struct http1_head *head = &a->head;
 
 	if (a->target.form == TARGET_REGISTRY) /* nothing of the client's goes upstream */
 		return a->is_alone || method_for(a) != (a->target.is_tag ? HTTP1_HEAD : HTTP1_GET);
@@ -420,12 +410,18 @@ is_for_one(const struct answer *a)
 	       http1_find(head, "Cookie") != NULL;
 }
 
+static struct str
+text_of(const struct answer *a)
+{
+	return a->text.len > 0 ? buf_str(&a->text) : a->request->text;
+}
+
 /* Whose body means nothing; to an upstream that thinks otherwise it would change the reply for all who ask for the URL.
  */
 static bool
 is_read(const struct answer *a)
 {
-	return a->request->head.method == HTTP1_GET || a->request->head.method == HTTP1_HEAD;
+	return a->head.method == HTTP1_GET || a->head.method == HTTP1_HEAD;
 }
 
 static void
@@ -433,7 +429,7 @@ ask_upstream(struct answer *a, struct variant *stored, bool wants_range)
 {
 	const struct transfer_request request = {
 		.target = &a->target,
-		.text = a->request->text,
+		.text = text_of(a),
 		.body = is_read(a) ? STR("") : a->request->body,
 		.stored = stored,
 		.method = method_for(a),
@@ -448,18 +444,18 @@ static void
 ask_behind(struct answer *a, struct variant *stored)
 {
 	const struct transfer_request request = {
-		.target = &a->target, .text = a->request->text, .stored = stored, .method = HTTP1_GET
+		.target = &a->target, .text = text_of(a), .stored = stored, .method = HTTP1_GET
 	};
 
 	transfer_start(a->parts->transfers, &request, NULL, NULL);
 }
 
-/* Where the target says for how long, the headers of a 200 do not count, nor the client's for what never changes. What is
- * not there yet may be there next time. */
+/* Where the target says for how long, the headers of a 200 do not count, nor the client's for what never changes. What
+ * is not there yet may be there next time. */
 static enum http_cache_verdict
 judge(const struct answer *a, const struct variant *v, const struct http1_head *stored)
 {
-	const struct http1_head *request = &a->request->head;
+	const struct http1_head *request = &a->head;
 	struct cache_control asked;
 
 	if (a->target.fresh_s == TARGET_BY_HTTP || stored->status != 200)
@@ -474,7 +470,7 @@ judge(const struct answer *a, const struct variant *v, const struct http1_head *
 static void
 begin(struct answer *a)
 {
-	const struct http1_head *request = &a->request->head;
+	const struct http1_head *request = &a->head;
 	struct variant *stored = NULL;
 	struct http1_head head;
 	struct cache_control asked;
@@ -509,33 +505,101 @@ is_loop(const struct http1_head *request)
 	return http1_has_token(request, "Via", "1.1 davit");
 }
 
+/* What was shown to us is meant for nobody else, neither upstream nor in what is stored of the request. */
+static void
+read_visit(struct answer *a)
+{
+	const struct http1_head *head = &a->request->head;
+	struct str line = a->request->text;
+	struct http1_scan scan = { 0 };
+
+	visitor_read(&a->parts->visitors, head, &a->visit);
+	a->head = *head;
+	if (a->visit.header == NULL)
+		return;
+	buf_init(&a->text, a->request->text.len);
+	buf_addstr(&a->text, str_cut(&line, '\n'));
+	buf_addc(&a->text, '\n');
+	for (size_t i = 0; i < head->header_count; i++)
+		if (!str_is_nocase(head->headers[i].name, a->visit.header))
+			buf_addf(&a->text, "%.*s: %.*s\r\n", (int)head->headers[i].name.len, head->headers[i].name.p,
+			    (int)head->headers[i].value.len, head->headers[i].value.p);
+	http1_print_end(&a->text);
+	http1_parse_request(&scan, buf_str(&a->text), NULL, &a->head); /* it was clean with it */
+}
+
+/* False: it has been answered. */
+static bool
+find_target(struct answer *a)
+{
+	bool is_registry = str_has_prefix(a->head.path, "/v2/");
+	struct err err;
+
+	if (target_read(&a->head, a->parts->upstreams, &a->target, &err))
+		return true;
+	if (is_registry)
+		reply_registry_error(a, status_of(&err), err.text);
+	else
+		reply_error(a, status_of(&err), err.text);
+	return false;
+}
+
+static bool
+may_see(const struct answer *a, const struct upstream_rule *rule)
+{
+	if (http1_find(&a->head, "Authorization") != NULL) /* a login of its own, for the upstream */
+		return false;
+	return a->visit.visitor == VISITOR_MEMBER || (a->visit.visitor == VISITOR_ENGINE && rule->is_for_jobs);
+}
+
+/* Whether it gets what the upstream gives for its login, or what it gives to anybody. A registry's client says who it
+ * is when it is asked alone. False: it has been answered. */
+static bool
+choose_login(struct answer *a)
+{
+	const struct upstream_rule *rule = upstreams_authorized(a->parts->upstreams, &a->target.origin);
+	bool is_registry = a->target.form == TARGET_REGISTRY;
+
+	if (a->visit.visitor == VISITOR_WRONG && !is_registry) {
+		reply_error(a, str_is(str_of(a->visit.header), "Authorization") ? 401 : 407,
+		    "that is no access token of this server, or none any more");
+		return false;
+	}
+	if (rule != NULL && may_see(a, rule))
+		target_ask_as(&a->target, rule);
+	else if (a->visit.visitor == VISITOR_WRONG ||
+		 (rule != NULL && is_registry && a->visit.visitor == VISITOR_SILENT)) {
+		door_challenge(a->client, a->head.host);
+		answer_free(a);
+		return false;
+	}
+	return true;
+}
+
 struct answer *
 answer_new(struct answer_parts *parts, struct client *client, const struct client_request *request)
 {
 	struct answer *a = xcalloc(1, sizeof(*a));
-	struct err err;
 
 	*a = (struct answer){ .parts = parts, .client = client, .request = request };
-	if (str_is(request->head.path, "/v2/") && request->head.method <= HTTP1_HEAD) {
-		reply_root(client);
+	read_visit(a);
+	if (door_answers(client, &a->head, &a->visit, http1_value(&request->head, "Authorization"),
+		upstreams_have_logins(parts->upstreams))) {
 		answer_free(a);
 		return NULL;
 	}
-	if (!target_read(&request->head, parts->upstreams, &a->target, &err)) {
-		if (str_has_prefix(request->head.path, "/v2/"))
-			reply_registry_error(a, status_of(&err), err.text);
-		else
-			reply_error(a, status_of(&err), err.text);
+	if (!find_target(a))
 		return NULL;
-	}
-	if (a->target.form == TARGET_REGISTRY && request->head.method > HTTP1_HEAD) {
+	if (a->target.form == TARGET_REGISTRY && a->head.method > HTTP1_HEAD) {
 		reply_error(a, 405, "the mirror is there for pulling alone");
 		return NULL;
 	}
-	if (is_loop(&request->head)) {
+	if (is_loop(&a->head)) {
 		reply_error(a, 508, "the request has come through a mirror of Davit's already");
 		return NULL;
 	}
+	if (!choose_login(a))
+		return NULL;
 	begin(a);
 	return a;
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "server/mirror/client.h"
+#include "server/mirror/visitor.h"
 
 struct shelf;
 struct transfers;
@@ -24,6 +25,7 @@ struct answer_parts {
 	struct shelf *shelf;
 	struct upstreams *upstreams;
 	struct transfers *transfers;
+	struct visitor_conf visitors;
 	struct answer_figures figures;
 };
 

@@ -96,6 +96,7 @@ mirror_new(const struct mirror_conf *conf, struct err *err)
 	};
 
 	m->conf = *conf;
+	m->parts.visitors = conf->visitors;
 	m->doors = xcalloc(conf->listen_count, sizeof(*m->doors));
 	m->leaving = timer_new(conf->loop, on_leaving_over, m);
 	m->parts.upstreams = upstreams_new(&upstreams, err);

@@ -33,6 +33,7 @@ struct mirror_conf {
 	uint64_t size;        /* bytes of all bodies on the disk */
 	const char *ca_file;  /* of upstreams; NULL: the system's */
 	const char *registry; /* URL of the registry of images that name none */
+	struct visitor_conf visitors;
 };
 
 /* Listens on return; clients wait in the kernel until mirror_open. conf is copied; its strings and rules are lent for

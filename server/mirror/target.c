@@ -27,8 +27,8 @@ set_key(struct target *t)
 	char name[ORIGIN_SIZE];
 
 	origin_print(&t->origin, name);
-	t->key = xasprintf("%s%s%s%s%s", t->is_tag ? "HEAD " : "", t->links != NULL ? t->links : "",
-	    t->links != NULL ? " " : "", name, t->path);
+	t->key = xasprintf("%s%s%s%s%s%s%s", t->as != NULL ? t->as->identity : "", t->as != NULL ? " " : "",
+	    t->is_tag ? "HEAD " : "", t->links != NULL ? t->links : "", t->links != NULL ? " " : "", name, t->path);
 }
 
 void
@@ -232,6 +232,19 @@ target_read(const struct http1_head *request, const struct upstreams *upstreams,
 }
 
 void
+target_ask_as(struct target *t, const struct upstream_rule *rule)
+{
+	char *scope = t->scope;
+
+	t->as = rule;
+	if (scope != NULL)
+		t->scope = xasprintf("%s %s", rule->identity, scope);
+	free(scope);
+	free(t->key);
+	set_key(t);
+}
+
+void
 target_copy(struct target *to, const struct target *from)
 {
 	*to = *from;
@@ -329,6 +342,8 @@ target_resolve(const struct target *from, struct str location, struct target *re
 		ret->path = join_path(from->path, whole);
 	}
 	free(text);
+	if (ret->path != NULL && origin_is_same(&from->origin, &ret->origin))
+		ret->as = from->as; /* a login goes nowhere else */
 	if (ret->path != NULL)
 		set_key(ret);
 	else

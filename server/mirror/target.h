@@ -31,13 +31,17 @@ struct target {
 	char digest[65];      /* SHA-256 that the body must have; "": not known */
 	bool follows;         /* redirects are followed here, and what they lead to is stored under the first URL */
 	char *links;          /* what stands in front of HOST/PATH where the body names URLs; NULL: it is as it comes */
-	char *scope;          /* of a registry: what its tokens are for. NULL: it is none */
-	bool is_tag;          /* a HEAD says which digest the tag is at; the key is that of the HEAD */
+	const struct upstream_rule
+	    *as;     /* whose login it is asked with, for a client that may; NULL: as anybody would ask. Lent */
+	char *scope; /* of a registry: what its tokens are for. NULL: it is none */
+	bool is_tag; /* a HEAD says which digest the tag is at; the key is that of the HEAD */
 };
 
 /* ERR_INPUT: it is no such form; ERR_REFUSED: the host is not among the upstreams. *ret is filled on success only. */
 bool target_read(
     const struct http1_head *request, const struct upstreams *upstreams, struct target *ret, struct err *err);
+/* From now on it is what the upstream gives for the rule's login: another object than what it gives to anybody. */
+void target_ask_as(struct target *target, const struct upstream_rule *rule);
 void target_fini(struct target *target);
 /* The same manifest by its digest ("sha256:..."); from is one by tag. */
 bool target_by_digest(const struct target *from, struct str digest, struct target *ret);

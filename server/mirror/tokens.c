@@ -6,6 +6,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "proto/crypto.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/url.h"
@@ -33,8 +34,9 @@ struct token {
 	UT_hash_handle hh; /* the oldest first */
 	struct tokens *tokens;
 	char *scope;
-	char *text;    /* NULL: none yet */
-	int64_t until; /* loop_mono_ms */
+	char *text;        /* of Authorization; NULL: none yet */
+	int64_t until;     /* loop_mono_ms */
+	const char *login; /* shown for it; NULL: none. Lent */
 	struct token_waits waits;
 	char *path; /* of the request */
 	struct upstream_turn *turn;
@@ -71,9 +73,7 @@ token_free(struct token *t)
 	assert(TAILQ_EMPTY(&t->waits));
 	stop(t);
 	HASH_DEL(t->tokens->all, t);
-	if (t->text != NULL)
-		explicit_bzero(t->text, strlen(t->text));
-	free(t->text);
+	crypto_wipe_free(&t->text);
 	free(t->scope);
 	free(t);
 }
@@ -107,8 +107,8 @@ take_token(struct token *t, const struct json_value *root)
 
 	if (text[0] == '\0' || strlen(text) > TOKEN_MAX)
 		return;
-	free(t->text);
-	t->text = xstrdup(text);
+	crypto_wipe_free(&t->text);
+	t->text = xasprintf("Bearer %s", text);
 	life = life < LIFE_MAX_S ? life : LIFE_MAX_S;
 	t->until = loop_mono_ms() + life * 800; /* four fifths of its life */
 }
@@ -141,9 +141,13 @@ static void
 on_turn(void *arg, struct httpc *httpc, const struct err *err)
 {
 	struct token *t = arg;
-	const struct httpc_request request = {
-		.method = "GET", .path = t->path, .total_ms = FETCH_MS, .reply_max = 4 * TOKEN_MAX
-	};
+	const struct httpc_header header = { "Authorization", t->login };
+	const struct httpc_request request = { .method = "GET",
+		.path = t->path,
+		.headers = &header,
+		.header_count = t->login != NULL ? 1 : 0,
+		.total_ms = FETCH_MS,
+		.reply_max = 4 * TOKEN_MAX };
 
 	if (err != NULL)
 		finish(t, err);
@@ -176,16 +180,39 @@ parse_realm(const struct challenge *challenge, struct url *url, struct err *err)
 	return ok || err_set(err, ERR_PROTO, 0, "the registry names no URL where it gives tokens");
 }
 
-static void
-fetch(struct token *t, const struct challenge *challenge)
+/* Whoever the registry names would get the login: it must not be less safe than the registry, nor anybody's. */
+static bool
+may_have_login(const struct token_request *request, const struct url *url, struct err *err)
 {
-	struct url url;
-	struct origin origin;
+	const struct upstream_rule *as = request->as;
 
-	if (!parse_realm(challenge, &url, &t->err)) {
+	if (url->scheme != URL_HTTPS && request->registry->is_tls)
+		return err_set(
+		    err, ERR_REFUSED, 0, "the registry wants its login shown without TLS, at %.80s", url->host);
+	if (realm_is_of(str_of(url->host), str_of(request->registry->host)) ||
+	    (as->realm != NULL && strcasecmp(as->realm, url->host) == 0))
+		return true;
+	return err_set(err, ERR_REFUSED, 0,
+	    "the registry wants its login shown at %.80s; if that is right, name it as realm in mirror.upstreams",
+	    url->host);
+}
+
+static void
+fetch(struct token *t, const struct token_request *request)
+{
+	struct origin origin;
+	struct url url;
+	bool ok = parse_realm(request->challenge, &url, &t->err);
+
+	if (ok && request->as != NULL && !may_have_login(request, &url, &t->err)) {
+		url_fini(&url);
+		ok = false;
+	}
+	if (!ok) {
 		t->failure = deferred_call(t->tokens->loop, on_failure, t);
 		return;
 	}
+	t->login = request->as != NULL ? request->as->authorization : NULL;
 	origin = (struct origin){ .is_tls = url.scheme == URL_HTTPS, .host = url.host, .port = url.port };
 	t->path = xstrdup(url.path[0] != '\0' ? url.path : "/");
 	t->turn = upstreams_enter(t->tokens->upstreams, &origin, on_turn, t);
@@ -220,16 +247,26 @@ tokens_find(struct tokens *ts, const char *scope)
 	return t != NULL && loop_mono_ms() < t->until ? t->text : NULL;
 }
 
-struct token_wait *
-tokens_fetch(struct tokens *ts, const char *scope, const struct challenge *challenge, token_fn *fn, void *arg)
+void
+tokens_keep_login(struct tokens *ts, const char *scope, const char *authorization)
 {
 	struct token *t = token_of(ts, scope);
+
+	crypto_wipe_free(&t->text);
+	t->text = xstrdup(authorization);
+	t->until = INT64_MAX;
+}
+
+struct token_wait *
+tokens_fetch(struct tokens *ts, const struct token_request *request, token_fn *fn, void *arg)
+{
+	struct token *t = token_of(ts, request->scope);
 	struct token_wait *w = xcalloc(1, sizeof(*w));
 
 	*w = (struct token_wait){ .token = t, .fn = fn, .arg = arg };
 	TAILQ_INSERT_TAIL(&t->waits, w, link);
 	if (!is_fetched(t))
-		fetch(t, challenge);
+		fetch(t, request);
 	return w;
 }
 

@@ -256,19 +256,45 @@ on_token(void *arg, const struct err *err)
 		enter_turn(t);
 }
 
-/* A registry that wants a token gets the one that it gives to anybody, once. */
+static bool
+is_login(const char *authorization)
+{
+	return strncmp(authorization, "Basic ", strlen("Basic ")) == 0;
+}
+
+/* A registry that wants a token gets the one that it gives to anybody, or for the login; or that itself. Once. */
 static bool
 get_token(struct transfer *t, const struct http1_head *reply)
 {
+	const struct upstream_rule *as = t->target.as;
+	struct tokens *tokens = t->transfers->conf.tokens;
 	struct challenge challenge;
+	const struct token_request request = {
+		.scope = t->first.scope, .registry = &t->first.origin, .challenge = &challenge, .as = as
+	};
 
 	if (reply->status != 401 || t->first.scope == NULL || t->had_token || t->redirects > 0 ||
-	    !challenge_read(reply, &challenge))
+	    (as != NULL && !is_login(as->authorization)))
 		return false;
 	t->had_token = true;
-	t->token = tokens_fetch(t->transfers->conf.tokens, t->first.scope, &challenge, on_token, t);
-	stop_request(t);
+	if (challenge_read(reply, &challenge)) {
+		t->token = tokens_fetch(tokens, &request, on_token, t);
+		stop_request(t);
+	} else if (as != NULL && challenge_is_basic(reply)) {
+		tokens_keep_login(tokens, t->first.scope, as->authorization);
+		stop_request(t);
+		enter_turn(t);
+	} else {
+		return false;
+	}
 	return true;
+}
+
+/* What it says then is for us to mend, and not for the client, who has shown us what it has. */
+static bool
+refuses_login(const struct transfer *t, const struct http1_head *reply)
+{
+	return reply->status == 401 && t->target.as != NULL && t->first.form != TARGET_REGISTRY;
 }
 
 static void
@@ -283,7 +309,7 @@ confirm(struct transfer *t, const struct http1_head *reply)
 	transfer_free(t);
 }
 
-/* Neither side says that it is for this client alone. */
+/* Neither side says that it is for this client alone; what is private to a login is kept for that login. */
 static bool
 is_for_all(const struct transfer *t, const struct http1_head *reply)
 {
@@ -291,8 +317,8 @@ is_for_all(const struct transfer *t, const struct http1_head *reply)
 
 	cache_control_read(&t->request, &asked);
 	cache_control_read(reply, &cc);
-	return !asked.no_store && !cc.no_store && !cc.is_private && http1_find(&t->request, "Authorization") == NULL &&
-	       http1_find(&t->request, "Cookie") == NULL;
+	return !asked.no_store && !cc.no_store && (!cc.is_private || t->first.as != NULL) &&
+	       http1_find(&t->request, "Authorization") == NULL && http1_find(&t->request, "Cookie") == NULL;
 }
 
 static bool
@@ -472,7 +498,9 @@ on_head(void *arg, const struct httpc_reply *reply)
 
 	if (get_token(t, reply->head) || follow(t, reply->head))
 		return;
-	if (t->is_continued) {
+	if (refuses_login(t, reply->head)) {
+		fail(t, err_make(ERR_AUTH, 401, "the upstream refuses the login that mirror.upstreams has for it"));
+	} else if (t->is_continued) {
 		if (!is_rest(t, reply->head))
 			fail(t,
 			    err_make(ERR_PROTO, 0, "the upstream has other bytes now, the body cannot be continued"));
@@ -731,7 +759,7 @@ is_forwarded(const struct transfer *t, struct str name)
 	if (str_is_nocase(name, "Accept-Encoding"))
 		return !wants_identity(t);
 	if (str_is_nocase(name, "Authorization") || str_is_nocase(name, "Cookie"))
-		return t->redirects == 0;
+		return t->redirects == 0 && t->first.as == NULL;
 	if (str_is_nocase(name, "Range") || str_is_nocase(name, "If-Range"))
 		return t->wants_range && !t->is_continued;
 	if (t->first.fresh_s != TARGET_BY_HTTP)
@@ -763,15 +791,15 @@ add_conditions(struct transfer *t, struct headers *h)
 static void
 add_registry_headers(struct transfer *t, struct headers *h)
 {
-	const char *token = t->redirects == 0 ? tokens_find(t->transfers->conf.tokens, t->first.scope) : NULL;
-	char *authorization;
+	const char *authorization = NULL;
 
+	if (t->redirects == 0)
+		authorization = tokens_find(t->transfers->conf.tokens, t->first.scope);
+	if (authorization == NULL && t->target.as != NULL && !is_login(t->target.as->authorization))
+		authorization = t->target.as->authorization;
 	add(h, "Accept", strstr(t->first.path, "/manifests/") != NULL ? STR(MANIFESTS) : STR("*/*"));
-	if (token == NULL)
-		return;
-	authorization = xasprintf("Bearer %s", token);
-	add(h, "Authorization", str_of(authorization));
-	crypto_wipe_free(&authorization);
+	if (authorization != NULL)
+		add(h, "Authorization", str_of(authorization));
 }
 
 static void
@@ -793,6 +821,8 @@ collect_headers(struct transfer *t, struct headers *h)
 	}
 	if (t->first.form == TARGET_REGISTRY)
 		add_registry_headers(t, h);
+	else if (t->target.as != NULL)
+		add(h, "Authorization", str_of(t->target.as->authorization));
 	if (wants_identity(t) || t->first.form == TARGET_REGISTRY)
 		add(h, "Accept-Encoding", STR("identity"));
 	add_conditions(t, h);
@@ -820,8 +850,10 @@ send_request(struct transfer *t, struct httpc *httpc)
 	t->transfers->figures.requests++;
 	t->op = httpc_request(httpc, &request, &handler, t);
 	for (size_t i = 0; i < headers.count; i++) {
+		char *value = (char *)(uintptr_t)headers.list[i].value;
+
 		free((char *)(uintptr_t)headers.list[i].name);
-		free((char *)(uintptr_t)headers.list[i].value);
+		crypto_wipe_free(&value); /* it may be a token or a login */
 	}
 }
 

@@ -88,6 +88,43 @@ upstreams_rule(const struct upstreams *u, const char *host, unsigned port)
 	return upstream_rules_find(u->conf.rules, u->conf.rule_count, host, port);
 }
 
+bool
+origin_is_same(const struct origin *a, const struct origin *b)
+{
+	return a->is_tls == b->is_tls && a->port == b->port && strcasecmp(a->host, b->host) == 0;
+}
+
+static bool
+names_port(const struct upstream_rule *rule)
+{
+	struct str name;
+	unsigned port;
+
+	return url_split_host(str_of(rule->host), &name, &port) && port != 0;
+}
+
+/* A login is for one server: that of the port which the rule names, or of the scheme's own. */
+const struct upstream_rule *
+upstreams_authorized(const struct upstreams *u, const struct origin *origin)
+{
+	const struct upstream_rule *rule = upstreams_rule(u, origin->host, origin->port);
+
+	if (rule == NULL || rule->authorization == NULL)
+		return NULL;
+	if (!names_port(rule) && origin->port != (origin->is_tls ? 443 : 80))
+		return NULL;
+	return origin->is_tls || rule->is_clear || origin_is_same(origin, &u->registry) ? rule : NULL;
+}
+
+bool
+upstreams_have_logins(const struct upstreams *u)
+{
+	for (size_t i = 0; i < u->conf.rule_count; i++)
+		if (u->conf.rules[i].authorization != NULL)
+			return true;
+	return false;
+}
+
 void
 origin_print(const struct origin *origin, char ret[ORIGIN_SIZE])
 {

@@ -18,6 +18,13 @@ struct upstream_rule {
 	const char *host; /* "deb.debian.org", "*.example.org", "10.1.2.3:8080", "*": as conf/davit.yml says */
 	bool is_private;  /* its name may lead to an address that is not of the public Internet */
 	bool is_clear;    /* asked by http://, where the mirror's own URL names it */
+
+	/* What it is shown on behalf of clients that may see what it gives for that, the value of Authorization: "Basic
+	 * ..." or "Bearer ..."; NULL: nothing. */
+	const char *authorization;
+	const char *identity; /* stands in the keys of what it gives for that; NULL without it */
+	const char *realm;    /* a host that may have the login, too; NULL: none */
+	bool is_for_jobs;     /* engines that pull for jobs are such clients */
 };
 
 /* A scheme, a host and a port. */
@@ -46,6 +53,13 @@ void upstreams_free(struct upstreams **upstreams);
 
 /* The first rule for that host and port; NULL: it is not allowed. */
 const struct upstream_rule *upstreams_rule(const struct upstreams *upstreams, const char *host, unsigned port);
+
+/* The rule whose authorization is good for that origin: by https, or where the rule itself says http. The registry of
+ * images that name none is as its URL says. NULL: there is none. */
+const struct upstream_rule *upstreams_authorized(const struct upstreams *upstreams, const struct origin *origin);
+/* Whether any rule has an authorization. */
+bool upstreams_have_logins(const struct upstreams *upstreams);
+bool origin_is_same(const struct origin *a, const struct origin *b);
 
 const struct origin *upstreams_registry(const struct upstreams *upstreams);
 

@@ -5,14 +5,16 @@ import threading
 
 
 class Reply:
-    """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release()."""
+    """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release(); login: the
+    value of Authorization that it is for."""
 
-    def __init__(self, body=b"", status=200, cut=None, hold=None, ranges=True, **headers):
+    def __init__(self, body=b"", status=200, cut=None, hold=None, ranges=True, login=None, **headers):
         self.body = body
         self.status = status
         self.cut = cut
         self.hold = hold
         self.ranges = ranges
+        self.login = login
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
@@ -36,6 +38,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             origin.requests.append((self.command, self.path, dict(self.headers)))
             replies = origin.replies[self.path]
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        if reply.login not in (None, self.headers.get("Authorization")):
+            reply = Reply(b"who are you?", status=401, WWW_Authenticate='Basic realm="origin"')
         if reply.headers.get("ETag") and self.headers.get("If-None-Match") == reply.headers["ETag"]:
             self.send_response(304)
             for name, value in reply.headers.items():

@@ -271,6 +271,14 @@ test_nonsense_is_refused_with_its_place(void **state)
 	    "t.yml:1:11: engines: tls.cert and tls.key go together");
 	refuse("engines: [{url: 'unix:///a', name: n}, {url: 'unix:///b', name: n}]\n",
 	    "t.yml:1:40: engines: two have the name \"n\"");
+	refuse("mirror: {upstreams: [{host: h, user: u}]}\n",
+	    "t.yml:1:22: mirror.upstreams: user and password_file go together, or there is a token_file");
+	refuse("mirror: {upstreams: [{host: h, user: u, password_file: /p, token_file: /t}]}\n",
+	    "t.yml:1:22: mirror.upstreams: user and password_file go together, or there is a token_file");
+	refuse("mirror: {upstreams: [{host: '*.h', token_file: /t}]}\n",
+	    "t.yml:1:22: mirror.upstreams: a login or token is for one host, not for *.h");
+	refuse("mirror: {upstreams: [{host: h, jobs: true}]}\n",
+	    "t.yml:1:22: mirror.upstreams: realm and jobs want user and password_file, or a token_file");
 	refuse("smtp: {url: 'smtp://h'}\n", "t.yml:1:7: smtp: url is set, so from must be an address");
 	refuse("smtp: {user: u}\n", "t.yml:1:7: smtp: user and password_file go together");
 	refuse("keep: {builds: 1}\nkeep: {builds: 2}\n", "t.yml:2:1: duplicate key \"keep\"");

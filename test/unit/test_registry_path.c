@@ -98,6 +98,40 @@ test_challenges(void **state)
 	}
 }
 
+static void
+test_logins(void **state)
+{
+	static const struct {
+		const char *host, *registry;
+		bool is;
+	} realms[] = {
+		{ "auth.docker.io", "registry-1.docker.io", true },
+		{ "gitlab.com", "registry.gitlab.com", true },
+		{ "GHCR.io", "ghcr.io", true },
+		{ "127.0.0.1", "127.0.0.1", true },
+		{ "localhost", "localhost", true },
+		{ "auth.docker.io.evil.example", "registry-1.docker.io", false },
+		{ "evildocker.io", "registry-1.docker.io", false },
+		{ "evil.io", "ghcr.io", false },
+		{ "io", "ghcr.io", false },
+		{ "10.0.0.2", "10.0.0.1", false },
+		{ "9.0.0.1", "10.0.0.1", false },
+		{ "evil.localhost", "localhost", false },
+		{ "", "ghcr.io", false },
+	};
+	struct http1_head reply;
+	char text[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(realms) / sizeof(realms[0]); i++)
+		if (realm_is_of(str_of(realms[i].host), str_of(realms[i].registry)) != realms[i].is)
+			fail_msg("%s for %s", realms[i].host, realms[i].registry);
+	reply_of("WWW-Authenticate: basic realm=\"x\"\r\n", text, &reply);
+	assert_true(challenge_is_basic(&reply));
+	reply_of("WWW-Authenticate: Bearer realm=\"x\"\r\n", text, &reply);
+	assert_false(challenge_is_basic(&reply));
+}
+
 int
 main(void)
 {
@@ -105,6 +139,7 @@ main(void)
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_other_paths),
 		cmocka_unit_test(test_challenges),
+		cmocka_unit_test(test_logins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
