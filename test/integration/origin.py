@@ -36,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         origin = self.server.origin
         with origin.lock:
             origin.requests.append((self.command, self.path, dict(self.headers)))
-            replies = origin.replies[self.path]
+            replies = origin.replies.get(self.path) or [origin.otherwise]
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if reply.login not in (None, self.headers.get("Authorization")):
             reply = Reply(b"who are you?", status=401, WWW_Authenticate='Basic realm="origin"')
@@ -70,18 +70,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Origin:
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", port=0, otherwise=None):
+        """otherwise: the reply to all that serve() does not name."""
+        self.otherwise = otherwise
+        self.host = host
         self.lock = threading.Lock()
         self.requests = []
         self.replies = {}
         self.held = threading.Event()
         self.released = threading.Event()
         self.server = None
-        self.port = 0
+        self.port = port
         self.start()
 
     def start(self):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server = http.server.ThreadingHTTPServer((self.host, self.port), Handler)
         self.server.daemon_threads = True
         self.server.origin = self
         self.port = self.server.server_address[1]
