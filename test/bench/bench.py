@@ -24,6 +24,7 @@ import forge
 import pushes
 import server
 from bench_mirror import bench_mirror
+from race import bench_race
 
 IMAGE = server.IMAGE
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "15"))
@@ -560,7 +561,7 @@ def bench_plan(bench):
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
          "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps,
-         "mirror": bench_mirror}
+         "mirror": bench_mirror, "race": bench_race}
 # minutes each, and only when they are asked for
 PROMISES = {"pushes": pushes.bench_pushes, "missed": pushes.bench_missed, "refs": pushes.bench_refs}
 

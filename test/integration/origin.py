@@ -1,18 +1,24 @@
 """An upstream of the mirror: a real HTTP server, whose replies a test decides, holds back and cuts."""
 
+import contextlib
 import http.server
+import socket
 import threading
+import time
+
+STEP = 64 * 1024
 
 
 class Reply:
-    """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release(); login: the
-    value of Authorization that it is for."""
+    """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release(); rate: bytes
+    a second; login: the value of Authorization that it is for."""
 
-    def __init__(self, body=b"", status=200, cut=None, hold=None, ranges=True, login=None, **headers):
+    def __init__(self, body=b"", status=200, cut=None, hold=None, rate=None, ranges=True, login=None, **headers):
         self.body = body
         self.status = status
         self.cut = cut
         self.hold = hold
+        self.rate = rate
         self.ranges = ranges
         self.login = login
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -24,19 +30,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def setup(self):
+        super().setup()
+        self.server.origin.connections.add(self.connection)
+
+    def finish(self):
+        self.server.origin.connections.discard(self.connection)
+        super().finish()
+
     def part(self, reply):
-        """What of the body is asked for, as If-Range allows."""
-        wanted = self.headers.get("Range", "")
-        if not reply.ranges or not wanted.startswith("bytes=") or self.headers.get("If-Range") not in (None, reply.headers.get("ETag")):
-            return reply.status, 0, {}
-        start = int(wanted[6:].split("-")[0])
-        return 206, start, {"Content-Range": f"bytes {start}-{len(reply.body) - 1}/{len(reply.body)}"}
+        """What of the body is asked for, as If-Range allows: status, first byte, the one behind the last, headers."""
+        wanted, size = self.headers.get("Range", ""), len(reply.body)
+        same = self.headers.get("If-Range") in (None, reply.headers.get("ETag"), reply.headers.get("Last-Modified"))
+        if not reply.ranges or not wanted.startswith("bytes=") or not same:
+            return reply.status, 0, size, {}
+        start, last = wanted[6:].split("-")
+        end = min(int(last) + 1, size) if last else size
+        return 206, int(start), end, {"Content-Range": f"bytes {start}-{end - 1}/{size}"}
 
     def do_GET(self):
         origin = self.server.origin
         with origin.lock:
             origin.requests.append((self.command, self.path, dict(self.headers)))
-            replies = origin.replies.get(self.path) or [origin.otherwise]
+            replies = origin.replies.get(self.path) or [origin.otherwise or Reply(status=404)]
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if reply.login not in (None, self.headers.get("Authorization")):
             reply = Reply(b"who are you?", status=401, WWW_Authenticate='Basic realm="origin"')
@@ -46,13 +62,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             return
-        status, start, more = self.part(reply)
+        status, start, end, more = self.part(reply)
         self.send_response(status)
-        for name, value in {**reply.headers, **more, "Content-Length": str(len(reply.body) - start)}.items():
+        for name, value in {**reply.headers, **more, "Content-Length": str(end - start)}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.send_body(reply, reply.body[start:])
+            origin.begun.setdefault(self.path, time.monotonic())
+            self.send_body(reply, reply.body[start:end])
 
     do_HEAD = do_POST = do_GET
 
@@ -65,8 +82,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.origin.held.set()
             assert self.server.origin.released.wait(60)
             self.wfile.write(body[reply.hold:])
+        elif reply.rate is not None:
+            self.send_slowly(body, reply.rate)
         else:
             self.wfile.write(body)
+
+    def send_slowly(self, body, rate):
+        began = time.monotonic()
+        for at in range(0, len(body), STEP):
+            time.sleep(max(0, began + at / rate - time.monotonic()))
+            self.wfile.write(body[at:at + STEP])
 
 
 class Origin:
@@ -77,6 +102,8 @@ class Origin:
         self.lock = threading.Lock()
         self.requests = []
         self.replies = {}
+        self.connections = set()
+        self.begun = {}  # when the first byte of a path's first body went out
         self.held = threading.Event()
         self.released = threading.Event()
         self.server = None
@@ -94,6 +121,9 @@ class Origin:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def serve(self, path, *replies):
         """One after the other; the last one from then on."""
