@@ -59,6 +59,12 @@ draft_of_file(int fd, uint64_t size)
 }
 
 struct draft *
+draft_of_part(int fd, uint64_t size, uint64_t total)
+{
+	return draft_make(fd, DRAFT_GROWING, size, total);
+}
+
+struct draft *
 draft_ref(struct draft *d)
 {
 	d->refs++;

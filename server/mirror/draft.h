@@ -35,6 +35,8 @@ bool draft_pass_on(struct draft *draft, void (*on_room)(void *arg), void *arg);
 bool draft_has_room(const struct draft *draft);
 /* A whole file; fd becomes the draft's. */
 struct draft *draft_of_file(int fd, uint64_t size);
+/* One that grows on, behind size bytes of total; fd becomes the draft's. */
+struct draft *draft_of_part(int fd, uint64_t size, uint64_t total);
 struct draft *draft_ref(struct draft *draft);
 /* Accepts NULL inside. */
 void draft_unref(struct draft **draft);

@@ -12,6 +12,7 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/mirror/journal.h"
+#include "server/mirror/parts.h"
 
 enum {
 	FOLDERS = 256,
@@ -48,6 +49,7 @@ struct shelf {
 	uint64_t memory;
 	uint64_t next_id;
 	LIST_HEAD(, filing) filings;
+	struct parts *parts;
 	struct journal *journal;
 	uint64_t removed[REMOVED_KEPT]; /* as the journal tells, the last ones */
 	unsigned removed_count;
@@ -362,6 +364,8 @@ shelf_purge(struct shelf *s, const char *prefix, char **cursor)
 	struct object *o, *next;
 	unsigned dropped = 0;
 
+	if (**cursor == '\0')
+		parts_drop(s->parts, is_below, prefix);
 	HASH_FIND_STR(s->objects, *cursor, o);
 	free(*cursor);
 	*cursor = NULL;
@@ -410,8 +414,15 @@ shelf_forget_draft(struct shelf *s, uint64_t id)
 {
 	char *path = draft_path(s, id);
 
+	parts_forget(s->parts, id);
 	disk_remove_later(s->conf.disk, path);
 	free(path);
+}
+
+struct parts *
+shelf_parts(struct shelf *s)
+{
+	return s->parts;
 }
 
 void
@@ -451,6 +462,7 @@ on_named(void *arg, const struct err *err)
 	struct variant *v = f->variant;
 
 	f->op = NULL;
+	parts_forget(s->parts, v->id);
 	if (err != NULL) {
 		log_warn("mirror: %s", err->text);
 		shelf_drop(s, v);
@@ -666,8 +678,6 @@ make_folders(struct shelf *s, struct err *err)
 		ok = disk_make_folder(path, 0700, err);
 		free(path);
 	}
-	if (ok)
-		disk_remove_beside(s->conf.disk, s->drafts);
 	free(drafts);
 	free(objects);
 	return ok;
@@ -691,6 +701,8 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 		shelf_free(&s);
 		return NULL;
 	}
+	s->parts = parts_open(conf->disk, s->drafts, conf->size, &s->next_id);
+	disk_remove_beside(conf->disk, s->drafts);
 	make_room(s);
 	renew_when_due(s);
 	return s;
@@ -709,6 +721,7 @@ shelf_free(struct shelf **shelf)
 		filing_free(f);
 	while (!TAILQ_EMPTY(&s->by_age))
 		unlink_variant(s, TAILQ_FIRST(&s->by_age));
+	parts_free(&s->parts);
 	timer_free(&s->renewal);
 	journal_free(&s->renewed);
 	journal_free(&s->journal);

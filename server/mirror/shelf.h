@@ -14,6 +14,7 @@
 #include "server/mirror/object.h"
 
 struct loop;
+struct parts;
 struct shelf;
 
 struct shelf_conf {
@@ -38,6 +39,9 @@ struct variant *shelf_find(struct shelf *shelf, const char *key, const struct ht
 struct draft *shelf_draft(struct shelf *shelf, uint64_t total, uint64_t *id, struct err *err);
 /* The draft of that id is passed on only: its name goes at once. */
 void shelf_forget_draft(struct shelf *shelf, uint64_t id);
+
+/* What broke off with the process before. */
+struct parts *shelf_parts(struct shelf *shelf);
 
 /* The variant, whose draft grows, is found from now on. */
 void shelf_add(struct shelf *shelf, const char *key, struct variant *variant);

@@ -17,6 +17,7 @@
 #include "proto/substitute.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/mirror/parts.h"
 #include "server/mirror/shelf.h"
 #include "server/mirror/tokens.h"
 
@@ -38,6 +39,7 @@ enum { REDIRECTS_MAX = 5, HEADERS_MAX = HTTP1_HEADERS_MAX + 8 };
 static const int64_t resume_ms[] = { 200, 500, 1000, 2000, 5000 };
 
 enum transfer_state {
+	TRANSFER_PART, /* reads what is here already */
 	TRANSFER_TURN, /* waits for its turn at the upstream */
 	TRANSFER_HEAD, /* for a reply's head */
 	TRANSFER_BODY,
@@ -78,6 +80,8 @@ struct transfer {
 	unsigned resumes;
 	int64_t requested; /* s since 1970 */
 
+	struct part_reading *reading;
+	struct variant *part;     /* what another process had of it: the upstream is asked for the rest */
 	struct variant *variant;  /* what comes */
 	struct substitute *links; /* puts our URLs into the body; NULL: it stays as it comes */
 	struct sha256 *hash;      /* of the body, where its digest is known */
@@ -129,10 +133,19 @@ links_free(struct substitute **links)
 	*links = NULL;
 }
 
+static struct parts *
+parts_of(const struct transfer *t)
+{
+	return shelf_parts(t->transfers->conf.shelf);
+}
+
 static void
 transfer_free(struct transfer *t)
 {
 	assert(TAILQ_EMPTY(&t->waiters));
+	parts_cancel(&t->reading);
+	if (t->part != NULL)
+		parts_put_back(parts_of(t), t->first.key, &t->part);
 	stop_joining(t);
 	stop_request(t);
 	LIST_REMOVE(t, link);
@@ -413,6 +426,19 @@ expect_links(struct transfer *t, const struct http1_head *reply)
 	free(authority);
 }
 
+/* Bytes of a known digest need no other word for being the same. */
+static bool
+may_continue(const struct transfer *t)
+{
+	const struct draft *draft = t->variant->draft;
+	struct http1_head head;
+
+	variant_read_head(t->variant, &head);
+	return head.status == 200 && t->method == HTTP1_GET && draft_total(draft) != DRAFT_UNKNOWN &&
+	       (t->hash != NULL || http_condition_strong(&head).len > 0) &&
+	       t->resumes < sizeof(resume_ms) / sizeof(resume_ms[0]);
+}
+
 /* False when it has failed, and t is gone. */
 static bool
 begin_body(struct transfer *t, const struct http1_head *reply)
@@ -443,6 +469,8 @@ begin_body(struct transfer *t, const struct http1_head *reply)
 		shelf_add(shelf, t->first.key, t->variant);
 	else
 		shelf_forget_draft(shelf, id);
+	if (t->is_stored && may_continue(t))
+		parts_note(parts_of(t), t->first.key, t->variant);
 	if (!t->is_stored && t->stored != NULL &&
 	    reply->status < 400) /* the URL has another reply now, not to be kept */
 		shelf_drop(shelf, t->stored);
@@ -472,23 +500,86 @@ invalidate(struct transfer *t, const struct http1_head *reply)
 	}
 }
 
-/* The rest of the body: of the same bytes, from where it ended; or all of it once more, if it is certain to be the
- * same.
- */
+/* The rest of that body, from where it ended. */
 static bool
-is_rest(struct transfer *t, const struct http1_head *reply)
+is_rest(const struct variant *v, const struct http1_head *reply)
 {
-	struct http1_head first;
-	uint64_t start, end, size, have = draft_written(t->variant->draft), total = draft_total(t->variant->draft);
+	uint64_t start, end, size, have = draft_written(v->draft), total = draft_total(v->draft);
 
-	variant_read_head(t->variant, &first);
-	if (t->hash == NULL && !str_eq(http_condition_strong(reply), http_condition_strong(&first)))
-		return false;
-	t->skip = reply->status == 200 ? have : 0;
-	if (reply->status == 200)
-		return reply->has_length && reply->length == total;
 	return reply->status == 206 && range_parse_content(http1_value(reply, "Content-Range"), &start, &end, &size) &&
 	       start == have && end == total && size == total;
+}
+
+static bool
+is_of_same_bytes(const struct transfer *t, const struct variant *v, const struct http1_head *reply)
+{
+	struct http1_head first;
+
+	variant_read_head(v, &first);
+	return t->hash != NULL || str_eq(http_condition_strong(reply), http_condition_strong(&first));
+}
+
+/* The body goes on; it may come all once more, if it is certain to be the same. */
+static bool
+continues(struct transfer *t, const struct http1_head *reply)
+{
+	if (!is_of_same_bytes(t, t->variant, reply))
+		return false;
+	t->skip = reply->status == 200 ? draft_written(t->variant->draft) : 0;
+	if (reply->status == 200)
+		return reply->has_length && reply->length == draft_total(t->variant->draft);
+	return is_rest(t->variant, reply);
+}
+
+/* --- what another process had of it --- */
+
+static void
+adopt_part(struct transfer *t)
+{
+	t->variant = t->part;
+	t->part = NULL;
+	t->variant->times = (struct http_cache_times){ t->requested, now_s() };
+	if (t->hash != NULL)
+		draft_hold_back(t->variant->draft, HELD_BACK);
+	t->is_stored = true;
+	t->state = TRANSFER_BODY;
+	t->transfers->figures.resumed++;
+	log_info("mirror: %s: continuing at byte %llu what broke off before", t->first.key,
+	    (unsigned long long)draft_written(t->variant->draft));
+	shelf_add(t->transfers->conf.shelf, t->first.key, t->variant);
+	tell_reply(t);
+}
+
+static void
+drop_part(struct transfer *t)
+{
+	shelf_forget_draft(t->transfers->conf.shelf, t->part->id);
+	draft_unref(&t->part->draft);
+	variant_unref(&t->part);
+	sha256_free(&t->hash);
+}
+
+/* The reply to a request for the rest. False: it is to be taken as one for the whole. */
+static bool
+take_rest(struct transfer *t, const struct http1_head *reply)
+{
+	bool is_part = reply->status == 206 || reply->status == 416;
+
+	if (is_rest(t->part, reply) && is_of_same_bytes(t, t->part, reply)) {
+		adopt_part(t);
+		return true;
+	}
+	if (is_error(reply->status)) { /* says nothing of its bytes */
+		sha256_free(&t->hash);
+		parts_put_back(parts_of(t), t->first.key, &t->part);
+	} else {
+		drop_part(t);
+	}
+	if (!is_part)
+		return false;
+	stop_request(t);
+	enter_turn(t);
+	return true;
 }
 
 static void
@@ -500,8 +591,10 @@ on_head(void *arg, const struct httpc_reply *reply)
 		return;
 	if (refuses_login(t, reply->head)) {
 		fail(t, err_make(ERR_AUTH, 401, "the upstream refuses the login that mirror.upstreams has for it"));
+	} else if (t->part != NULL && take_rest(t, reply->head)) {
+		return;
 	} else if (t->is_continued) {
-		if (!is_rest(t, reply->head))
+		if (!continues(t, reply->head))
 			fail(t,
 			    err_make(ERR_PROTO, 0, "the upstream has other bytes now, the body cannot be continued"));
 		else
@@ -602,19 +695,6 @@ on_body(void *arg, struct str bytes)
 		fail(t, err);
 	else if (t->passes_on && !draft_has_room(t->variant->draft))
 		httpc_pause(t->op);
-}
-
-/* Bytes of a known digest need no other word for being the same. */
-static bool
-may_continue(const struct transfer *t)
-{
-	const struct draft *draft = t->variant->draft;
-	struct http1_head head;
-
-	variant_read_head(t->variant, &head);
-	return head.status == 200 && t->method == HTTP1_GET && draft_total(draft) != DRAFT_UNKNOWN &&
-	       (t->hash != NULL || http_condition_strong(&head).len > 0) &&
-	       t->resumes < sizeof(resume_ms) / sizeof(resume_ms[0]);
 }
 
 static void
@@ -770,12 +850,13 @@ is_forwarded(const struct transfer *t, struct str name)
 static void
 add_conditions(struct transfer *t, struct headers *h)
 {
+	const struct variant *begun = t->is_continued ? t->variant : t->part;
 	struct http1_head head;
 	char *range;
 
-	if (t->is_continued) {
-		variant_read_head(t->variant, &head);
-		range = xasprintf("bytes=%llu-", (unsigned long long)draft_written(t->variant->draft));
+	if (begun != NULL) {
+		variant_read_head(begun, &head);
+		range = xasprintf("bytes=%llu-", (unsigned long long)draft_written(begun->draft));
 		add(h, "Range", str_of(range));
 		add(h, "If-Range", http_condition_strong(&head));
 		free(range);
@@ -877,6 +958,27 @@ enter_turn(struct transfer *t)
 
 /* --- start --- */
 
+static void
+on_part(void *arg, struct variant *part, struct sha256 *hash)
+{
+	struct transfer *t = arg;
+
+	t->reading = NULL;
+	t->part = part;
+	t->hash = hash;
+	enter_turn(t);
+}
+
+static void
+begin(struct transfer *t)
+{
+	if (t->is_joinable && t->method == HTTP1_GET && t->stored == NULL)
+		t->reading = parts_take(parts_of(t), t->first.key, &t->request, t->first.digest[0] != '\0', on_part, t);
+	t->state = TRANSFER_PART;
+	if (t->reading == NULL)
+		enter_turn(t);
+}
+
 static struct transfer *
 transfer_new(struct transfers *ts, const struct transfer_request *request)
 {
@@ -917,7 +1019,7 @@ transfer_start(struct transfers *ts, const struct transfer_request *request, tra
 	is_first = t == NULL;
 	if (is_first) {
 		t = transfer_new(ts, request);
-		enter_turn(t);
+		begin(t);
 	} else {
 		ts->figures.joined++;
 	}
@@ -967,10 +1069,8 @@ transfers_free(struct transfers **transfers)
 	if (ts == NULL)
 		return;
 	*transfers = NULL;
-	while ((t = LIST_FIRST(&ts->all)) != NULL) {
-		drop_variant(t);
+	while ((t = LIST_FIRST(&ts->all)) != NULL) /* drafts stay as after a kill: parts, for the next process */
 		transfer_free(t);
-	}
 	free(ts);
 }
 

@@ -1,6 +1,7 @@
 """The mirror with the real daemon: one request upstream for all, bodies that break off, kills, an origin that is away,
 addresses that are out of bounds, a handover. (ARCHITECTURE.md, The mirror; doc/mirror.md)"""
 
+import glob
 import hashlib
 import http.client
 import os
@@ -91,6 +92,11 @@ def ended(threads):
         assert not thread.is_alive()
 
 
+def asked(origin, path):
+    """Range and If-Range of each request for it."""
+    return [(headers.get("Range"), headers.get("If-Range")) for _, wanted, headers in origin.requests if wanted == path]
+
+
 def test_one_request_serves_all(mirrored, origin):
     """Eight at once, one that joins in the middle, ranges behind and ahead of what has come: one request upstream."""
     origin.serve("/big", Reply(BODY, hold=HALF, **LASTING))
@@ -118,6 +124,39 @@ def test_one_request_serves_all(mirrored, origin):
     assert beyond.status == 416 and beyond.headers["Content-Range"] == f"bytes */{len(BODY)}" and body == b""
     connection.close()
     ahead.close()
+
+
+def test_a_range_far_ahead(mirrored, origin):
+    """It does not wait for all that is in front of it, whether that is on its way or is first asked for now."""
+    large = BODY * 7
+    wanted = {"Range": "bytes=20000000-20000999"}
+    for path in ("/coming", "/cold"):
+        origin.held.clear()
+        origin.released.clear()
+        origin.serve(path, Reply(large, hold=HALF, **LASTING))
+        connection = None
+        if path == "/coming":
+            connection, reply = mirrored.open(path)
+            assert reply.read(HALF) == large[:HALF]
+        part, body = mirrored.get(path, headers=wanted)
+        assert (part.status, body) == (206, large[20000000:20001000])
+        assert part.headers["Content-Range"] == f"bytes 20000000-20000999/{len(large)}"
+        origin.released.set()
+        if connection:
+            assert reply.read() == large[HALF:]
+            connection.close()
+        assert mirrored.get(path)[1] == large, path
+        assert sorted(asked(origin, path), key=str) == [("bytes=20000000-20000999", None), (None, None)]
+
+
+def test_who_leaves_loses_nothing_for_others(mirrored, origin):
+    origin.serve("/left", Reply(BODY, hold=HALF, **LASTING))
+    connection, reply = mirrored.open("/left")
+    reply.read(1000)
+    connection.close()
+    origin.released.set()
+    mirrored.wait_filed(1)
+    assert mirrored.get("/left")[1] == BODY and origin.count("/left") == 1
 
 
 def test_requests_one_behind_the_other(mirrored, origin):
@@ -164,24 +203,59 @@ def test_other_bytes_are_no_rest(mirrored, origin):
     assert digest(body) == digest(BODY[::-1])
 
 
-def test_kill_in_the_midst(mirrored, origin):
-    """What was whole is served after the kill without a word to the origin, what was not is fetched anew."""
-    origin.serve("/whole", Reply(BODY, **LASTING))
-    origin.serve("/half", Reply(BODY, hold=HALF, **LASTING), Reply(BODY, **LASTING))
-    mirrored.get("/whole")
-    mirrored.wait_filed(1)
-    connection, reply = mirrored.open("/half")
+def killed_at_half(mirrored, origin, path, *replies):
+    """The replies are for those who ask after the kill."""
+    origin.serve(path, Reply(BODY, hold=HALF, **LASTING), *replies)
+    connection, reply = mirrored.open(path)
     reply.read(HALF)
-    mirrored.wait_filed(1)
     mirrored.davit.kill()
     connection.close()
     origin.released.set()
+
+
+def test_kill_in_the_midst(mirrored, origin):
+    """What was whole is served after the kill without a word to the origin, what was not goes on where it was."""
+    origin.serve("/whole", Reply(BODY, **LASTING))
+    mirrored.get("/whole")
+    mirrored.wait_filed(1)
+    killed_at_half(mirrored, origin, "/half", Reply(BODY, **LASTING))
     mirrored.restart()
-    for path, requests in [("/whole", 1), ("/half", 2)]:
-        reply, body = mirrored.get(path)
-        assert digest(body) == digest(BODY) and origin.count(path) == requests, path
+    threads, results = in_threads([lambda: mirrored.get("/half")] * 3)
+    ended(threads)
+    assert {digest(body) for _, body in results} == {digest(BODY)}
+    assert asked(origin, "/half") == [(None, None), (f"bytes={HALF}-", '"one"')]
+    assert digest(mirrored.get("/whole")[1]) == digest(BODY) and origin.count("/whole") == 1
+    mirrored.wait_filed(2)
+    mirrored.davit.stop()
     drafts = os.path.join(mirrored.davit.state, "mirror", "drafts")
-    assert len(os.listdir(drafts)) == 1
+    (own,) = os.listdir(drafts)
+    assert os.listdir(os.path.join(drafts, own)) == []
+
+
+def test_what_cannot_be_continued(mirrored, origin):
+    """Other bytes by now, an upstream that says nothing of them, bytes that a kernel took which runs no more, what was
+    purged."""
+    other = BODY[::-1]
+    killed_at_half(mirrored, origin, "/changed", Reply(other, ETag='"two"', Cache_Control="max-age=3600"))
+    mirrored.restart()
+    assert digest(mirrored.get("/changed")[1]) == digest(other) and asked(origin, "/changed")[1:] == [(f"bytes={HALF}-", '"one"')]
+    origin.released.clear()
+    killed_at_half(mirrored, origin, "/away", Reply(b"no", status=503), Reply(BODY, **LASTING))
+    mirrored.restart()
+    assert mirrored.get("/away")[0].status == 503
+    assert digest(mirrored.get("/away")[1]) == digest(BODY) and asked(origin, "/away")[2] == (f"bytes={HALF}-", '"one"')
+    origin.released.clear()
+    killed_at_half(mirrored, origin, "/boot", Reply(BODY, **LASTING))
+    (note,) = glob.glob(os.path.join(mirrored.davit.state, "mirror", "drafts", "*", "*.part"))
+    with open(note, "r+b") as file:
+        file.write(b"0" * 36)
+    mirrored.restart()
+    assert digest(mirrored.get("/boot")[1]) == digest(BODY) and asked(origin, "/boot")[1:] == [(None, None)]
+    origin.released.clear()
+    killed_at_half(mirrored, origin, "/purged", Reply(BODY, **LASTING))
+    mirrored.restart()
+    mirrored.davit.cli("mirror", "purge", f"http://127.0.0.1:{origin.port}/purged")
+    assert digest(mirrored.get("/purged")[1]) == digest(BODY) and asked(origin, "/purged")[1:] == [(None, None)]
     mirrored.davit.stop()
 
 

@@ -1,7 +1,9 @@
 """The mirror in front of registries: Debian's docker-registry with a real engine that pulls by way of it, and an origin that
 wants tokens, gives wrong bytes, or has no more for us."""
 
+import glob
 import hashlib
+import http.client
 import json
 import os
 import subprocess
@@ -117,6 +119,33 @@ def test_wrong_bytes(mirrored, origin):
     connection.close()
     _, body = mirrored.get("", whole_url=f"/v2/a/blobs/{DIGEST}")
     assert body == BLOB
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_blob_goes_on_after_a_kill(mirrored, origin, is_right):
+    """All of it has to prove right, also what the process before has stored; what does not is fetched anew."""
+    blob = os.urandom(3_000_000)
+    url = f"/v2/a/blobs/sha256:{hashlib.sha256(blob).hexdigest()}"
+    origin.serve(url, Reply(blob, hold=2_000_000), Reply(blob))
+    connection, reply = mirrored.open("", whole_url=url)
+    reply.read(1_900_000)
+    mirrored.davit.kill()
+    connection.close()
+    origin.released.set()
+    (note,) = glob.glob(os.path.join(mirrored.davit.state, "mirror", "drafts", "*", "*.part"))
+    draft = note.removesuffix(".part")
+    have = os.path.getsize(draft)
+    if not is_right:
+        with open(draft, "r+b") as file:
+            file.write(bytes([blob[0] ^ 1]))
+    mirrored.restart()
+    if not is_right:
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            mirrored.get("", whole_url=url)
+    assert mirrored.get("", whole_url=url)[1] == blob
+    wanted = [headers.get("Range") for _, _, headers in origin.requests]
+    assert wanted == [None, f"bytes={have}-"] + ([] if is_right else [None])
+    mirrored.davit.stop()
 
 
 def test_tags_and_rate_limits(mirrored, origin):
