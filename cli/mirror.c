@@ -28,6 +28,26 @@ bytes_text(int64_t bytes, char ret[32])
 	return ret;
 }
 
+/* Those asked last come first. */
+static void
+print_upstreams(const struct json_value *upstreams)
+{
+	for (size_t i = 0; i < json_count(upstreams); i++) {
+		const struct json_value *u = json_at(upstreams, i);
+		int64_t remaining = json_int(json_get(u, "remaining"), -1), limit = json_int(json_get(u, "limit"), -1);
+
+		printf("%-12s%s  %s, %" PRId64 " requests, %" PRId64 " failed, %" PRId64 " wait",
+		    i == 0 ? "upstreams" : "", json_string(json_get(u, "url"), ""),
+		    json_string(json_get(u, "state"), ""), json_int(json_get(u, "requests"), 0),
+		    json_int(json_get(u, "failures"), 0), json_int(json_get(u, "waiting"), 0));
+		if (remaining >= 0 && limit >= 0)
+			printf("; %" PRId64 " of %" PRId64 " left", remaining, limit);
+		else if (remaining >= 0)
+			printf("; %" PRId64 " left", remaining);
+		printf("\n");
+	}
+}
+
 static void
 print_status(const struct json *doc)
 {
@@ -48,6 +68,7 @@ print_status(const struct json *doc)
 	    number(doc, "upstream_requests"), number(doc, "joined"), number(doc, "resumed"));
 	printf("now         %" PRId64 " clients, %" PRId64 " requests upstream\n", number(doc, "connections"),
 	    number(doc, "transfers"));
+	print_upstreams(json_get(json_root(doc), "upstreams"));
 }
 
 static int

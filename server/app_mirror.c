@@ -67,7 +67,8 @@ plain_rules(const struct conf *conf)
 	for (size_t i = 0; i < conf->mirror.upstream_count; i++) {
 		const struct conf_upstream *u = &conf->mirror.upstreams[i];
 
-		rules[i] = (struct upstream_rule){ u->host, .is_private = u->is_private, .is_clear = u->is_clear };
+		rules[i] = (struct upstream_rule){ u->host, .is_private = u->is_private, .is_clear = u->is_clear,
+			.requests = u->requests, .rate = u->rate };
 	}
 	return rules;
 }

@@ -132,6 +132,8 @@ static const struct conf_option options[] = {
 	OPTION("mirror.upstreams.token_file", TEXT, UPSTREAM(token_file), "\"\"", "file with a token that is shown there in the place of a login"),
 	OPTION("mirror.upstreams.realm", TEXT, UPSTREAM(realm), "\"\"", "a host outside of its domain that may have the login, to give tokens for it"),
 	OPTION("mirror.upstreams.jobs", BOOL, UPSTREAM(is_for_jobs), "false", "images of any job are pulled with its login"),
+	OPTION("mirror.upstreams.requests", NUMBER, UPSTREAM(requests), "32", "requests that it gets at the same time", .min = 1, .max = 1024),
+	OPTION("mirror.upstreams.rate", NUMBER, UPSTREAM(rate), "0", "requests that it gets in a second; 0: any", .max = 100000),
 	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
 	  .min = 1024 * 1024, .max = 1ull << 50),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),

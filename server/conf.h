@@ -72,6 +72,8 @@ struct conf_upstream {
 	char *token_file; /* "": no token */
 	char *realm;
 	bool is_for_jobs;
+	unsigned requests; /* at a time */
+	unsigned rate;     /* a second; 0: any */
 };
 
 struct conf_smtp {

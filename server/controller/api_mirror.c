@@ -1,9 +1,48 @@
 /* /api/v1/mirror, its purge, and its part of /metrics. */
+#include <stdio.h>
+
 #include "server/controller/controller_private.h"
 #include "server/io/listening.h"
 #include "server/mirror/mirror.h"
 
 #define STATUS_MAX (64 * 1024)
+
+enum { UPSTREAMS_SHOWN = 64 /* those asked last */ };
+
+static void
+upstream_value(struct buf *out, const char *name, const struct upstream_status *s, double value)
+{
+	char label[ORIGIN_SIZE + 16];
+
+	snprintf(label, sizeof(label), "upstream=\"%s\"", s->name);
+	figures_value(out, name, label, value);
+}
+
+/* Of each upstream that was asked lately. */
+static void
+upstream_figures(const struct mirror *mirror, struct buf *out)
+{
+	struct upstream_status list[UPSTREAMS_SHOWN];
+	size_t count = mirror_upstreams(mirror, list, UPSTREAMS_SHOWN);
+
+	figures_head(
+	    out, "davit_mirror_upstream_up", "gauge", "Whether an upstream is asked: 0 while it does not answer.");
+	for (size_t i = 0; i < count; i++)
+		upstream_value(out, "davit_mirror_upstream_up", &list[i], list[i].is_away ? 0 : 1);
+	figures_head(
+	    out, "davit_mirror_upstream_waiting", "gauge", "Requests that wait for their turn at an upstream.");
+	for (size_t i = 0; i < count; i++)
+		upstream_value(out, "davit_mirror_upstream_waiting", &list[i], list[i].waiting);
+	figures_head(
+	    out, "davit_mirror_upstream_failures_total", "counter", "Requests that an upstream did not answer.");
+	for (size_t i = 0; i < count; i++)
+		upstream_value(out, "davit_mirror_upstream_failures_total", &list[i], (double)list[i].failures);
+	figures_head(
+	    out, "davit_mirror_upstream_remaining", "gauge", "What an upstream has said that it still allows.");
+	for (size_t i = 0; i < count; i++)
+		if (list[i].remaining >= 0)
+			upstream_value(out, "davit_mirror_upstream_remaining", &list[i], (double)list[i].remaining);
+}
 
 void
 api_mirror_figures(const struct mirror *mirror, struct buf *out)
@@ -31,6 +70,35 @@ api_mirror_figures(const struct mirror *mirror, struct buf *out)
 	figures_one(out, "davit_mirror_stored_bytes", "gauge", "Bytes of bodies stored.", (double)f.shelf.bytes);
 	figures_one(
 	    out, "davit_mirror_evicted_total", "counter", "Replies that gave way to others.", (double)f.shelf.evicted);
+	upstream_figures(mirror, out);
+}
+
+static void
+write_upstreams(const struct mirror *mirror, struct json_writer *w)
+{
+	struct upstream_status list[UPSTREAMS_SHOWN];
+	size_t count = mirror_upstreams(mirror, list, UPSTREAMS_SHOWN);
+
+	json_write_key(w, "upstreams");
+	json_write_array_open(w);
+	for (size_t i = count; i > 0; i--) {
+		const struct upstream_status *s = &list[i - 1];
+
+		json_write_object_open(w);
+		json_member_string(w, "url", s->name);
+		json_member_string(w, "state", s->is_away ? "away" : "up");
+		json_member_int(w, "retry_s", s->retry_s);
+		json_member_int(w, "active", s->active);
+		json_member_int(w, "waiting", s->waiting);
+		json_member_int(w, "requests", (int64_t)s->requests);
+		json_member_int(w, "failures", (int64_t)s->failures);
+		if (s->remaining >= 0)
+			json_member_int(w, "remaining", s->remaining);
+		if (s->limit >= 0)
+			json_member_int(w, "limit", s->limit);
+		json_write_object_close(w);
+	}
+	json_write_array_close(w);
 }
 
 static void
@@ -67,6 +135,7 @@ write_status(const struct mirror *mirror, struct json_writer *w)
 	json_member_int(w, "resumed", (int64_t)f.transfers.resumed);
 	json_member_int(w, "transfers", f.transfers.running);
 	json_member_int(w, "connections", f.clients.connections);
+	write_upstreams(mirror, w);
 	json_write_object_close(w);
 }
 

@@ -467,10 +467,19 @@ judge(const struct answer *a, const struct variant *v, const struct http1_head *
 										  : HTTP_CACHE_FRESH;
 }
 
+/* What is left of the registry's limit is for what is not here at all. */
+static bool
+is_spared(const struct answer *a, const struct variant *v, const struct http1_head *stored)
+{
+	return a->target.is_tag && stored->status == 200 && now_s() - v->times.received < TARGET_STALE_S &&
+	       upstreams_are_short(a->parts->upstreams, &a->target.origin);
+}
+
 static void
 begin(struct answer *a)
 {
 	const struct http1_head *request = &a->head;
+	enum http_cache_verdict verdict;
 	struct variant *stored = NULL;
 	struct http1_head head;
 	struct cache_control asked;
@@ -479,7 +488,12 @@ begin(struct answer *a)
 		stored = shelf_find(a->parts->shelf, a->target.key, request);
 	if (stored != NULL) {
 		variant_read_head(stored, &head);
-		switch (judge(a, stored, &head)) {
+		verdict = judge(a, stored, &head);
+		if (verdict != HTTP_CACHE_FRESH && is_spared(a, stored, &head)) {
+			use(a, stored, SOURCE_STALE);
+			return;
+		}
+		switch (verdict) {
 		case HTTP_CACHE_FRESH:
 			use(a, stored, SOURCE_SHELF);
 			return;

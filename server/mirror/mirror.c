@@ -209,6 +209,12 @@ mirror_purge(struct mirror *m, const char *url, purge_fn *fn, void *arg, struct 
 	return purge;
 }
 
+size_t
+mirror_upstreams(const struct mirror *m, struct upstream_status *ret, size_t max)
+{
+	return upstreams_status(m->parts.upstreams, ret, max);
+}
+
 struct mirror_figures
 mirror_figures(const struct mirror *m)
 {

@@ -60,6 +60,8 @@ struct mirror_figures {
 	struct shelf_figures shelf;
 	uint64_t size; /* bytes that it may store */
 };
+/* See upstreams_status. */
+size_t mirror_upstreams(const struct mirror *mirror, struct upstream_status *ret, size_t max);
 struct mirror_figures mirror_figures(const struct mirror *mirror);
 
 #endif

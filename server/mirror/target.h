@@ -20,6 +20,7 @@ enum target_form {
 
 #define TARGET_BY_HTTP PACKAGE_BY_HTTP
 #define TARGET_FOREVER PACKAGE_FOREVER
+#define TARGET_STALE_S (7 * 86400) /* beyond its lifetime, while the upstream cannot be asked */
 
 struct target {
 	enum target_form form;

@@ -122,8 +122,9 @@ on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 
 	t->op = NULL;
 	if (err != NULL) {
+		upstreams_failed(t->turn, err);
 		failure = *err;
-	} else if (reply->status != 200) {
+	} else if (upstreams_answered(t->turn, reply->head), reply->status != 200) {
 		failure = err_make(ERR_AUTH, (int)reply->status, "the registry gives no token (%u)", reply->status);
 	} else if (json_parse(reply->body, NULL, &doc, &failure)) {
 		failure = ERR_OK;

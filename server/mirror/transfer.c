@@ -22,7 +22,6 @@
 #include "server/mirror/tokens.h"
 
 #define SILENCE_MS 20000
-#define GRACE_S (7 * 86400) /* beyond its lifetime, while the upstream cannot be asked */
 #define HEAD_MAX (64 * 1024)
 #define LINKS_ROOM (16 * 1024 * 1024)
 #define HELD_BACK (64 * 1024) /* of a body that is not verified yet */
@@ -208,8 +207,8 @@ may_serve_stale(const struct transfer *t)
 		return false;
 	variant_read_head(t->stored, &stored);
 	if (t->first.fresh_s != TARGET_BY_HTTP && stored.status == 200)
-		return now_s() - t->stored->times.received < GRACE_S || t->first.fresh_s == TARGET_FOREVER;
-	return http_cache_may_serve_stale(&stored, &t->stored->times, now_s(), GRACE_S);
+		return now_s() - t->stored->times.received < TARGET_STALE_S || t->first.fresh_s == TARGET_FOREVER;
+	return http_cache_may_serve_stale(&stored, &t->stored->times, now_s(), TARGET_STALE_S);
 }
 
 static void
@@ -587,6 +586,7 @@ on_head(void *arg, const struct httpc_reply *reply)
 {
 	struct transfer *t = arg;
 
+	upstreams_answered(t->turn, reply->head);
 	if (get_token(t, reply->head) || follow(t, reply->head))
 		return;
 	if (refuses_login(t, reply->head)) {
@@ -765,6 +765,8 @@ on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 
 	(void)reply;
 	t->op = NULL;
+	if (err != NULL && t->state == TRANSFER_HEAD)
+		upstreams_failed(t->turn, err);
 	if (err == NULL)
 		end_body(t);
 	else if (t->variant != NULL && may_continue(t))

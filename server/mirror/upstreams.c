@@ -8,8 +8,12 @@
 #include <uthash.h>
 
 #include "proto/mem.h"
+#include "proto/rate_limit.h"
 #include "proto/url.h"
+#include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/mirror/breaker.h"
+#include "server/mirror/pace.h"
 
 enum { SERVERS_MAX = 256, IDLE_MAX = 8 };
 
@@ -19,6 +23,8 @@ struct upstream_turn {
 	struct upstreams *upstreams;
 	struct deferred *call; /* it is its turn */
 	bool is_waiting;
+	bool is_try;    /* of the breaker */
+	int64_t since;  /* loop_mono_ms: it waits */
 	struct err err; /* why there is no server */
 	upstream_fn *fn;
 	void *arg;
@@ -30,8 +36,17 @@ struct server {
 	UT_hash_handle hh; /* in the order of use: the first was used longest ago */
 	char *name;
 	struct httpc *httpc;
+	struct upstreams *upstreams;
 	unsigned active;
+	unsigned active_max;
 	struct turn_queue waiting;
+	unsigned waiting_count;
+	struct timer *wake; /* when one may go on, or has waited too long */
+	struct pace pace;
+	struct breaker breaker;
+	struct rate_limit limit; /* as it said last */
+	int64_t limit_until;     /* loop_mono_ms: that is believed */
+	uint64_t requests, failures;
 };
 
 struct upstreams {
@@ -142,6 +157,7 @@ server_free(struct upstreams *u, struct server *s)
 	assert(s->active == 0 && TAILQ_EMPTY(&s->waiting));
 	HASH_DEL(u->servers, s);
 	httpc_free(&s->httpc);
+	timer_free(&s->wake);
 	free(s->name);
 	free(s);
 }
@@ -161,6 +177,8 @@ make_room(struct upstreams *u)
 	}
 	return false;
 }
+
+static void on_wake(void *arg);
 
 static struct server *
 server_new(struct upstreams *u, const struct origin *origin, const char *name, struct err *err)
@@ -182,8 +200,12 @@ server_new(struct upstreams *u, const struct origin *origin, const char *name, s
 	if (httpc == NULL)
 		return NULL;
 	s = xcalloc(1, sizeof(*s));
+	s->upstreams = u;
 	s->name = xstrdup(name);
 	s->httpc = httpc;
+	s->active_max = rule != NULL && rule->requests > 0 ? rule->requests : UPSTREAM_REQUESTS;
+	s->pace.rate = rule != NULL ? rule->rate : 0;
+	s->wake = timer_new(u->conf.loop, on_wake, s);
 	TAILQ_INIT(&s->waiting);
 	HASH_ADD_KEYPTR(hh, u->servers, s->name, strlen(s->name), s);
 	return s;
@@ -269,34 +291,165 @@ on_turn(void *arg)
 }
 
 static void
-call_waiting(struct upstreams *u, struct server *s)
+stop_waiting(struct upstream_turn *turn)
 {
+	TAILQ_REMOVE(&turn->server->waiting, turn, link);
+	turn->server->waiting_count--;
+	turn->is_waiting = false;
+}
+
+/* The turn comes to nothing: err, by its callback. */
+static void
+refuse(struct upstream_turn *turn, struct err err)
+{
+	if (turn->is_waiting)
+		stop_waiting(turn);
+	if (turn->is_try)
+		breaker_give_up(&turn->server->breaker);
+	turn->is_try = false;
+	turn->server = NULL;
+	turn->err = err;
+	turn->call = deferred_call(turn->upstreams->conf.loop, on_turn, turn);
+}
+
+static struct err
+away(const struct server *s)
+{
+	int64_t left = s->breaker.until - loop_mono_ms();
+
+	return err_make(ERR_UNAVAILABLE, 0, "%.80s did not answer %u times in a row, and is not asked again for %lld s",
+	    s->name, s->breaker.failures, (long long)(left > 0 ? (left + 999) / 1000 : 0));
+}
+
+/* Those that wait go on as far as they may. */
+static void
+call_waiting(struct server *s)
+{
+	int64_t now = loop_mono_ms(), pause = 0, left;
 	struct upstream_turn *turn;
 
-	while (s->active < UPSTREAM_REQUESTS_MAX && (turn = TAILQ_FIRST(&s->waiting)) != NULL) {
-		TAILQ_REMOVE(&s->waiting, turn, link);
-		turn->is_waiting = false;
+	while ((turn = TAILQ_FIRST(&s->waiting)) != NULL && now - turn->since >= UPSTREAM_WAIT_MS)
+		refuse(turn, err_make(ERR_TIMEOUT, 0, "too many requests wait for %.80s", s->name));
+	while (s->active < s->active_max && (turn = TAILQ_FIRST(&s->waiting)) != NULL) {
+		pause = pace_take(&s->pace, now);
+		if (pause > 0)
+			break;
+		stop_waiting(turn);
 		s->active++;
-		turn->call = deferred_call(u->conf.loop, on_turn, turn);
+		s->requests++;
+		turn->call = deferred_call(s->upstreams->conf.loop, on_turn, turn);
 	}
+	timer_stop(s->wake);
+	if (turn == NULL)
+		return;
+	left = turn->since + UPSTREAM_WAIT_MS - now;
+	timer_start(s->wake, pause > 0 && pause < left ? pause : left);
+}
+
+static void
+on_wake(void *arg)
+{
+	call_waiting(arg);
+}
+
+static void
+wait_turn(struct upstream_turn *turn)
+{
+	struct server *s = turn->server;
+
+	turn->since = loop_mono_ms();
+	turn->is_waiting = true;
+	TAILQ_INSERT_TAIL(&s->waiting, turn, link);
+	s->waiting_count++;
+	call_waiting(s);
 }
 
 struct upstream_turn *
 upstreams_enter(struct upstreams *u, const struct origin *origin, upstream_fn *fn, void *arg)
 {
 	struct upstream_turn *turn = xcalloc(1, sizeof(*turn));
+	struct server *s;
+	struct err err;
 
 	*turn = (struct upstream_turn){ .upstreams = u, .fn = fn, .arg = arg };
-	turn->server = server_of(u, origin, &turn->err);
 	u->turns++;
-	if (turn->server == NULL) {
-		turn->call = deferred_call(u->conf.loop, on_turn, turn);
+	s = turn->server = server_of(u, origin, &err);
+	if (s == NULL) {
+		refuse(turn, err);
 		return turn;
 	}
-	turn->is_waiting = true;
-	TAILQ_INSERT_TAIL(&turn->server->waiting, turn, link);
-	call_waiting(u, turn->server);
+	switch (breaker_ask(&s->breaker, loop_mono_ms())) {
+	case BREAKER_REFUSE:
+		refuse(turn, away(s));
+		return turn;
+	case BREAKER_TRY:
+		turn->is_try = true;
+		break;
+	case BREAKER_GO:
+		break;
+	}
+	if (s->waiting_count >= UPSTREAM_WAITING_MAX)
+		refuse(turn, err_make(ERR_UNAVAILABLE, 0, "too many requests wait for %.80s", s->name));
+	else
+		wait_turn(turn);
 	return turn;
+}
+
+static void
+fail_server(struct upstream_turn *turn, const char *why)
+{
+	struct server *s = turn->server;
+	bool was_open = breaker_is_open(&s->breaker);
+	struct upstream_turn *waits;
+
+	turn->is_try = false;
+	s->failures++;
+	breaker_fail(&s->breaker, loop_mono_ms());
+	if (was_open || !breaker_is_open(&s->breaker))
+		return;
+	log_warn("mirror: %s: %s: it has not answered %d times in a row, and is left alone for a while", s->name, why,
+	    BREAKER_FAILURES);
+	while ((waits = TAILQ_FIRST(&s->waiting)) != NULL)
+		refuse(waits, away(s));
+}
+
+/* An address that is out of bounds is no failure of the server's. */
+void
+upstreams_failed(struct upstream_turn *turn, const struct err *err)
+{
+	if (err->code == ERR_REFUSED)
+		return;
+	fail_server(turn, err->text);
+}
+
+static void
+remember_limit(struct server *s, const struct http1_head *reply)
+{
+	int64_t believed = UPSTREAM_BELIEVED_S;
+	struct rate_limit limit;
+
+	if (!rate_limit_read(reply, &limit))
+		return;
+	if (limit.wait_s > 0 && limit.wait_s < believed)
+		believed = limit.wait_s;
+	s->limit = limit;
+	s->limit_until = loop_mono_ms() + 1000 * believed;
+}
+
+void
+upstreams_answered(struct upstream_turn *turn, const struct http1_head *reply)
+{
+	struct server *s = turn->server;
+
+	remember_limit(s, reply);
+	if (reply->status >= 502 && reply->status <= 504) {
+		fail_server(turn, http1_reason(reply->status));
+		return;
+	}
+	if (breaker_is_open(&s->breaker))
+		log_info("mirror: %s answers again", s->name);
+	turn->is_try = false;
+	breaker_succeed(&s->breaker);
 }
 
 void
@@ -309,11 +462,63 @@ upstreams_leave(struct upstream_turn **turn)
 		return;
 	deferred_cancel(&t->call);
 	t->upstreams->turns--;
+	if (t->is_try)
+		breaker_give_up(&t->server->breaker);
 	if (t->is_waiting)
-		TAILQ_REMOVE(&t->server->waiting, t, link);
+		stop_waiting(t);
 	else if (t->server != NULL)
 		t->server->active--;
 	if (t->server != NULL)
-		call_waiting(t->upstreams, t->server);
+		call_waiting(t->server);
 	free(t);
+}
+
+/* --- what is known of them --- */
+
+static bool
+is_believed(const struct server *s)
+{
+	return loop_mono_ms() < s->limit_until;
+}
+
+bool
+upstreams_are_short(const struct upstreams *u, const struct origin *origin)
+{
+	char name[ORIGIN_SIZE];
+	struct server *s;
+
+	origin_print(origin, name);
+	HASH_FIND_STR(u->servers, name, s);
+	return s != NULL && is_believed(s) && rate_limit_is_short(&s->limit);
+}
+
+static struct upstream_status
+status_of(const struct server *s)
+{
+	int64_t left = s->breaker.until - loop_mono_ms();
+	bool is_away = breaker_is_open(&s->breaker);
+
+	return (struct upstream_status){ .name = s->name,
+		.is_away = is_away,
+		.retry_s = is_away && left > 0 ? (left + 999) / 1000 : 0,
+		.active = s->active,
+		.waiting = s->waiting_count,
+		.requests = s->requests,
+		.failures = s->failures,
+		.limit = is_believed(s) ? s->limit.limit : -1,
+		.remaining = is_believed(s) ? s->limit.remaining : -1 };
+}
+
+size_t
+upstreams_status(const struct upstreams *u, struct upstream_status *ret, size_t max)
+{
+	size_t skip = HASH_COUNT(u->servers) > max ? HASH_COUNT(u->servers) - max : 0, count = 0;
+	struct server *s, *next;
+
+	HASH_ITER(hh, u->servers, s, next)
+	if (skip > 0)
+		skip--;
+	else
+		ret[count++] = status_of(s);
+	return count;
 }

@@ -18,6 +18,15 @@ function mirrorFacts(m) {
 		...fact("Errors", m.errors.toLocaleString()));
 }
 
+/* Those asked last come first. */
+function mirrorUpstreams(list) {
+	const left = (u) => u.remaining === undefined ? "" : "; " + u.remaining.toLocaleString() + (u.limit === undefined ? "" : " of " + u.limit.toLocaleString()) + " left";
+	const state = (u) => u.state === "away" ? el("b", {}, "away, asked again in " + u.retry_s + " s") : "up";
+	const row = (u) => [el("dt", {}, u.url), el("dd", {}, state(u), ", " + u.requests.toLocaleString() + " requests, " + u.failures.toLocaleString() + " failed, " +
+		u.waiting.toLocaleString() + " wait" + left(u))];
+	return el("dl", { class: "pair" }, ...list.flatMap(row));
+}
+
 async function showMirror() {
 	begin("mirror", "Mirror");
 	const card = el("div", { class: "card repo" });
@@ -28,10 +37,10 @@ async function showMirror() {
 		clearTimeout(timer);
 	};
 	const load = async () => {
-		const facts = mirrorFacts(await api("GET", "/mirror"));
+		const figures = await api("GET", "/mirror");
 		if (!isOpen)
 			return;
-		card.replaceChildren(facts);
+		card.replaceChildren(mirrorFacts(figures), mirrorUpstreams(figures.upstreams));
 		timer = setTimeout(() => load().catch(complain), MIRROR_EVERY);
 	};
 	await load();

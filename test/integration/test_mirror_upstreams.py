@@ -1,0 +1,69 @@
+"""What upstreams are spared: more than so many requests at a time, any while they do not answer, and what can wait while
+they have little left to give. (doc/mirror.md, Upstreams)"""
+
+import hashlib
+import time
+
+from origin import Reply
+from test_mirror import LASTING, Mirrored, ended, in_threads
+from test_mirror_registry import InFrontOf
+
+
+def shown(mirrored):
+    """What the status says of the origin."""
+    listed = mirrored.davit.api("GET", "/mirror")["upstreams"]
+    return next((u for u in listed if u["url"] == f"http://127.0.0.1:{mirrored.origin.port}"), None)
+
+
+def test_so_many_at_a_time(make_davit, origin):
+    mirrored = Mirrored(make_davit, origin, upstreams=[{"host": f"127.0.0.1:{origin.port}", "private": True, "clear": True, "requests": 2}])
+    for i in range(5):
+        origin.serve(f"/{i}", Reply(b"0123456789", hold=5, **LASTING))
+    threads, results = in_threads([lambda i=i: mirrored.get(f"/{i}") for i in range(5)])
+    assert origin.held.wait(60)
+    mirrored.wait_metric(f'davit_mirror_upstream_waiting{{upstream="http://127.0.0.1:{origin.port}"}} 3\n')
+    assert len(origin.requests) <= 2 and shown(mirrored)["active"] == 2
+    origin.released.set()
+    ended(threads)
+    assert all(body == b"0123456789" for _, body in results) and shown(mirrored)["waiting"] == 0
+
+
+def test_one_that_does_not_answer_is_left_alone(make_davit, origin):
+    """What is stored is served at once, all else fails at once; after a while one request finds out that it is there again."""
+    mirrored = Mirrored(make_davit, origin)
+    origin.serve("/index", Reply(b"index", ETag='"two"'))
+    assert mirrored.get("/index")[1] == b"index"
+    origin.stop()
+    for i in range(5):
+        assert mirrored.get(f"/{i}")[0].status == 502
+    refused, body = mirrored.get("/6")
+    assert refused.status == 503 and b"did not answer 5 times in a row" in body
+    assert mirrored.get("/index")[1] == b"index"
+    assert shown(mirrored)["state"] == "away" and shown(mirrored)["failures"] == 5
+    assert "away" in mirrored.davit.cli("mirror", "status").stdout
+    mirrored.davit.log.wait("is left alone for a while")
+    origin.start()
+    origin.serve("/6", Reply(b"six"))
+    deadline = time.monotonic() + 60
+    while mirrored.get("/6")[1] != b"six":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert shown(mirrored)["state"] == "up"
+
+
+def test_what_a_registry_still_allows(make_davit, origin):
+    mirrored = InFrontOf(make_davit, origin.port)
+    mirrored.origin = origin
+    manifest = b'{"schemaVersion": 2}'
+    digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
+    kind = {"Content_Type": "application/vnd.oci.image.manifest.v1+json", "Docker_Content_Digest": digest, "RateLimit_Limit": "100;w=21600"}
+    origin.serve("/v2/a/manifests/1", Reply(manifest, **kind, RateLimit_Remaining="50;w=21600"), Reply(manifest, **kind, RateLimit_Remaining="7;w=21600"))
+    again = {"Cache-Control": "no-cache"}
+    for source in ["fwd=miss", "fwd=miss", "hit; detail=stale"]:
+        head, _ = mirrored.get("", whole_url="/v2/a/manifests/1", method="HEAD", headers=again)
+        assert head.status == 200 and head.headers["Cache-Status"] == f"davit; {source}"
+    assert origin.count("/v2/a/manifests/1") == 2
+    assert "7 of 100 left" in mirrored.davit.cli("mirror", "status").stdout
+    mirrored.wait_metric(f'davit_mirror_upstream_remaining{{upstream="http://127.0.0.1:{origin.port}"}} 7\n')
+    origin.serve("/v2/b/manifests/1", Reply(manifest, **kind))
+    assert mirrored.get("", whole_url="/v2/b/manifests/1", method="HEAD")[0].status == 200
