@@ -109,9 +109,10 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	args_text(&args, body_sha256);
 	args_int(&args, store->conf.max_planning);
 	args_int(&args, STORE_LATE_S);
-	args_int(&args, APPROVAL_S);
+	if (change->event == CHANGE_PULL_REQUEST)
+		args_int(&args, APPROVAL_S);
 	args_change(&args, change);
-	op_send(op, &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
+	op_send(op, change->event == CHANGE_PULL_REQUEST ? &script_accept_pull : &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;
 }

@@ -6,6 +6,7 @@
 #include "server/io/redis.h"
 
 extern const struct redis_script script_accept;
+extern const struct redis_script script_accept_pull;
 extern const struct redis_script script_adopt;
 extern const struct redis_script script_approve;
 extern const struct redis_script script_artifact_expire;

@@ -368,6 +368,16 @@ test_pushes_out_of_order_have_a_bound(void **state)
 	assert_int_equal(strlen(known(MAIN)), 9 * 41 - 1);
 }
 
+static void
+test_a_push_out_of_order_is_known_once(void **state)
+{
+	(void)state;
+	first_look(AT(MAIN, A));
+	for (int i = 0; i < 9; i++)
+		assert_new(tell_push(&f, MAIN, D, C));
+	assert_string_equal(known(MAIN), A " " C);
+}
+
 /* --- when --- */
 
 static void
@@ -477,6 +487,7 @@ main(void)
 		SUITE_TEST(test_what_asks_for_no_build_is_known),
 		SUITE_TEST(test_others_than_pushes_leave_no_trace),
 		SUITE_TEST(test_pushes_out_of_order_have_a_bound),
+		SUITE_TEST(test_a_push_out_of_order_is_known_once),
 		SUITE_TEST(test_a_new_repository_is_due),
 		SUITE_TEST(test_at_most_so_many_are_given),
 		SUITE_TEST(test_failures_put_it_off),

@@ -73,6 +73,15 @@ local function build_verdict(n)
 	return state, ran and reason or 'all jobs were skipped'
 end
 
+-- Whether a forge hears of a build: a status is a commit's, and one by hand or by the clock has none before it is planned.
+local function build_tells(repo, fields)
+	for i = 1, #fields, 2 do
+		if fields[i] == 'commit' and fields[i + 1] ~= '' then
+			return call('HGET', 'davit:repo:' .. repo, 'statuses') == '1'
+		end
+	end
+end
+
 -- A build as it begins, planning or waiting: fields is a list of names and values for its hash.
 local function build_add(n, repo, change, now, fields, state)
 	call('HSET', 'davit:build:' .. n, 'build', n, 'repo', repo, 'change', change, 'state', state, 'created_ms', now,
@@ -81,7 +90,7 @@ local function build_add(n, repo, change, now, fields, state)
 	call('ZADD', 'davit:repo:' .. repo .. ':builds', n, n)
 	call('HINCRBY', 'davit:repo:' .. repo, 'open', 1)
 	wake('build ' .. n .. ' ' .. state)
-	if call('HGET', 'davit:repo:' .. repo, 'statuses') == '1' and build_has_commit(n) then
+	if build_tells(repo, fields) then
 		outbox_event(n, state, now)
 	end
 end

@@ -55,7 +55,7 @@ local function head_pushed(repo, ref, before, commit)
 		head_put(repo, ref, commit, pushed)
 	else
 		build = call('GET', recovered_key(repo, ref, commit))
-		if not build then
+		if not build and not head_has_pushed(pushed, commit) then
 			head_put(repo, ref, head, head_add_pushed(pushed, commit))
 		end
 	end

@@ -9,6 +9,16 @@ local function build_new(repo, now, state, at, n_change)
 	return build
 end
 
+-- The fields of a change, as a table.
+local function change_of(at, n_change)
+	local change = {}
+
+	for i = at + 1, at + n_change, 2 do
+		change[ARGV[i]] = ARGV[i + 1]
+	end
+	return change
+end
+
 local function waiting_add(n, repo, ref, until_ms)
 	call('ZADD', 'davit:waiting', until_ms, n)
 	call('SET', waiting_key(repo, ref), n)
