@@ -30,6 +30,7 @@ int jobs_run(int argc, char **argv);
 int debug_run(int argc, char **argv);
 int log_run(int argc, char **argv);
 int cancel_run(int argc, char **argv);
+int insights_run(int argc, char **argv);
 int environment_run(int argc, char **argv);
 int deployments_run(int argc, char **argv);
 int deploy_run(int argc, char **argv);

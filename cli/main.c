@@ -43,6 +43,7 @@ static const struct command commands[] = {
 	{ "deployments", "REPO ENVIRONMENT", "what was deployed there", deployments_run },
 	{ "deploy", "BUILD ENVIRONMENT", "bring what a build made to an environment of its pipeline", deploy_run },
 	{ "rollback", "REPO ENVIRONMENT", "bring back what was deployed there before", rollback_run },
+	{ "insights", "REPO [--days N]", "how long its builds and deployments take, and how well they go", insights_run },
 	{ "lint", PLAN_OPTIONS, "check a pipeline file; daocloud.yml or davit.yml when none is named", lint_run },
 	{ "plan", PLAN_OPTIONS, "print the jobs that a pipeline file comes to, as JSON", plan_run },
 	{ "run", "[--job NAME] [--jobs N] [--deploy ENVIRONMENT ...] [--variable NAME=VALUE ...] [--alias IMAGE=OTHER ...] "

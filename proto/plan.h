@@ -192,6 +192,7 @@ struct plan {
 	struct notify_spec notify;
 	char **warnings; /* "daocloud.yml:3:1: ..." */
 	size_t warning_count;
+	int64_t commit_ms; /* when the commit was made, since 1970; 0: not known. The planner's, and no part of the JSON */
 	bool wants_paths; /* a condition asked for the changed files, which were not known */
 };
 

@@ -1,7 +1,7 @@
 -- A build's pipeline is known: its jobs enter the queue, or wait for those that they need.
--- ARGV: build, token, notify, warnings, parameters, then for each job how many values follow, and names and values for its hash.
+-- ARGV: build, token, notify, warnings, parameters, when its commit was made (0: not known), then for each job how many values follow, and names and values for its hash.
 -- needs: numbers of jobs before it, each once, with blanks between. {ok} {stale}
-local n, token, notify, warnings, parameters = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local n, token, notify, warnings, parameters, commit_ms = unpack(ARGV, 1, 6)
 local key = 'davit:build:' .. n
 local state, held_by, repo, event = unpack(call('HMGET', key, 'state', 'token', 'repo', 'event'))
 local needed_by, first_ones = {}, {}
@@ -32,7 +32,7 @@ elseif state ~= 'planning' then
 	return { 'ok' }
 end
 local now = now_ms()
-local jobs, at, priority = 0, 6, priority_of(repo, event)
+local jobs, at, priority = 0, 7, priority_of(repo, event)
 while ARGV[at] do
 	jobs = jobs + 1
 	add(jobs, at + 1, at + ARGV[at], priority)
@@ -42,6 +42,9 @@ for k, list in pairs(needed_by) do
 	call('HSET', 'davit:job:' .. n .. '.' .. k, 'needed_by', table.concat(list, ' '))
 end
 call('HSET', key, 'state', 'queued', 'planned_ms', now, 'jobs', jobs, 'jobs_left', jobs, 'notify', notify, 'warnings', warnings)
+if commit_ms ~= '0' then
+	call('HSET', key, 'commit_ms', commit_ms)
+end
 call('ZREM', 'davit:running', n)
 repo_asks(n, repo, parameters)
 if jobs == 0 then

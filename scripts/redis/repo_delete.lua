@@ -14,6 +14,7 @@ end
 for _, name in ipairs(call('SMEMBERS', key .. ':environments')) do
 	environment_remove(id, name)
 end
+stats_forget(id, '', now_ms())
 call('DEL', key, heads_key(id))
 call('ZREM', 'davit:repos', id)
 call('ZREM', 'davit:poll', id)

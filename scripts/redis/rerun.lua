@@ -6,7 +6,7 @@
 -- {new, build} {none} {open} {full} {nothing} {no_deploy} {lacks}
 local old, max_planning, which, deployer, redeploys = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local environment = which:match('^deploy (.+)$')
-local SUMMARY = { 'ref', 'branch', 'commit', 'title', 'author', 'event' }
+local SUMMARY = { 'ref', 'branch', 'commit', 'title', 'author', 'event', 'commit_ms' }
 local PLANNED = {
 	'repo', 'name', 'image', 'spec', 'priority', 'needs', 'needed_by', 'run_on', 'skipped', 'allow_failure', 'retry_max',
 	'retry_on', 'labels', 'group', 'group_cancel', 'environment', 'approve', 'deploy_image', 'lacks',

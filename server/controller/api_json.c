@@ -1,7 +1,5 @@
 #include "server/controller/api_json.h"
 
-#include <stdlib.h>
-
 #include "proto/built_image.h"
 #include "proto/mem.h"
 
@@ -149,10 +147,8 @@ api_write_environment(struct json_writer *w, const struct environment *environme
 static void
 member_str(struct json_writer *w, const char *key, struct str value)
 {
-	char *copy = str_dup(value);
-
-	json_member_string(w, key, copy);
-	free(copy);
+	json_write_key(w, key);
+	json_write_str(w, value);
 }
 
 /* What it has built. */

@@ -12,7 +12,7 @@
 #include "server/hook/hook.h"
 
 #define STORE_PATIENCE_MS 900
-#define METRICS_MAX (256 * 1024)
+#define METRICS_MAX (1024 * 1024)
 
 struct engines {
 	unsigned count, up, slots, busy, warm;
@@ -210,6 +210,7 @@ answer_metrics(struct api_call **call, const struct store_stats *stats)
 		api_mirror_figures(controller->deps.mirror, &out);
 	print_loop(controller->deps.loop, &out);
 	figures_print(&controller->figures, &out);
+	buf_addstr(&out, buf_str(&controller->week));
 	reply_send(&(*call)->reply, 200, "text/plain; version=0.0.4; charset=utf-8", out.data, out.len);
 	buf_fini(&out);
 	api_call_end(call);
@@ -225,6 +226,22 @@ on_metrics(void *arg, const struct store_stats *stats, const struct err *err)
 }
 
 static void
+on_week(void *arg, struct insights_list list, const struct err *err)
+{
+	struct api_call *call = arg;
+	struct controller *controller = call->controller;
+
+	call->op = NULL;
+	if (err == NULL) {
+		buf_reset(&controller->week);
+		week_figures_print(&list, &controller->week);
+		controller->week_us = figures_now_us();
+	}
+	insights_list_fini(&list);
+	call->op = store_stats(call->store, on_metrics, call);
+}
+
+static void
 on_metrics_late(void *arg)
 {
 	struct api_call *call = arg;
@@ -236,8 +253,12 @@ void
 api_metrics(void *arg, struct http_reply *reply)
 {
 	struct api_call *call = api_call_new(arg, reply);
+	const struct controller *controller = call->controller;
 
-	call->op = store_stats(call->store, on_metrics, call);
+	if (controller->week_us == 0 || figures_now_us() - controller->week_us > (int64_t)WEEK_FIGURES_KEPT_S * 1000000)
+		call->op = store_insights(call->store, NULL, WEEK_FIGURES_DAYS, WEEK_FIGURES_MAX, on_week, call);
+	else
+		call->op = store_stats(call->store, on_metrics, call);
 	api_call_limit(call, STORE_PATIENCE_MS, on_metrics_late);
 }
 

@@ -24,6 +24,7 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/api/v1/repos/:repo/crons",   ROLE_READ,  api_cron_list,    0 },
 	{ HTTP1_PUT,    "/api/v1/repos/:repo/crons/:cron", ROLE_ADMIN, api_cron_put,  0 },
 	{ HTTP1_DELETE, "/api/v1/repos/:repo/crons/:cron", ROLE_ADMIN, api_cron_delete, 0 },
+	{ HTTP1_GET,    "/api/v1/repos/:repo/insights", ROLE_READ, api_insights,    0 },
 	{ HTTP1_GET,    "/api/v1/repos/:repo/environments", ROLE_READ, api_environment_list, 0 },
 	{ HTTP1_GET,    "/api/v1/repos/:repo/environments/:environment", ROLE_READ, api_environment_get, 0 },
 	{ HTTP1_PUT,    "/api/v1/repos/:repo/environments/:environment", ROLE_ADMIN, api_environment_put, 0 },
@@ -252,6 +253,7 @@ controller_new(const struct controller_deps *deps, struct err *err)
 	}
 	c = xcalloc(1, sizeof(*c));
 	c->deps = *deps;
+	buf_init(&c->week, WEEK_FIGURES_BYTES);
 	c->auth = auth_new(deps->admin_token);
 	c->router = router_new(routes, sizeof(routes) / sizeof(routes[0]), admit, c);
 	c->followers = sse_hub_new(deps->loop, SSE_HEARTBEAT_MS);
@@ -346,6 +348,7 @@ controller_free(struct controller **controller)
 	router_free(&c->router);
 	access_free(&c->access);
 	auth_free(&c->auth);
+	buf_fini(&c->week);
 	free(c);
 }
 

@@ -12,6 +12,7 @@
 #include "server/controller/figures.h"
 #include "server/controller/reply.h"
 #include "server/controller/router.h"
+#include "server/controller/week_figures.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -29,6 +30,8 @@ struct controller {
 	void (*on_left)(void *arg);
 	void *left_arg;
 	struct figures figures;
+	struct buf week; /* what /metrics says of the last seven days */
+	int64_t week_us; /* when that was asked; 0: not yet */
 	LIST_HEAD(, debug_session) debug_sessions;
 	unsigned debug_count;
 };
@@ -107,6 +110,7 @@ route_fn api_cron_list, api_cron_put, api_cron_delete;
 route_fn api_environment_list, api_environment_get, api_environment_put, api_environment_delete;
 route_fn api_environment_lock, api_environment_unlock, api_environment_rollback, api_deployment_list;
 route_fn api_build_deploy, api_job_approve, api_job_reject;
+route_fn api_insights;
 route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "proto/change.h"
+#include "proto/git_object.h"
 #include "proto/mem.h"
 #include "proto/pipeline.h"
 #include "proto/trigger.h"
@@ -30,6 +31,7 @@ enum planner_state {
 	PLANNER_TARGET,
 	PLANNER_FETCH_TARGET,
 	PLANNER_MERGE,
+	PLANNER_COMMIT,
 	PLANNER_READ,
 	PLANNER_READ_ALIAS,
 	PLANNER_LIST,
@@ -49,6 +51,7 @@ struct planner_op {
 	struct template_op *template_op;
 	struct timer *retry;
 	unsigned fetches;
+	int64_t commit_ms;       /* when the commit was made */
 	struct disk_op *disk_op; /* it has the parsing meanwhile */
 	struct parsing *parsing; /* from the file's text on */
 	size_t included;         /* how many of its includes were read */
@@ -77,6 +80,7 @@ static void enter_fetch(struct planner_op *op);
 static void enter_target(struct planner_op *op);
 static void enter_fetch_target(struct planner_op *op);
 static void enter_merge(struct planner_op *op);
+static void enter_commit(struct planner_op *op);
 static void enter_read(struct planner_op *op);
 static void enter_read_alias(struct planner_op *op);
 static void enter_list(struct planner_op *op);
@@ -96,6 +100,7 @@ static const struct {
 	[PLANNER_TARGET]       = { "target",            enter_target },
 	[PLANNER_FETCH_TARGET] = { "fetch target",      enter_fetch_target },
 	[PLANNER_MERGE]        = { "merge",             enter_merge },
+	[PLANNER_COMMIT]       = { "commit",            enter_commit },
 	[PLANNER_READ]         = { "read daocloud.yml", enter_read },
 	[PLANNER_READ_ALIAS]   = { "read davit.yml",    enter_read_alias },
 	[PLANNER_LIST]         = { "list of includes",  enter_list },
@@ -305,7 +310,7 @@ on_fetched(void *arg, const struct err *err)
 	CRASH_POINT(fetch_ended);
 	if (!is_merged(op))
 		prefetch(op);
-	fetched(op, is_merged(op) ? PLANNER_TARGET : PLANNER_READ);
+	fetched(op, is_merged(op) ? PLANNER_TARGET : PLANNER_COMMIT);
 }
 
 static void
@@ -378,7 +383,7 @@ on_merged(void *arg, const char *commit, const struct err *err)
 	if (err == NULL) {
 		keep_id(op->result.built, commit);
 		prefetch(op);
-		planner_step(op, PLANNER_READ);
+		planner_step(op, PLANNER_COMMIT);
 		return;
 	}
 	planner_fail(op, err->code == ERR_CONFLICT || err->code == ERR_REFUSED ? BUILD_FAILED : BUILD_ERROR,
@@ -392,6 +397,23 @@ enter_merge(struct planner_op *op)
 }
 
 /* --- read --- */
+
+/* Without its time the plan is as good. */
+static void
+on_commit(void *arg, struct str object, const struct err *err)
+{
+	struct planner_op *op = arg;
+
+	op->git_op = NULL;
+	op->commit_ms = err == NULL ? git_object_time_ms(object) : 0;
+	planner_step(op, PLANNER_READ);
+}
+
+static void
+enter_commit(struct planner_op *op)
+{
+	op->git_op = git_commit_object(op->planner->git, op->repo->id, op->result.commit, on_commit, op);
+}
 
 /* The text is the pipeline's; what it includes is read next. */
 static void
@@ -591,6 +613,7 @@ on_plan(void *arg, const struct err *err)
 	if (!is_parsed(op, err))
 		return;
 	op->result.plan = parsing_plan(op->parsing);
+	op->result.plan->commit_ms = op->commit_ms;
 	planner_step(op, op->result.plan->wants_paths && may_know_paths ? PLANNER_PATHS : PLANNER_DONE);
 }
 

@@ -3,7 +3,7 @@
  * that it includes, and makes the plan, for which it finds out the changed files where a condition asks for them. The
  * workspace of the jobs is prepared on the side, so that it is there when they are claimed.
  *
- *   (branch) -> (head) -> fetch -> (target -> fetch target -> merge) -> read daocloud.yml -> (read davit.yml) ->
+ *   (branch) -> (head) -> fetch -> (target -> fetch target -> merge) -> commit -> read daocloud.yml -> (read davit.yml) ->
  * (include ...)
  *          -> parse -> (changed files -> parse) -> done
  *

@@ -89,6 +89,7 @@ static const struct field build_fields[] = {
 	{ "author",      FIELD_TEXT, offsetof(struct build, author) },
 	{ "event",       FIELD_TEXT, offsetof(struct build, event) },
 	{ "created_ms",  FIELD_INT,  offsetof(struct build, created_ms) },
+	{ "commit_ms",   FIELD_INT,  offsetof(struct build, commit_ms) },
 	{ "planned_ms",  FIELD_INT,  offsetof(struct build, planned_ms) },
 	{ "started_ms",  FIELD_INT,  offsetof(struct build, started_ms) },
 	{ "finished_ms", FIELD_INT,  offsetof(struct build, finished_ms) },

@@ -91,6 +91,7 @@ struct store_op {
 		store_poll_fn *poll;
 		store_polled_fn *polled;
 		store_comparison_fn *comparison;
+		store_insights_fn *insights;
 	} fn;
 	void *arg;
 };

@@ -120,6 +120,7 @@ struct build {
 	char *title;
 	char *author;
 	char *event; /* change_event_name() */
+	int64_t commit_ms; /* when its commit was made, by the committer's clock; 0: not known (yet) */
 	int64_t created_ms;
 	int64_t planned_ms;
 	int64_t started_ms;

@@ -12,6 +12,7 @@
 
 #include "proto/crypto.h"
 #include "proto/err.h"
+#include "proto/insights.h"
 #include "proto/plan.h"
 #include "proto/secret.h"
 #include "proto/str.h"
@@ -412,6 +413,13 @@ struct store_stats {
 	int64_t dead;    /* notices */
 	int64_t nodes;
 };
+
+/* Of the last `days` days (at most INSIGHTS_DAYS_MAX), today among them: first of the repository, then of each of its
+ * environments; of at most so many of both. repo NULL: of all repositories, by name. The list is handed over.
+ * ERR_NOT_FOUND. */
+typedef void store_insights_fn(void *arg, struct insights_list list, const struct err *err);
+struct store_op *store_insights(
+    struct store *store, const char *repo, unsigned days, unsigned most, store_insights_fn *fn, void *arg);
 
 typedef void store_stats_fn(void *arg, const struct store_stats *stats, const struct err *err);
 struct store_op *store_stats(struct store *store, store_stats_fn *fn, void *arg);

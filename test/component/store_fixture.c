@@ -332,6 +332,7 @@ got_clear(struct store_fixture *f)
 	environment_free(&f->got.environment);
 	environment_list_fini(&f->got.environments);
 	deployment_list_fini(&f->got.deployments);
+	insights_list_fini(&f->got.insights);
 	artifact_list_fini(&f->got.artifacts);
 	test_report_list_fini(&f->got.reports);
 	cache_free(&f->got.cache);
@@ -566,6 +567,21 @@ result_of(enum job_state state)
 		.reason = state == JOB_PASSED ? "" : "exit code 1",
 		.log_bytes = 42,
 	};
+}
+
+static void
+on_insights(void *arg, struct insights_list list, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.insights = list;
+	arrived(f, err);
+}
+
+enum err_code
+insights(struct store_fixture *f, const char *repo, unsigned most)
+{
+	return CALL(f, store_insights(f->store, repo, 7, most, on_insights, f));
 }
 
 enum err_code

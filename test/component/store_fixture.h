@@ -33,6 +33,7 @@ struct got {
 	struct environment *environment;
 	struct environment_list environments;
 	struct deployment_list deployments;
+	struct insights_list insights;
 	int64_t now_ms; /* of schedules_due */
 	struct store_poll poll;
 	struct store_comparison comparison;
@@ -83,6 +84,8 @@ enum err_code job_moved(
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 /* As job_finished would end it. */
+/* Of the last seven days, of so many repositories and environments. */
+enum err_code insights(struct store_fixture *f, const char *repo, unsigned most);
 enum err_code job_built(struct store_fixture *f, const char *job, const char *token, const char *image);
 /* It has passed, and made these. */
 enum err_code job_finished_with(struct store_fixture *f, const char *job, const char *token, const char *images);

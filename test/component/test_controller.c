@@ -620,6 +620,24 @@ test_deploying_by_hand(void **state)
 }
 
 static void
+test_insights(void **state)
+{
+	struct server s;
+
+	(void)state;
+	server_start(&s);
+	assert_int_equal(
+	    ask(&s, "POST", "/api/v1/repos", "{\"id\":\"app\",\"url\":\"https://forge.example/a/b.git\"}"), 201);
+	expect(&s, "GET", "/api/v1/repos/app/insights?days=7", "", 200,
+	    "\"day_count\":7,\"builds\":{\"passed\":3,\"failed\":1,");
+	expect(&s, "GET", "/api/v1/repos/app/insights", "", 200, "\"success\":0.75");
+	expect(&s, "GET", "/api/v1/repos/app/insights", "", 200, "\"run\":{\"count\":3,\"mean_ms\":1000");
+	expect(&s, "GET", "/api/v1/repos/app/insights?days=91", "", 422, "days must be a number of at most 90");
+	expect(&s, "GET", "/api/v1/repos/none/insights", "", 404, "no such repository");
+	server_stop(&s);
+}
+
+static void
 test_health_and_metrics(void **state)
 {
 	struct server s;
@@ -633,10 +651,12 @@ test_health_and_metrics(void **state)
 	controller_wake(s.controller, "");
 	expect(&s, "GET", "/metrics", "", 200, "davit_builds_total{state=\"failed\"} 1\n");
 	expect(&s, "GET", "/metrics", "", 200, "davit_jobs_queued 3\n");
+	expect(&s, "GET", "/metrics", "", 200, "davit_week_builds{repo=\"app\",state=\"failed\"} 1\n");
+	expect(&s, "GET", "/metrics", "", 200, "davit_week_seconds{repo=\"app\",phase=\"run\",quantile=\"0.5\"} 1.1");
 	expect(&s, "GET", "/metrics", "", 200, "davit_loop_callback_seconds_bucket{le=\"0.02\"} ");
 	expect(&s, "GET", "/metrics", "", 200, "davit_loop_longest_callback_seconds ");
 	expect(&s, "GET", "/metrics", "", 200, "davit_hook_deliveries_total{result=\"build\"} 5\n");
-	expect(&s, "GET", "/metrics", "", 200, "davit_http_requests_total{code=\"2xx\"} 6\n");
+	expect(&s, "GET", "/metrics", "", 200, "davit_http_requests_total{code=\"2xx\"} 8\n");
 	fake_engine_is_down = true;
 	expect(&s, "GET", "/healthz", "", 503, "connection refused");
 	fake_engine_is_down = false;
@@ -1098,6 +1118,7 @@ main(void)
 		cmocka_unit_test(test_schedules),
 		cmocka_unit_test(test_environments),
 		cmocka_unit_test(test_deploying_by_hand),
+		cmocka_unit_test(test_insights),
 		cmocka_unit_test(test_health_and_metrics),
 		cmocka_unit_test(test_hook),
 		cmocka_unit_test(test_log_ranges),

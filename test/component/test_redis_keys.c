@@ -54,6 +54,7 @@ placeholder(const char *name)
 		{ "<nonce>", "[0-9a-f]{32}" },
 		{ "<ref>", "refs/.+" },
 		{ "<sha>", "[0-9a-f]{40}" },
+		{ "<day>", "[0-9]{4}-[0-9]{2}-[0-9]{2}" },
 		{ "<schedule>", "[a-z0-9._-]+" },
 		{ "<person>", "[a-z0-9._-]+" },
 		{ "<labels>", "[a-z0-9,=]+" },
@@ -417,7 +418,7 @@ deploy(void)
 					.deploy = &to,
 					.retry = { 1, RETRY_INFRASTRUCTURE } },
 		{ .name = why, .kind = JOB_KIND_DEPLOY, .deploy = &elsewhere } };
-	const struct plan plan = { .jobs = jobs, .job_count = 2 };
+	const struct plan plan = { .jobs = jobs, .job_count = 2, .commit_ms = 1000 };
 	const struct store_commit head = { NULL, "0123456789012345678901234567890123456789", "", "" };
 	char id[JOB_ID_MAX];
 	struct build *build;
@@ -442,6 +443,8 @@ deploy(void)
 	job_free(&claimed);
 	claimed = claimed_in_turn(id);
 	finish(&claimed, JOB_PASSED);
+	redis_fixture_ask(&server, "HSET davit:environment:app:live broken_ms 1");
+	look();
 	assert_int_equal(environment_lock(&f, "app", "live", "admin"), ERR_NONE);
 	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_CONFLICT); /* without a tag */
 	redis_fixture_ask(&server, "HDEL davit:job:%s lacks", id);

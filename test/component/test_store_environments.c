@@ -1,10 +1,12 @@
 /* Environments and deployments: approval, the turn of an environment, its lock, history, rollback, promotion. */
 #include "test/unit/unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/mem.h"
 #include "test/component/store_suite.h"
 
 static void
@@ -406,10 +408,150 @@ test_a_rerun_of_a_deployment_waits_for_an_approval(void **state)
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:build:4 event"), "push");
 }
 
+/* --- what is counted --- */
+
+static const struct insights_sum *
+counted(size_t part)
+{
+	assert_int_equal(insights(&f, "app", 10), ERR_NONE);
+	assert_true(f.got.insights.count > part);
+	return &f.got.insights.items[part].sum;
+}
+
+/* Builds and the times of their jobs, of the repository and of each environment; once for each. */
+static void
+test_what_ends_is_counted_once(void **state)
+{
+	struct job *job;
+
+	(void)state;
+	add_environment("live", false);
+	deploy_build("live", false);
+	job = claim("1.1");
+	assert_int_equal(job_started(&f, "1.1", job->token, "c1"), ERR_NONE);
+	redis_fixture_ask(&server, "HSET davit:job:1.1 queued_ms 1000 claimed_ms 3000 started_ms 3500");
+	assert_int_equal(job_finished(&f, "1.1", job->token, JOB_PASSED), ERR_NONE);
+	assert_int_equal(job_finished(&f, "1.1", job->token, JOB_PASSED), ERR_NONE);
+	job_free(&job);
+	deploy_build("live", false);
+	assert_int_equal(build_cancel(&f, 2), ERR_NONE);
+	for (size_t part = 0; part < 2; part++) {
+		const struct insights_sum *sum = counted(part);
+
+		assert_int_equal(sum->ends[INSIGHTS_PASSED], 1);
+		assert_int_equal(sum->ends[INSIGHTS_CANCELLED], 1);
+		assert_int_equal(sum->times[INSIGHTS_QUEUE].total, 1);
+		assert_int_equal(sum->times[INSIGHTS_QUEUE].sum_ms, 2000);
+		assert_int_equal(sum->times[INSIGHTS_PREPARE].sum_ms, 500);
+		assert_true(fabs(histogram_quantile(&sum->times[INSIGHTS_QUEUE], 0.5) - 2000) < 200);
+		assert_int_equal(sum->times[INSIGHTS_RUN].total, 1);
+	}
+	assert_int_equal(counted(0)->times[INSIGHTS_BUILD].total, 1);
+	assert_string_equal(f.got.insights.items[0].environment, "");
+	assert_string_equal(f.got.insights.items[1].environment, "live");
+	assert_int_equal(f.got.insights.items[1].day_count, 1);
+	assert_int_equal(insights(&f, NULL, 1), ERR_NONE);
+	assert_int_equal(f.got.insights.count, 1);
+	assert_int_equal(insights(&f, "none", 10), ERR_NOT_FOUND);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+	add_environment("live", false);
+	assert_int_equal(counted(1)->ends[INSIGHTS_PASSED], 0); /* of one that is gone nothing is left */
+}
+
+/* The common part's text, with a call of one of its functions behind. */
+static char *
+with_stats(const char *call)
+{
+	const char *srcdir = getenv("srcdir");
+	char *path = xasprintf("%s/scripts/redis/common/stats.lua", srcdir != NULL ? srcdir : ".");
+	char text[16384];
+	FILE *file = fopen(path, "r");
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text), file);
+	assert_true(len < sizeof(text));
+	fclose(file);
+	free(path);
+	return xasprintf("%.*s\nreturn %s", (int)len, text, call);
+}
+
+static void
+test_days_are_named(void **state)
+{
+	static const struct {
+		long long ms;
+		const char *day;
+	} cases[] = { { 0, "1970-01-01" }, { 951782400000 - 1, "2000-02-28" }, { 951782400000, "2000-02-29" },
+		{ 951868800000, "2000-03-01" }, { 1798761599999, "2026-12-31" }, { 4107542400000, "2100-03-01" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *call = xasprintf("stats_date(%lld)", cases[i].ms / 86400000), *text = with_stats(call);
+
+		assert_string_equal(redis_fixture_text(&server, "EVAL %s 0", text), cases[i].day);
+		free(text);
+		free(call);
+	}
+}
+
+static void
+deploy_and_end(const char *id, enum job_state end)
+{
+	deploy_build("live", false);
+	run_job(id, end);
+}
+
+static void
+test_changes_that_fail_and_the_time_to_restore(void **state)
+{
+	(void)state;
+	add_environment("live", false);
+	deploy_and_end("1.1", JOB_PASSED);
+	deploy_and_end("2.1", JOB_FAILED);
+	deploy_and_end("3.1", JOB_ERROR);
+	assert_int_equal(counted(1)->changes, 3);
+	assert_int_equal(counted(1)->changes_failed, 2);
+	assert_int_equal(counted(1)->times[INSIGHTS_RESTORE].total, 0);
+	redis_fixture_ask(&server, "HINCRBY davit:environment:app:live broken_ms -60000");
+	deploy_and_end("4.1", JOB_PASSED);
+	assert_int_equal(counted(1)->changes, 4);
+	assert_int_equal(counted(1)->times[INSIGHTS_RESTORE].total, 1);
+	assert_true(counted(1)->times[INSIGHTS_RESTORE].sum_ms >= 60000);
+	assert_int_equal(build_deploy(&f, 1, "live", 1), ERR_NONE); /* build 4's change is taken back */
+	run_job("5.1", JOB_PASSED);
+	assert_int_equal(counted(1)->changes, 4);
+	assert_int_equal(counted(1)->changes_failed, 3);
+	assert_int_equal(counted(1)->times[INSIGHTS_RESTORE].total, 2);
+	assert_int_equal(counted(1)->ends[INSIGHTS_PASSED], 3);
+}
+
+/* Of each commit that comes to an environment once. */
+static void
+test_the_lead_of_a_commit(void **state)
+{
+	(void)state;
+	add_environment("live", false);
+	for (int i = 1; i <= 3; i++) {
+		char id[JOB_ID_MAX];
+
+		snprintf(id, sizeof(id), "%d.1", i);
+		deploy_build("live", false);
+		set_commit(i, i < 3 ? "aa" : "bb");
+		redis_fixture_ask(&server, "HSET davit:build:%d commit_ms 1000", i);
+		run_job(id, JOB_PASSED);
+	}
+	assert_int_equal(counted(1)->times[INSIGHTS_LEAD].total, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SUITE_TEST(test_what_ends_is_counted_once),
+		SUITE_TEST(test_changes_that_fail_and_the_time_to_restore),
+		SUITE_TEST(test_the_lead_of_a_commit),
+		SUITE_TEST(test_days_are_named),
 		SUITE_TEST(test_an_environment_is_added_changed_and_removed),
 		SUITE_TEST(test_what_is_not_there_cannot_be_deployed_to),
 		SUITE_TEST(test_a_deployment_goes_through_its_jobs_states),

@@ -235,6 +235,10 @@ def test_the_environments_of_a_repository(browser, davit, repo):
     browser.wait("document.querySelector('.environment input[name=reason]')")
     assert davit.wait_build(numbers[1] + 1)["state"] == "passed"
     visit(browser, davit, f"/builds/{numbers[1] + 1}", "deployed again to live, of #1")
+    visit(browser, davit, "/repos", "Insights…")
+    button(browser, "Insights…")
+    browser.wait("[...document.querySelectorAll('.environment')].some((e) => /^live.*deployed 3 times/.test(e.textContent))")
+    assert browser.run("return document.querySelectorAll('.days rect.good').length") > 0
 
 
 def test_buttons_are_those_of_the_role(browser, davit, repo):

@@ -55,6 +55,9 @@ def test_approved_run_listed_and_rolled_back(davit, repo):
     assert davit.api("GET", "/repos/app/environments")["environments"][0]["deployment"]["commit"] == commits[0]
     shown = davit.cli("deployments", "app", "live").stdout
     assert len(shown.splitlines()) == 4 and "again 1" in shown
+    seen = davit.cli("insights", "app", "--days", "7").stdout
+    assert "live: deployments: 3 passed\n" in seen and "50 % of 2 changes failed or were taken back" in seen, seen
+    assert all(f"  {time} " in seen for time in ("queue", "prepare", "run", "build", "lead", "restore")), seen
     nothing = davit.cli("rollback", "app", "live")
     assert nothing.returncode == 1 and "nothing else was deployed there before" in nothing.stderr
 

@@ -124,6 +124,7 @@ test_plan(void **state)
 	assert_non_null(p->result.plan);
 	assert_int_equal(p->result.plan->job_count, 1);
 	assert_string_equal(p->result.plan->jobs[0].image, "busybox");
+	assert_true(p->result.plan->commit_ms > 1000000000000 && p->result.plan->commit_ms % 1000 == 0);
 }
 
 static void

@@ -45,13 +45,14 @@ end
 
 local function build_end(n, state, reason, now)
 	local key = 'davit:build:' .. n
-	local repo, ref = unpack(call('HMGET', key, 'repo', 'ref'))
+	local repo, ref, created_ms = unpack(call('HMGET', key, 'repo', 'ref', 'created_ms'))
 
 	waiting_end(n, repo, ref)
 	call('HSET', key, 'state', state, 'reason', reason, 'finished_ms', now, 'previous', build_previous(n, repo, ref))
 	call('ZREM', 'davit:planning', n)
 	call('ZREM', 'davit:running', n)
 	call('HINCRBY', 'davit:repo:' .. repo, 'open', -1)
+	stats_add(repo, '', now, { 'builds_' .. state }, state ~= 'cancelled' and { build = now - created_ms } or {})
 	build_changed(n, state, now)
 end
 

@@ -94,6 +94,7 @@ local function deployment_end(n, state, reason, now)
 	local key = 'davit:deployment:' .. n
 	local repo, name = unpack(call('HMGET', key, 'repo', 'environment'))
 
+	stats_deployment(n, state, now)
 	call('HSET', key, 'state', state, 'reason', reason, 'finished_ms', now)
 	call('HINCRBY', environment_key(repo, name), 'open', -1)
 	if state == 'passed' then
@@ -103,6 +104,7 @@ end
 
 -- Nothing may be open.
 local function environment_remove(repo, name)
+	stats_forget(repo, name, now_ms())
 	for _, n in ipairs(call('ZRANGE', rollbacks_key(repo, name), 0, -1)) do
 		rollback_forget(n)
 	end

@@ -234,12 +234,13 @@ local function outcome_of(state, allow_failure)
 end
 
 function job_end(job, state, exit_code, reason, now, outcome)
-	local build, repo, group, allow_failure, deployment =
-		job_fields(job, 'build', 'repo', 'group', 'allow_failure', 'deployment')
+	local build, repo, group, allow_failure, deployment, environment =
+		job_fields(job, 'build', 'repo', 'group', 'allow_failure', 'deployment', 'environment')
 
 	call('HSET', 'davit:job:' .. job, 'state', state, 'exit_code', exit_code, 'reason', reason, 'finished_ms', now,
 		'outcome', outcome or outcome_of(state, allow_failure))
 	wake('job ' .. job .. ' ' .. state)
+	stats_job(repo, environment, now, job)
 	if deployment then
 		call('ZREM', 'davit:approvals', job)
 		deployment_end(deployment, state, reason, now)

@@ -137,5 +137,5 @@ function triggerParts(repo, changed) {
 		place.replaceChildren(open === name ? make() : "");
 	} }, name);
 	return [el("div", { class: "bar" }, button("Start…", "develop", () => startForm(repo)), button("Schedules…", "admin", () => schedules(repo)),
-		button("Environments…", "read", () => environments(repo)), button("Settings…", "admin", () => settingsForm(repo, changed))), place];
+		button("Environments…", "read", () => environments(repo)), button("Insights…", "read", () => insights(repo)), button("Settings…", "admin", () => settingsForm(repo, changed))), place];
 }
