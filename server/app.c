@@ -771,6 +771,8 @@ start_mirror(struct app *app, struct err *err)
 		.size = conf->mirror.size,
 		.ca_file = app_conf_file(conf->mirror.ca),
 		.registry = conf->mirror.registry,
+		.access_log = app_conf_file(conf->mirror.access_log),
+		.access_log_size = conf->mirror.access_log_size,
 		.visitors = { on_token_name, app, app->engine_token },
 	};
 	const struct listening *socket;

@@ -21,14 +21,16 @@
 static char *
 print_login(const char *user, const char *password)
 {
-	char *pair = xasprintf("%s:%s", user, password);
+	char *pair = xasprintf("%s:%s", user, password), *login;
 	struct buf text;
 
 	buf_init(&text, LOGIN_MAX);
 	buf_adds(&text, "Basic ");
 	base64_encode(str_of(pair), BASE64_STANDARD, &text);
 	crypto_wipe_free(&pair);
-	return buf_take(&text, NULL);
+	login = buf_take(&text, NULL);
+	buf_fini(&text);
+	return login;
 }
 
 /* Keys name who asks, not with what: a new password leaves what is stored where it is. */

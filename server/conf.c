@@ -138,6 +138,9 @@ static const struct conf_option options[] = {
 	  .min = 1024 * 1024, .max = 1ull << 50),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
 	OPTION("mirror.jobs", BOOL, AT(mirror.jobs), "true", "jobs reach it, and their tools ask it"),
+	OPTION("mirror.access_log", TEXT, AT(mirror.access_log), "\"\"", "file with a line for each request to the mirror; empty: none"),
+	OPTION("mirror.access_log_size", SIZE, AT(mirror.access_log_size), "64M", "size at which that file is renamed to FILE.1",
+	  .min = 1024, .max = 1ull << 40),
 	OPTION("mirror.ca", TEXT, AT(mirror.ca), "\"\"", "file with the certificates that may sign the upstreams'; empty: the system's"),
 };
 /* clang-format on */
@@ -419,6 +422,9 @@ check_whole(struct conf_reader *r, const struct conf *c)
 		return yml_err(r->doc, yml_get(root, "state_dir"), r->err, "state_dir: must be an absolute path");
 	if (c->templates[0] != '\0' && c->templates[0] != '/')
 		return yml_err(r->doc, yml_get(root, "templates"), r->err, "templates: must be an absolute path");
+	if (c->mirror.access_log[0] != '\0' && c->mirror.access_log[0] != '/')
+		return yml_err(r->doc, yml_get(yml_get(root, "mirror"), "access_log"), r->err,
+		    "mirror.access_log: must be an absolute path");
 	if (!is_name(c->node))
 		return yml_err(r->doc, yml_get(root, "node"), r->err,
 		    "node: \"%.40s\" is no name; use letters, digits, . _ -", c->node);

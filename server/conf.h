@@ -131,8 +131,10 @@ struct conf {
 		size_t upstream_count;
 		uint64_t size; /* bytes on disk */
 		char *registry;
-		bool jobs; /* reach it */
-		char *ca;  /* PEM; "": the system's */
+		bool jobs;        /* reach it */
+		char *access_log; /* "": none */
+		uint64_t access_log_size;
+		char *ca; /* PEM; "": the system's */
 	} mirror;
 };
 

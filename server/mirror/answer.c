@@ -77,6 +77,7 @@ reply_error(struct answer *a, unsigned status, const char *text)
 		http1_print_header(
 		    &head, status == 401 ? "WWW-Authenticate" : "Proxy-Authenticate", STR("Basic realm=\"davit\""));
 	reply.head = &head;
+	reply.user = a->visit.name;
 	a->parts->figures.errors++;
 	client_reply(a->client, &reply);
 	buf_fini(&head);
@@ -142,6 +143,7 @@ reply_registry_error(struct answer *a, unsigned status, const char *text)
 	reply.head = &head;
 	reply.length = len;
 	reply.text = (struct str){ body, len };
+	reply.user = a->visit.name;
 	a->parts->figures.errors++;
 	client_reply(a->client, &reply);
 	buf_fini(&head);
@@ -151,8 +153,8 @@ reply_registry_error(struct answer *a, unsigned status, const char *text)
 
 /* --- the reply --- */
 
-static void
-print_source(const struct answer *a, struct buf *b)
+static const char *
+source_text(const struct answer *a)
 {
 	static const char *const texts[] = {
 		[SOURCE_SHELF] = "davit; hit",
@@ -161,7 +163,7 @@ print_source(const struct answer *a, struct buf *b)
 		[SOURCE_UPSTREAM] = "davit; fwd=miss",
 	};
 
-	http1_print_header(b, "Cache-Status", str_of(texts[a->source]));
+	return texts[a->source];
 }
 
 static void
@@ -185,7 +187,7 @@ print_stored_headers(const struct answer *a, const struct variant *v, const stru
 	    http1_find(stored, "Docker-Content-Digest") == NULL)
 		buf_addf(b, "Docker-Content-Digest: sha256:%s\r\n", a->target.digest);
 	http1_print_header(b, "Via", STR("1.1 davit"));
-	print_source(a, b);
+	http1_print_header(b, "Cache-Status", str_of(source_text(a)));
 }
 
 static void
@@ -221,6 +223,8 @@ send_reply(struct answer *a, const struct variant *v, unsigned status, struct cl
 	if (range != NULL)
 		http1_print_header(&head, "Content-Range", str_of(range));
 	reply->head = &head;
+	reply->source = source_text(a);
+	reply->user = a->visit.name;
 	count(a);
 	client_reply(a->client, reply);
 	buf_fini(&head);

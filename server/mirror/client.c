@@ -1,10 +1,12 @@
 #include "server/mirror/client.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -28,7 +30,9 @@ enum {
 	SEGMENTS = 4, /* in one callback */
 	HEAD_ROOM = 32 * 1024,
 	OUT_MAX = 128 * 1024,
-	ACCEPTS = 64, /* in one callback */
+	USER_SIZE = 65,
+	STATUS_LEFT = 499, /* as nginx calls it */
+	ACCEPTS = 64,      /* in one callback */
 };
 
 enum client_state {
@@ -48,6 +52,11 @@ struct client {
 	struct event *writable;
 	struct timer *timer;
 	bool is_last; /* the connection ends behind this reply */
+	char peer[INET6_ADDRSTRLEN];
+
+	unsigned status; /* of the reply, as what follows */
+	const char *source;
+	char user[USER_SIZE];
 
 	char *in;
 	size_t in_len;
@@ -61,6 +70,7 @@ struct client {
 	size_t out_at;
 	struct draft *draft;
 	struct draft_reader reader;
+	uint64_t start;
 	uint64_t at;  /* in the draft */
 	uint64_t end; /* DRAFT_UNKNOWN: its own */
 	uint64_t segment_end;
@@ -104,11 +114,38 @@ update_accepting(struct clients *cs)
 }
 
 static void
+tell_sent(struct client *c)
+{
+	const struct clients_conf *conf = &c->clients->conf;
+	const struct client_sent sent = { .peer = c->peer,
+		.user = c->user,
+		.source = c->source != NULL ? c->source : "",
+		.request = &c->request,
+		.status = c->status,
+		.bytes = c->at - c->start };
+
+	if (conf->handler->on_sent != NULL)
+		conf->handler->on_sent(conf->arg, &sent);
+}
+
+/* What is known of a request before its reply. */
+static void
+forget_reply(struct client *c)
+{
+	c->status = STATUS_LEFT;
+	c->source = NULL;
+	c->user[0] = '\0';
+	c->start = c->at = 0;
+}
+
+static void
 client_free(struct client *c)
 {
 	struct clients *cs = c->clients;
 	void *handle = c->handle;
 
+	if (c->state == CLIENT_ANSWER || c->state == CLIENT_SEND)
+		tell_sent(c);
 	c->handle = NULL;
 	if (handle != NULL)
 		cs->conf.handler->on_gone(handle);
@@ -256,6 +293,7 @@ static void
 end_reply(struct client *c)
 {
 	event_del(c->writable);
+	tell_sent(c);
 	if (c->is_last || c->clients->leaves) {
 		client_linger(c);
 		return;
@@ -333,6 +371,18 @@ print_framing(struct client *c, const struct client_reply *reply)
 	http1_print_end(&c->out);
 }
 
+/* "HTTP/1.1 200 OK" */
+static unsigned
+status_of(const struct buf *head)
+{
+	struct str rest = buf_str(head), digits;
+	uint64_t status = 0;
+
+	str_cut(&rest, ' ');
+	digits = str_cut(&rest, ' ');
+	return str_to_u64(digits, 999, &status) ? (unsigned)status : 0;
+}
+
 void
 client_reply(struct client *c, const struct client_reply *reply)
 {
@@ -341,6 +391,9 @@ client_reply(struct client *c, const struct client_reply *reply)
 	assert(c->state == CLIENT_ANSWER);
 	c->handle = NULL;
 	c->state = CLIENT_SEND;
+	c->status = status_of(reply->head);
+	c->source = reply->source;
+	snprintf(c->user, sizeof(c->user), "%s", reply->user != NULL ? reply->user : "");
 	c->is_last = c->is_last || c->clients->leaves;
 	buf_addstr(&c->out, buf_str(reply->head));
 	print_framing(c, reply);
@@ -348,10 +401,11 @@ client_reply(struct client *c, const struct client_reply *reply)
 		c->draft = draft_ref(reply->draft);
 		c->reader = (struct draft_reader){ .at = reply->start, .fn = on_growth, .arg = c };
 		draft_watch(c->draft, &c->reader);
-		c->at = c->segment_end = reply->start;
+		c->start = c->at = c->segment_end = reply->start;
 		c->end = reply->framing == CLIENT_BODY_LENGTH ? reply->start + reply->length : DRAFT_UNKNOWN;
 	} else if (has_body) {
 		buf_addstr(&c->out, reply->text);
+		c->at = reply->text.len;
 	}
 	if (buf_failed(&c->out)) /* a head within its limits does not come here */
 		c->is_last = true;
@@ -374,6 +428,9 @@ refuse(struct client *c, unsigned status, const char *why)
 	reply.head = &head;
 	c->is_last = true;
 	c->state = CLIENT_ANSWER;
+	forget_reply(c);
+	c->request.text = (struct str){ c->in, c->in_len }; /* of which nothing is certain */
+	c->request.head.header_count = 0;
 	client_reply(c, &reply);
 	buf_fini(&head);
 }
@@ -390,6 +447,7 @@ hand_over(struct client *c)
 	c->request.body = (struct str){ c->in + head_len, c->used - head_len };
 	c->is_last = !http1_keeps_alive(&c->request.head);
 	c->state = CLIENT_ANSWER;
+	forget_reply(c);
 	c->clients->figures.requests++;
 	timer_stop(c->timer);
 	handle = c->clients->conf.handler->on_request(c->clients->conf.arg, c, &c->request);
@@ -496,6 +554,24 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 /* --- accepting --- */
 
 static void
+read_peer(int fd, char ret[INET6_ADDRSTRLEN])
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address = { 0 };
+	socklen_t len = sizeof(address);
+
+	if (getpeername(fd, &address.any, &len) != 0)
+		return;
+	if (address.any.sa_family == AF_INET)
+		inet_ntop(AF_INET, &address.v4.sin_addr, ret, INET6_ADDRSTRLEN);
+	else if (address.any.sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &address.v6.sin6_addr, ret, INET6_ADDRSTRLEN);
+}
+
+static void
 client_new(struct clients *cs, int fd)
 {
 	struct client *c = xcalloc(1, sizeof(*c));
@@ -504,6 +580,8 @@ client_new(struct clients *cs, int fd)
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* fails on unix sockets, as it may */
 	*c = (struct client){ .clients = cs, .fd = fd };
+	if (cs->conf.handler->on_sent != NULL)
+		read_peer(fd, c->peer);
 	buf_init(&c->out, OUT_MAX);
 	c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, c);

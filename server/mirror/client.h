@@ -27,11 +27,23 @@ struct client_request {
 	struct str body;
 };
 
+/* What became of a request; lent. */
+struct client_sent {
+	const char *peer; /* its address; "" on a unix socket */
+	const char *user;
+	const char *source;
+	const struct client_request *request;
+	unsigned status; /* 499: the client left before there was a reply */
+	uint64_t bytes;  /* of the body, as far as the kernel took them */
+};
+
 struct client_handler {
 	/* Answers by client_reply, now or later. What it returns is given to on_gone, if the reply comes later. */
 	void *(*on_request)(void *arg, struct client *client, const struct client_request *request);
 	/* The client has left before it was answered. */
 	void (*on_gone)(void *request);
+	/* A request is over. NULL: nobody wants to know. */
+	void (*on_sent)(void *arg, const struct client_sent *sent);
 	/* No client is left, after clients_leave. */
 	void (*on_empty)(void *arg);
 };
@@ -75,6 +87,8 @@ struct client_reply {
 	struct str text;     /* the body, or: */
 	struct draft *draft; /* from start on; the client takes a reference */
 	uint64_t start;
+	const char *source; /* for on_sent: static; NULL: nothing */
+	const char *user;   /* and copied */
 };
 
 /* Once for each request. */

@@ -7,6 +7,7 @@
 #include "proto/url.h"
 #include "server/core/loop.h"
 #include "server/io/listening.h"
+#include "server/mirror/access_log.h"
 #include "server/mirror/tokens.h"
 
 #define LEAVE_MS 10000
@@ -17,6 +18,7 @@ struct mirror {
 	size_t door_count;
 	struct answer_parts parts; /* its shelf is NULL until mirror_open */
 	struct tokens *tokens;
+	struct access_log *log; /* NULL: none is kept */
 	struct timer *leaving;
 	void (*on_left)(void *arg);
 	void *arg;
@@ -55,7 +57,29 @@ on_empty(void *arg)
 		timer_start(m->leaving, 0);
 }
 
-static const struct client_handler handler = { on_request, on_gone, on_empty };
+static void
+on_sent(void *arg, const struct client_sent *sent)
+{
+	struct mirror *m = arg;
+	const struct http1_head *head = &sent->request->head;
+	struct str text = sent->request->text, first = str_cut(&text, '\n');
+	const struct access_line line = { .peer = sent->peer,
+		.user = sent->user,
+		.when = (time_t)(loop_wall_ms() / 1000),
+		.request = str_cut(&first, '\r'),
+		.status = sent->status,
+		.bytes = sent->bytes,
+		.referer = http1_value(head, "Referer"),
+		.agent = http1_value(head, "User-Agent"),
+		.source = sent->source };
+
+	access_log_add(m->log, &line);
+}
+
+static const struct client_handler handler = { .on_request = on_request, .on_gone = on_gone, .on_empty = on_empty };
+static const struct client_handler logging_handler = {
+	.on_request = on_request, .on_gone = on_gone, .on_sent = on_sent, .on_empty = on_empty
+};
 
 static void
 on_leaving_over(void *arg)
@@ -75,7 +99,7 @@ open_door(struct mirror *m, const char *address, struct err *err)
 		.address = address,
 		.inherited = m->conf.inherited,
 		.connections_max = MIRROR_CONNECTIONS_MAX,
-		.handler = &handler,
+		.handler = m->log != NULL ? &logging_handler : &handler,
 		.arg = m,
 	};
 
@@ -97,6 +121,8 @@ mirror_new(const struct mirror_conf *conf, struct err *err)
 
 	m->conf = *conf;
 	m->parts.visitors = conf->visitors;
+	if (conf->access_log != NULL)
+		m->log = access_log_new(conf->loop, conf->disk, conf->access_log, conf->access_log_size);
 	m->doors = xcalloc(conf->listen_count, sizeof(*m->doors));
 	m->leaving = timer_new(conf->loop, on_leaving_over, m);
 	m->parts.upstreams = upstreams_new(&upstreams, err);
@@ -159,6 +185,7 @@ mirror_free(struct mirror **mirror)
 	m->on_left = NULL;
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_free(&m->doors[i]);
+	access_log_free(&m->log);
 	transfers_free(&m->parts.transfers);
 	tokens_free(&m->tokens);
 	shelf_free(&m->parts.shelf);

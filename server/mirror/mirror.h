@@ -34,6 +34,8 @@ struct mirror_conf {
 	const char *ca_file;  /* of upstreams; NULL: the system's */
 	const char *registry; /* URL of the registry of images that name none */
 	struct visitor_conf visitors;
+	const char *access_log; /* path; NULL: none */
+	uint64_t access_log_size;
 };
 
 /* Listens on return; clients wait in the kernel until mirror_open. conf is copied; its strings and rules are lent for

@@ -90,6 +90,7 @@ def test_a_login_leaves_its_server_with_nobody(guarded, origin):
     origin.serve("/late", Reply(b"x", login="Basic bmV3"))
     reply, body = guarded.ask(guarded.base + "/late", headers=login(guarded.token))
     assert reply.status == 502 and b"mirror.upstreams" in body
+    guarded.davit.stop()
 
 
 def test_a_token_for_a_server(make_davit, tmp_path, origin):
@@ -101,6 +102,7 @@ def test_a_token_for_a_server(make_davit, tmp_path, origin):
     for expected in ["davit; fwd=miss", "davit; hit"]:
         reply, body = guarded.ask(url, headers=login(guarded.token))
         assert body == BLOB and reply.headers["Cache-Status"] == expected
+    guarded.davit.stop()
 
 
 def test_a_registry_that_gives_tokens_for_a_login(guarded, origin):
@@ -127,6 +129,7 @@ def test_a_registry_that_gives_tokens_for_a_login(guarded, origin):
         origin.requests.clear()
         reply, body = guarded.ask("/v2/b/manifests/1", headers={"Authorization": f"Bearer {guarded.token}"})
         assert reply.status == 404 and b"name it as realm" in body and len(origin.requests) == 1
+    guarded.davit.stop()
 
 
 @pytest.fixture
@@ -177,5 +180,43 @@ def test_images_of_jobs_by_a_login(make_davit, tmp_path, repo, registry, docker,
     try:
         build = build_of(davit, repo, "team/login:1")
         assert (build["state"] == "passed") == may, build
+        davit.stop()
     finally:
         docker("rmi", "team/login:1", check=False)
+
+
+def test_access_log(make_davit, tmp_path, origin):
+    """Who, what, and from where; no secret in it. Made anew when it is renamed, renamed when it has its size."""
+    log = tmp_path / "access.log"
+    guarded = Guarded(make_davit, tmp_path, origin.port, access_log=str(log), access_log_size="2k")
+
+    def wait_line(words):
+        deadline = time.monotonic() + 60
+        while True:
+            lines = log.read_text().splitlines() if log.exists() else []
+            if found := [line for line in lines if words in line]:
+                return found[-1]
+            assert time.monotonic() < deadline, lines
+            time.sleep(0.01)
+
+    origin.serve("/paper?signature=secret", Reply(b"for ci", login=CORP, **LASTING))
+    guarded.ask(guarded.base + "/paper?signature=secret", headers={**login(guarded.token), "User-Agent": "pip"})
+    line = wait_line("/paper?...")
+    assert line.startswith("127.0.0.1 - builds [") and line.endswith(f'"GET {guarded.base}/paper?... HTTP/1.1" 200 6 "-" "pip" "davit; fwd=miss"'), line
+    os.rename(log, tmp_path / "moved")
+    guarded.ask("/nowhere")
+    assert ' 404 ' in wait_line("GET /nowhere")
+    origin.serve("/big", Reply(b"x" * 1000, hold=10, **LASTING))
+    connection, reply = guarded.open("", whole_url=guarded.base + "/big")
+    assert reply.read(10) == b"x" * 10
+    reply.close()
+    connection.close()
+    origin.released.set()
+    wait_line("/big HTTP")
+    while not (tmp_path / "access.log.1").exists():
+        guarded.ask("/nowhere")
+    guarded.ask("/last")
+    guarded.davit.stop()
+    assert "GET /last" in log.read_text()
+    text = log.read_text() + (tmp_path / "access.log.1").read_text() + (tmp_path / "moved").read_text()
+    assert "secret" not in text and guarded.token not in text and "Basic" not in text

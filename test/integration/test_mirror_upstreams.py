@@ -26,6 +26,7 @@ def test_so_many_at_a_time(make_davit, origin):
     origin.released.set()
     ended(threads)
     assert all(body == b"0123456789" for _, body in results) and shown(mirrored)["waiting"] == 0
+    mirrored.davit.stop()
 
 
 def test_one_that_does_not_answer_is_left_alone(make_davit, origin):
@@ -49,6 +50,7 @@ def test_one_that_does_not_answer_is_left_alone(make_davit, origin):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert shown(mirrored)["state"] == "up"
+    mirrored.davit.stop()
 
 
 def test_what_a_registry_still_allows(make_davit, origin):

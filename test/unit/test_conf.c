@@ -271,6 +271,7 @@ test_nonsense_is_refused_with_its_place(void **state)
 	    "t.yml:1:11: engines: tls.cert and tls.key go together");
 	refuse("engines: [{url: 'unix:///a', name: n}, {url: 'unix:///b', name: n}]\n",
 	    "t.yml:1:40: engines: two have the name \"n\"");
+	refuse("mirror: {access_log: log}\n", "t.yml:1:22: mirror.access_log: must be an absolute path");
 	refuse("mirror: {upstreams: [{host: h, user: u}]}\n",
 	    "t.yml:1:22: mirror.upstreams: user and password_file go together, or there is a token_file");
 	refuse("mirror: {upstreams: [{host: h, user: u, password_file: /p, token_file: /t}]}\n",
