@@ -152,14 +152,13 @@ SCENARIOS = {
 }
 
 
-def deaths(turn):
-    """(point, context) of each point once; three turns are all. The contexts take turns from point to point."""
-    return [(point, CONTEXTS[(i + turn) % len(CONTEXTS)]) for i, point in enumerate(SCENARIOS)]
+# (point, context), each point in each context: mixed, so that one daemon meets all contexts.
+DEATHS = [(point, CONTEXTS[(i + turn) % len(CONTEXTS)]) for turn in range(len(CONTEXTS)) for i, point in enumerate(SCENARIOS)]
 
 
 def chains(wanted):
     """Lists of deaths, each to be gone through by one daemon and checked at its end; with others under way at last."""
-    wanted = [death for turn in range(len(CONTEXTS)) for death in deaths(turn) if death in wanted]
+    wanted = [death for death in DEATHS if death in wanted]
     parts = [wanted[i:i + TOGETHER] for i in range(0, len(wanted), TOGETHER)]
     return [sorted(part, key=lambda death: death[1] == "busy") for part in parts]
 

@@ -3,7 +3,6 @@ under way. Then it is started again, and the checker of test/torture looks at wh
 
 import os
 import queue
-import subprocess
 import threading
 
 import pytest
@@ -15,19 +14,8 @@ from witness import Effects
 
 pytestmark = pytest.mark.xdist_group("crash points")
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 POINTS = crash_world.points()
 WORLDS = int(os.environ.get("DAVIT_TEST_WORLDS", "3"))
-
-
-def turn():
-    """In which context each point's turn is: another one from commit to commit. DAVIT_TEST_LONG: in all three."""
-    found = subprocess.run(["git", "-C", HERE, "rev-parse", "HEAD"], capture_output=True, text=True)
-    return int(found.stdout.strip() or "0", 16) % len(crashes.CONTEXTS)
-
-
-TURNS = range(len(crashes.CONTEXTS)) if "DAVIT_TEST_LONG" in os.environ else [turn()]
-DEATHS = [death for one in TURNS for death in crashes.deaths(one)]
 
 
 def work(number, folder, effects, todo, results):
@@ -81,7 +69,7 @@ def test_every_point_has_a_scenario():
     assert set(POINTS) == set(crashes.SCENARIOS), "a point that no test hits, or a scenario for none"
 
 
-@pytest.mark.parametrize("point,context", DEATHS)
+@pytest.mark.parametrize("point,context", crashes.DEATHS)
 def test_death(sweep, point, context):
     if sweep[point, context] is not None:
         raise sweep[point, context]
