@@ -72,7 +72,7 @@ run_found(struct run *run, const struct docker_list *containers)
 	run->has_ended = left.fact == RECOVERY_ENDED;
 	run->is_clean = false;
 	if (run->parts.count > 1)
-		run_own_volume(run);
+		preparation_own_volume(run);
 	output_begin(&run->output, run->job->nonce);
 }
 

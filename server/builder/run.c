@@ -15,11 +15,6 @@
 
 enum { DEFAULT_TIMEOUT_S = 3600 };
 
-static void enter_image(struct run *r);
-static void enter_volume(struct run *r);
-static void enter_pull(struct run *r);
-static void enter_box(struct run *r);
-static void enter_services(struct run *r);
 static void enter_started(struct run *r);
 static void enter_script(struct run *r);
 static void enter_after(struct run *r);
@@ -41,23 +36,23 @@ static const struct {
 	enum run_state next;
 	bool is_heard; /* the owner gets what the box writes */
 } states[] = {
-	[RUN_FIND]     = { "find",     adoption_begin, RUN_SCRIPT,   false },
-	[RUN_IMAGE]    = { "image",    enter_image,    RUN_VOLUME,   false },
-	[RUN_VOLUME]   = { "volume",   enter_volume,   RUN_BOX,      false },
-	[RUN_PULL]     = { "pull",     enter_pull,     RUN_BOX,      false },
-	[RUN_BOX]      = { "box",      enter_box,      RUN_SERVICES, false },
-	[RUN_SERVICES] = { "services", enter_services, RUN_STARTED,  false },
-	[RUN_STARTED]  = { "started",  enter_started,  RUN_SCRIPT,   true },
-	[RUN_SCRIPT]   = { "script",   enter_script,   RUN_COLLECT,  true },
-	[RUN_AFTER]    = { "after",    enter_after,    RUN_COLLECT,  true },
-	[RUN_COLLECT]  = { "collect",  enter_collect,  RUN_UNBOX,    false },
-	[RUN_KEEP]     = { "keep",     enter_collect,  RUN_HOLD,     false },
-	[RUN_HOLD]     = { "hold",     enter_hold,     RUN_UNBOX,    false },
-	[RUN_VERDICT]  = { "verdict",  enter_verdict,  RUN_UNBOX,    true },
-	[RUN_UNBOX]    = { "unbox",    enter_unbox,    RUN_UNSERVE,  false },
-	[RUN_UNSERVE]  = { "unserve",  enter_unserve,  RUN_UNVOLUME, false },
-	[RUN_UNVOLUME] = { "unvolume", enter_unvolume, RUN_DONE,     false },
-	[RUN_DONE]     = { "done",     enter_done,     RUN_DONE,     false },
+	[RUN_FIND]     = { "find",     adoption_begin,       RUN_SCRIPT,   false },
+	[RUN_IMAGE]    = { "image",    preparation_image,    RUN_VOLUME,   false },
+	[RUN_VOLUME]   = { "volume",   preparation_volume,   RUN_BOX,      false },
+	[RUN_PULL]     = { "pull",     preparation_pull,     RUN_BOX,      false },
+	[RUN_BOX]      = { "box",      preparation_box,      RUN_SERVICES, false },
+	[RUN_SERVICES] = { "services", preparation_services, RUN_STARTED,  false },
+	[RUN_STARTED]  = { "started",  enter_started,        RUN_SCRIPT,   true },
+	[RUN_SCRIPT]   = { "script",   enter_script,         RUN_COLLECT,  true },
+	[RUN_AFTER]    = { "after",    enter_after,          RUN_COLLECT,  true },
+	[RUN_COLLECT]  = { "collect",  enter_collect,        RUN_UNBOX,    false },
+	[RUN_KEEP]     = { "keep",     enter_collect,        RUN_HOLD,     false },
+	[RUN_HOLD]     = { "hold",     enter_hold,           RUN_UNBOX,    false },
+	[RUN_VERDICT]  = { "verdict",  enter_verdict,        RUN_UNBOX,    true },
+	[RUN_UNBOX]    = { "unbox",    enter_unbox,          RUN_UNSERVE,  false },
+	[RUN_UNSERVE]  = { "unserve",  enter_unserve,        RUN_UNVOLUME, false },
+	[RUN_UNVOLUME] = { "unvolume", enter_unvolume,       RUN_DONE,     false },
+	[RUN_DONE]     = { "done",     enter_done,           RUN_DONE,     false },
 };
 /* clang-format on */
 
@@ -70,6 +65,12 @@ run_step(struct run *r, enum run_state next)
 	r->state = next;
 	r->output.is_open = states[next].is_heard;
 	states[next].enter(r);
+}
+
+void
+run_pass(struct run *r)
+{
+	run_step(r, states[r->state].next);
 }
 
 /* What is left to do is what runs always. */
@@ -122,8 +123,7 @@ ends_gently(const struct run *r, enum builder_state state)
 	       (state == BUILDER_CANCELLED || state == BUILDER_TIMED_OUT || r->output.is_cut) && run_leaves_work(r);
 }
 
-/* The only way off the happy path. */
-static void
+void
 run_fail(struct run *r, enum builder_state state, struct err err)
 {
 	if (!ends_gently(r, state)) {
@@ -153,8 +153,8 @@ run_end(struct run *run, const char *why)
 	run_abort(run, BUILDER_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
 }
 
-static unsigned
-timeout_of(const struct run *r)
+unsigned
+run_timeout_s(const struct run *r)
 {
 	return r->job->spec->timeout_s != 0 ? r->job->spec->timeout_s : DEFAULT_TIMEOUT_S;
 }
@@ -162,7 +162,7 @@ timeout_of(const struct run *r)
 struct err
 run_late_error(const struct run *r)
 {
-	return err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", timeout_of(r),
+	return err_make(ERR_TIMEOUT, 0, "took longer than %u s%s%s", run_timeout_s(r),
 	    r->verdict.segment[0] != '\0' ? ", in " : "", r->verdict.segment);
 }
 
@@ -191,113 +191,12 @@ on_deadline(void *arg)
 	run_fail(r, BUILDER_TIMED_OUT, run_late_error(r));
 }
 
-static void
-on_notice(void *arg, const char *text)
+void
+run_notice(void *arg, const char *text)
 {
 	struct run *r = arg;
 
 	r->events->notice(r->arg, text);
-}
-
-/* --- image --- */
-
-static void
-on_image(void *arg, const struct docker_image *image, const struct err *err)
-{
-	struct run *r = arg;
-	struct part *part = &r->parts.list[r->part];
-
-	r->pull = NULL;
-	if (err != NULL) {
-		run_fail(r, verdict_blame(err), *err);
-		return;
-	}
-	memcpy(part->id, image->id, sizeof(part->id));
-	if (r->part == 0)
-		snprintf(r->verdict.result.image_digest, sizeof(r->verdict.result.image_digest), "%s",
-		    image->digest[0] != '\0' ? image->digest : image->id);
-	r->part++;
-	if (r->part < r->parts.count) {
-		enter_image(r);
-		return;
-	}
-	r->part = 0;
-	run_step(r, states[r->state].next);
-}
-
-static void
-enter_image(struct run *r)
-{
-	struct err err;
-
-	if (!container_limits(&r->job->spec->resources, &r->place.host->limits, &r->limits, &err))
-		run_fail(r, verdict_blame(&err), err);
-	else
-		r->pull = pull_start(
-		    r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_image, r);
-}
-
-static void
-on_pulled(void *arg, const struct docker_image *image, const struct err *err)
-{
-	struct run *r = arg;
-
-	r->pull = NULL;
-	if (err != NULL) {
-		run_fail(r, verdict_blame(err), *err);
-		return;
-	}
-	memcpy(r->parts.list[r->part].id, image->id, sizeof(image->id));
-	run_step(r, states[r->state].next);
-}
-
-static void
-enter_pull(struct run *r)
-{
-	r->pull =
-	    pull_start(r->place.pulls, r->parts.list[r->part].image, r->job->pull_always, on_notice, on_pulled, r);
-}
-
-/* --- the workspace of several parts --- */
-
-static void
-on_volume(void *arg, const union docker_result *result, const struct err *err)
-{
-	struct run *r = arg;
-
-	(void)result;
-	r->op = NULL;
-	CRASH_POINT(volume_made);
-	if (err != NULL)
-		run_abort(r, BUILDER_ERROR, *err);
-	else if (verdict_is_ended(&r->verdict))
-		run_step(r, RUN_UNBOX);
-	else
-		run_step(r, states[r->state].next);
-}
-
-void
-run_own_volume(struct run *r)
-{
-	r->volume = host_own(r->place.host, "workspace-%s-%u", r->job->id, r->job->attempt);
-}
-
-static void
-enter_volume(struct run *r)
-{
-	struct host_labels labels;
-
-	r->deadline_ms = loop_wall_ms() + (int64_t)timeout_of(r) * 1000;
-	timer_start(r->deadline, (int64_t)timeout_of(r) * 1000);
-	if (r->parts.count == 1) {
-		run_step(r, states[r->state].next);
-		return;
-	}
-	host_labels_init(&labels, r->place.host, "workspace");
-	host_labels_job(&labels, r->job, r->deadline_ms);
-	run_own_volume(r);
-	CRASH_POINT(volume_making);
-	r->op = docker_volume_create(r->place.host->docker, r->volume, labels.list, labels.count, on_volume, r);
 }
 
 /* --- box --- */
@@ -310,7 +209,7 @@ on_box_ready(void *arg)
 	if (r->state == RUN_VERDICT) /* its end was asked for */
 		return;
 	box_limit(r->box, &r->limits);
-	run_step(r, states[r->state].next);
+	run_pass(r);
 }
 
 static void on_box_output(void *arg, enum builder_stream stream, struct str bytes, uint64_t raw);
@@ -321,47 +220,6 @@ const struct box_handler run_box_handler = {
 	.on_ready = on_box_ready, .on_output = on_box_output, .on_exit = on_box_exit, .on_end = on_box_end
 };
 
-/* In the sandbox of the part before it, if there is one. */
-static void
-start_box(struct run *r)
-{
-	const struct part *part = &r->parts.list[r->part];
-	struct box_spec spec = { .image = part->id,
-		.title = part->image,
-		.input = r->input,
-		.job = r->job,
-		.is_further = r->part > 0,
-		.deadline_ms = r->deadline_ms,
-		.sandbox = r->sandbox,
-		.volume = r->volume,
-		.limits = &r->limits };
-
-	r->sandbox = NULL;
-	r->box = box_start(r->place.host, r->place.sandboxes, &spec, &run_box_handler, r);
-}
-
-/* No container that was started in advance has the volume of a job of several parts. */
-static void
-enter_box(struct run *r)
-{
-	output_begin(&r->output, r->job->nonce);
-	if (r->part == 0) {
-		host_labels_init(&r->labels, r->place.host, "service");
-		host_labels_job(&r->labels, r->job, r->deadline_ms);
-	}
-	if (r->volume == NULL)
-		r->box = pool_take(r->place.pool, r->parts.list[0].id);
-	if (r->box == NULL) {
-		start_box(r);
-		return;
-	}
-	CRASH_POINT(warm_taken);
-	box_set_handler(r->box, &run_box_handler, r);
-	r->verdict.result.warm = box_is_ready(r->box);
-	if (r->verdict.result.warm)
-		on_box_ready(r);
-}
-
 /* --- services --- */
 
 static void
@@ -371,7 +229,7 @@ on_services_ready(void *arg)
 
 	CRASH_POINT(services_ready);
 	if (r->state == RUN_SERVICES)
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void
@@ -381,31 +239,14 @@ on_services_end(void *arg, const struct err *err)
 
 	r->services = NULL;
 	if (r->state == RUN_UNSERVE)
-		run_step(r, states[r->state].next);
+		run_pass(r);
 	else if (err != NULL)
 		run_fail(r, verdict_blame(err), *err);
 }
 
 const struct service_handler run_services_handler = {
-	.on_notice = on_notice, .on_ready = on_services_ready, .on_end = on_services_end
+	.on_notice = run_notice, .on_ready = on_services_ready, .on_end = on_services_end
 };
-
-static void
-enter_services(struct run *r)
-{
-	char text[100];
-
-	if (r->job->spec->service_count == 0 || r->part > 0) {
-		run_step(r, states[r->state].next);
-		return;
-	}
-	CRASH_POINT(services_starting);
-	snprintf(text, sizeof(text), "starting %zu service%s", r->job->spec->service_count,
-	    r->job->spec->service_count > 1 ? "s" : "");
-	r->services = services_start(
-	    r->place.host, r->place.pulls, r->job->spec, &r->labels, box_network(r->box), &run_services_handler, r);
-	on_notice(r, text);
-}
 
 /* --- the script --- */
 
@@ -474,7 +315,7 @@ run_go(struct builder_run *run)
 
 	if (r->state == RUN_STARTED) {
 		drop_before(r);
-		run_step(r, states[r->state].next);
+		run_pass(r);
 	} else if (r->state == RUN_VERDICT) {
 		go_on(r);
 	}
@@ -610,7 +451,7 @@ retry_without_tar(struct run *r, struct sandbox **sandbox, const struct box_resu
 		sandbox_put(sandbox, result->is_removed);
 	r->sandbox = *sandbox;
 	r->input = BOX_ARCHIVE;
-	start_box(r);
+	preparation_make_box(r);
 	return true;
 }
 
@@ -656,7 +497,7 @@ on_past_end(void *arg, struct sandbox *sandbox, const struct box_result *result,
 	free(past);
 	r->is_clean = r->is_clean && result->is_removed;
 	if (r->state == RUN_UNBOX && is_unboxed(r))
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 /* Nobody needs it any more. */
@@ -714,7 +555,7 @@ part_ended(struct run *r, const struct box_result *result)
 	if (parts_next(&r->parts, r->part + 1, is_over(r)) < r->parts.count)
 		pass_on(r);
 	else if (!verdict_is_ended(&r->verdict) || job_spec_leaves_files(r->job->spec))
-		run_step(r, states[r->state].next);
+		run_pass(r);
 	else
 		run_step(r, RUN_UNBOX);
 }
@@ -733,7 +574,7 @@ on_box_exit(void *arg, const struct box_result *result)
 	} else if (states[r->state].is_heard)
 		part_ended(r, result);
 	else if (r->state == RUN_HOLD)
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void
@@ -790,7 +631,7 @@ run_leave(struct builder_run *run)
 	struct run *r = (struct run *)run;
 
 	if (is_collecting(r))
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void
@@ -806,7 +647,7 @@ on_box_end(void *arg, struct sandbox *sandbox, const struct box_result *result, 
 	output_end(&r->output);
 	if (r->state == RUN_UNBOX) {
 		if (is_unboxed(r))
-			run_step(r, states[r->state].next);
+			run_pass(r);
 		return;
 	}
 	if (r->state == RUN_VERDICT) { /* which changes it no more */
@@ -852,7 +693,7 @@ run_forget(struct builder_run *run)
 	if (!is_collecting(r) && r->state != RUN_VERDICT)
 		return false;
 	r->events = &nobody;
-	run_step(r, states[r->state].next);
+	run_pass(r);
 	return true;
 }
 
@@ -949,7 +790,7 @@ enter_unbox(struct run *r)
 	if (r->box != NULL)
 		box_end(r->box);
 	if (is_unboxed(r))
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void
@@ -958,7 +799,7 @@ enter_unserve(struct run *r)
 	if (r->services != NULL)
 		services_end(r->services);
 	else
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void
@@ -972,7 +813,7 @@ on_unvolume(void *arg, const union docker_result *result, const struct err *err)
 		log_warn("job %s: %s; the sweep will remove it", r->job->id, err->text);
 	CRASH_POINT(volume_removed);
 	host_disown(r->place.host, &r->volume);
-	run_step(r, states[r->state].next);
+	run_pass(r);
 }
 
 static void
@@ -981,7 +822,7 @@ enter_unvolume(struct run *r)
 	if (r->volume != NULL)
 		r->op = docker_volume_remove(r->place.host->docker, r->volume, on_unvolume, r);
 	else
-		run_step(r, states[r->state].next);
+		run_pass(r);
 }
 
 static void

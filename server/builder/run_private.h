@@ -1,4 +1,4 @@
-/* What run.c and adoption.c share: the run of a script. */
+/* What run.c, preparation.c and adoption.c share: the run of a script. */
 #ifndef DAVIT_BUILDER_RUN_PRIVATE_H
 #define DAVIT_BUILDER_RUN_PRIVATE_H
 
@@ -94,18 +94,34 @@ struct run *run_new(const struct run_place *place, const struct builder_job *job
 void run_free(struct run *r);
 /* The only place where the state changes. r may be gone when it returns. */
 void run_step(struct run *r, enum run_state next);
-/* Off the happy path, with nothing more of the job. */
+/* To the state that the table names next. */
+void run_pass(struct run *r);
+/* The only way off the happy path. */
+void run_fail(struct run *r, enum builder_state state, struct err err);
+/* The same, with nothing more of the job. */
 void run_abort(struct run *r, enum builder_state state, struct err err);
 /* How the job comes out is on record before its container, which would tell it again, is touched. next: RUN_AFTER,
  * where only what runs always goes on, or RUN_UNBOX. */
 void run_conclude(struct run *r, enum run_state next);
 /* Though the job is over: something runs always from the present part on, or files are to be taken out of it. */
 bool run_leaves_work(const struct run *r);
+void run_notice(void *arg, const char *text);
+unsigned run_timeout_s(const struct run *r);
 struct err run_late_error(const struct run *r);
 /* Nothing of the present part has run: it does in a new box. */
 void run_repeat_part(struct run *r);
+
+/* --- the states up to the script --- */
+
+void preparation_image(struct run *r);
+void preparation_pull(struct run *r);
+void preparation_volume(struct run *r);
+void preparation_box(struct run *r);
+void preparation_services(struct run *r);
+/* In the sandbox of the part before it, if there is one. */
+void preparation_make_box(struct run *r);
 /* Writes down the name of the workspace of several parts. */
-void run_own_volume(struct run *r);
+void preparation_own_volume(struct run *r);
 
 /* --- of a run that an earlier process began, or a later one is to go on with --- */
 
