@@ -84,6 +84,9 @@ void untar_init(struct untar *u, uint64_t members_max);
 void untar_fini(struct untar *u);
 /* Cuts the next thing off *in. */
 enum untar_next untar_next(struct untar *u, struct str *in, struct tar_entry *entry, struct str *piece);
+/* Of whoever has used up *in and wants nothing of the last entry's content: how many further bytes of the archive need
+ * not be read, since they are that; what is given next comes behind them. */
+uint64_t untar_skip(struct untar *u);
 /* Whether the archive may stop here without an end: not within a member. */
 bool untar_at_boundary(const struct untar *u);
 

@@ -379,6 +379,18 @@ untar_next(struct untar *u, struct str *in, struct tar_entry *entry, struct str 
 	return next;
 }
 
+uint64_t
+untar_skip(struct untar *u)
+{
+	uint64_t bytes = u->left + u->padding;
+
+	if (u->state != UNTAR_CONTENT && u->state != UNTAR_SKIP)
+		return 0;
+	u->left = u->padding = 0;
+	u->state = UNTAR_HEADER;
+	return bytes;
+}
+
 /* --- order --- */
 
 void

@@ -63,10 +63,13 @@ struct image_run {
 	unsigned tries;       /* of the next one's push that failed */
 	struct timer *again;
 
-	struct context_source *source; /* NULL: the workspace is sent */
-	struct collect *collect;       /* what is extracted */
-	struct buf out;                /* of that */
-	uint64_t member;               /* bytes of its member that are still to come */
+	struct context_source *source;       /* of a build */
+	const struct build_spec *build;      /* that is made */
+	const struct dockerfile *dockerfile; /* of it, the source's; NULL: not looked at yet */
+	unsigned line;                       /* of the step at hand there; 0: not known */
+	struct collect *collect;             /* what is extracted */
+	struct buf out;                      /* of that */
+	uint64_t member;                     /* bytes of its member that are still to come */
 	uint64_t member_size;
 	uint64_t raw_bytes; /* of output */
 
@@ -114,6 +117,7 @@ image_step(struct image_run *r, enum image_state next)
 	docker_cancel(&r->op);
 	collect_cancel(&r->collect);
 	context_source_free(&r->source);
+	r->dockerfile = NULL;
 	timer_stop(r->again);
 	r->state = next;
 	states[next].enter(r);
@@ -249,12 +253,49 @@ enter_find(struct image_run *r)
 
 /* --- a build --- */
 
+/* "Step 2/3 : RUN make" */
+static void
+follow_steps(struct image_run *r, struct str text)
+{
+	struct str number;
+	uint64_t n;
+
+	if (!str_has_prefix(text, "Step "))
+		return;
+	number = (struct str){ text.p + strlen("Step "), text.len - strlen("Step ") };
+	if (str_to_u64(str_cut(&number, '/'), UINT32_MAX, &n))
+		r->line = dockerfile_line_of_step(r->dockerfile, n);
+}
+
+static const char *
+dockerfile_of(const struct build_spec *build)
+{
+	return build->dockerfile != NULL ? build->dockerfile : "Dockerfile";
+}
+
+/* "server/Dockerfile:12: what is wrong", of what an engine's call says. */
+static struct err
+with_place(const struct image_run *r, const struct err *err)
+{
+	static const char call[] = "build image: ";
+	bool has_call = strncmp(err->text, call, strlen(call)) == 0;
+	struct str rest = str_of(err->text + (has_call ? strlen(call) : 0));
+	unsigned line = dockerfile_line_of_error(rest, &rest);
+	struct err placed = err_make(err->code, err->detail, "%.*s", (int)rest.len, rest.p);
+
+	if (line == 0)
+		line = r->line;
+	return line != 0 ? err_prefix(placed, "%s:%u", dockerfile_of(r->build), line)
+			 : err_prefix(placed, "%s", dockerfile_of(r->build));
+}
+
 static void
 on_text(void *arg, struct str text)
 {
 	struct image_run *r = arg;
 	uint64_t limit = r->place.host->limits.log_bytes;
 
+	follow_steps(r, text);
 	r->raw_bytes += text.len;
 	if (r->raw_bytes > limit) {
 		r->verdict.result.truncated = true;
@@ -335,7 +376,6 @@ begin_extract(struct image_run *r)
 {
 	static const struct collect_limits limits = { EXTRACT_MEMBERS_MAX, EXTRACT_BYTES_MAX };
 
-	context_source_free(&r->source);
 	buf_reset(&r->out);
 	if (r->state == IMAGE_BUILD && r->container != NULL)
 		r->collect = collect_start(r->place.host->loop, r->place.host->docker, r->container, "/",
@@ -362,7 +402,7 @@ on_drain(void *arg)
 {
 	struct image_run *r = arg;
 
-	if (r->source != NULL && !context_source_is_busy(r->source)) /* the request's head may leave by itself */
+	if (context_source_has_more(r->source)) /* the request's head may leave by itself */
 		context_source_next(r->source, on_piece, r);
 	else if (r->collect != NULL)
 		collect_resume(r->collect);
@@ -376,7 +416,7 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 	r->op = NULL;
 	CRASH_POINT(image_built);
 	if (err != NULL) {
-		image_fail(r, verdict_blame(err), *err);
+		image_fail(r, verdict_blame(err), err->code == ERR_INPUT ? with_place(r, err) : *err);
 		return;
 	}
 	if (r->state == IMAGE_COMPILE)
@@ -387,31 +427,51 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 }
 
 static void
-begin_build(struct image_run *r, const struct build_spec *build, const struct strings *names)
+on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
 {
+	struct image_run *r = arg;
 	struct host *host = r->place.host;
-	const char *context = build->context != NULL ? build->context : "";
-	const char *dockerfile = build->dockerfile != NULL ? build->dockerfile : "Dockerfile";
-	struct docker_build_spec spec = { .target = build->target,
+	const struct build_spec *build = r->build;
+	struct docker_build_spec spec = { .dockerfile = context_source_dockerfile(r->source),
+		.target = build->target,
 		.args = &build->args,
-		.tags = names,
+		.tags = r->state == IMAGE_BUILD ? &r->names : NULL,
 		.labels = &build->labels,
 		.network = sandbox_mode(r->sandbox),
 		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
 		.no_cache = build->no_cache,
 		.pull = r->job->pull_always };
 
-	r->source = context_source_new(host->conf->disk, r->job->workspace_tar, context, dockerfile);
-	spec.dockerfile = context_source_dockerfile(r->source);
-	r->events->segment(r->arg, states[r->state].name, -1);
+	if (err != NULL) {
+		image_fail(r, verdict_blame(err), *err);
+		return;
+	}
+	r->dockerfile = dockerfile;
 	r->op = docker_image_build(host->docker, &spec, on_drain, on_text, on_built, r);
+}
+
+static void
+begin_build(struct image_run *r, const struct build_spec *build)
+{
+	const struct context_source_conf conf = { .disk = r->place.host->conf->disk,
+		.tar = r->job->workspace_tar,
+		.inputs = r->job->inputs,
+		.input_count = r->job->input_count,
+		.folder = build->context != NULL ? build->context : "",
+		.dockerfile = dockerfile_of(build) };
+
+	r->build = build;
+	r->line = 0;
+	r->events->segment(r->arg, states[r->state].name, -1);
+	r->source = context_source_new(&conf);
+	context_source_look(r->source, on_looked, r);
 }
 
 static void
 enter_compile(struct image_run *r)
 {
 	if (r->job->spec->build->compile != NULL)
-		begin_build(r, r->job->spec->build->compile, NULL);
+		begin_build(r, r->job->spec->build->compile);
 	else
 		image_step(r, IMAGE_BUILD);
 }
@@ -420,7 +480,7 @@ static void
 enter_build(struct image_run *r)
 {
 	CRASH_POINT(image_building);
-	begin_build(r, r->job->spec->build, &r->names);
+	begin_build(r, r->job->spec->build);
 }
 
 /* --- what was compiled --- */

@@ -45,6 +45,16 @@ workspace(const struct file *files, size_t count)
 	return path;
 }
 
+static off_t
+lseek_end(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+
+	close(fd);
+	return size;
+}
+
 #define FILES(...) \
 	(const struct file[]){ __VA_ARGS__ }, sizeof((const struct file[]){ __VA_ARGS__ }) / sizeof(struct file)
 
@@ -155,6 +165,36 @@ test_context_below_the_root(void **state)
 	remove_image(TAG);
 }
 
+/* Of several .dockerignore the Dockerfile's own counts; files of jobs that this one needs are there, and take the place
+ * of the commit's. */
+static void
+test_ignore_of_its_own_and_files_of_other_jobs(void **state)
+{
+	char *path = workspace(FILES({ "made/jar", "the jar\n" }, { "in", "of the other job\n" }));
+	struct docker_piece inputs[] = { { open(path, O_RDONLY | O_CLOEXEC), lseek_end(path) - 1024 } };
+	struct bench_job j;
+
+	(void)state;
+	assert_true(inputs[0].fd >= 0);
+	begin(&j, FILES({ ".dockerignore", "made\n" }, { "docker/Made.dockerignore", "secret\n*.o\n!keep.o\n" },
+		      { "docker/Made", "FROM " BENCH_IMAGE "\nCOPY . /src\nRUN cd /src && find . -type f > /list\n" },
+		      { "in", "in\n" }, { "secret", "s\n" }, { "a.o", "o\n" }, { "keep.o", "k\n" }));
+	j.job.inputs = inputs;
+	j.job.input_count = 1;
+	j.spec.build->dockerfile = xstrdup("docker/Made");
+	strings_add(&j.spec.build->tags, STR(TAG));
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	expect_output(TAG, COMMANDS("sort /list | tr '\\n' ' '; cat /src/in /src/made/jar"),
+	    "./.dockerignore ./docker/Made ./docker/Made.dockerignore ./in ./keep.o ./made/jar of the other job\nthe "
+	    "jar\n");
+	end(&j);
+	close(inputs[0].fd);
+	unlink(path);
+	free(path);
+	remove_image(TAG);
+}
+
 /* A lite_image: compiled in one image, packaged in another. */
 static void
 test_compile_and_extract(void **state)
@@ -201,9 +241,11 @@ static void
 test_failures(void **state)
 {
 	(void)state;
-	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUN exit 3\n" }), NULL, NULL, "returned a non-zero code: 3");
-	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUNN x\n" }), NULL, NULL, "line 2");
-	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nCOPY nothing /\n" }), NULL, NULL, "COPY failed");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUN exit 3\n" }), NULL, NULL, "Dockerfile:2: The command");
+	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nRUNN x\n" }), NULL, NULL,
+	    "Dockerfile:2: unknown instruction: RUNN");
+	fails(
+	    FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\nCOPY nothing /\n" }), NULL, NULL, "Dockerfile:2: COPY failed");
 	fails(FILES({ "other", "x" }), NULL, NULL, "there is no Dockerfile in this commit");
 	fails(FILES({ ".dockerignore", "[" }, { "Dockerfile", "FROM x\n" }), NULL, NULL, ".dockerignore:1: ");
 	fails(FILES({ "Dockerfile", "FROM " BENCH_IMAGE "\n" }), NULL, "A:B:C", "A:B:C");
@@ -274,6 +316,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_build),
 		cmocka_unit_test(test_context_below_the_root),
+		cmocka_unit_test(test_ignore_of_its_own_and_files_of_other_jobs),
 		cmocka_unit_test(test_compile_and_extract),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_steps_are_confined),
