@@ -137,12 +137,12 @@ by_path(const void *a, const void *b)
 static void
 finish(struct checksum *c, char ret[SHA256_HEX_SIZE])
 {
-	struct sha256 *hash = sha256_new();
+	struct digest *hash = digest_new(DIGEST_SHA256);
 
 	qsort(c->files, c->count, sizeof(*c->files), by_path);
 	for (size_t i = 0; i < c->count; i++)
 		cache_key_add_file(hash, str_of(c->files[i].id), str_of(c->files[i].path));
-	sha256_finish(&hash, ret);
+	digest_finish(&hash, ret);
 }
 
 bool

@@ -40,12 +40,12 @@ cache_key_next(struct str *rest, struct str *text, struct str *pattern)
 }
 
 void
-cache_key_add_file(struct sha256 *hash, struct str id, struct str path)
+cache_key_add_file(struct digest *hash, struct str id, struct str path)
 {
-	sha256_add(hash, id);
-	sha256_add(hash, STR(" "));
-	sha256_add(hash, path);
-	sha256_add(hash, STR("\n"));
+	digest_add(hash, id);
+	digest_add(hash, STR(" "));
+	digest_add(hash, path);
+	digest_add(hash, STR("\n"));
 }
 
 bool
@@ -86,18 +86,18 @@ void
 cache_scope(const struct change *change, char ret[CACHE_SCOPE_SIZE])
 {
 	const char *parts[] = { change != NULL ? change->fetch_url : NULL, change != NULL ? change->ref : NULL };
-	struct sha256 *hash;
+	struct digest *hash;
 	char hex[SHA256_HEX_SIZE];
 
 	if (change != NULL && change->pull_number > 0) {
 		snprintf(ret, CACHE_SCOPE_SIZE, "fork-%" PRId64, change->pull_number);
 		return;
 	}
-	hash = sha256_new();
+	hash = digest_new(DIGEST_SHA256);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		sha256_add(hash, str_of(parts[i] != NULL ? parts[i] : ""));
-		sha256_add(hash, STR("\n"));
+		digest_add(hash, str_of(parts[i] != NULL ? parts[i] : ""));
+		digest_add(hash, STR("\n"));
 	}
-	sha256_finish(&hash, hex);
+	digest_finish(&hash, hex);
 	snprintf(ret, CACHE_SCOPE_SIZE, "fork-x%.16s", hex);
 }

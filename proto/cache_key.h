@@ -8,7 +8,7 @@
 #include "proto/plan.h"
 #include "proto/str.h"
 
-struct sha256;
+struct digest;
 
 enum { CACHE_KEY_MAX = 512, CACHE_KEY_DIGITS = 16 /* of a checksum, that stand in a key */ };
 
@@ -16,7 +16,7 @@ enum { CACHE_KEY_MAX = 512, CACHE_KEY_DIGITS = 16 /* of a checksum, that stand i
  * text. False: there is no more. */
 bool cache_key_next(struct str *rest, struct str *text, struct str *pattern);
 /* A file's part of a checksum: git's name of its content, and its path. In the order of the paths. */
-void cache_key_add_file(struct sha256 *hash, struct str id, struct str path);
+void cache_key_add_file(struct digest *hash, struct str id, struct str path);
 /* Whether that folder may be kept in a cache: absolute, or below the workspace, and none that is the container's own
  * (/, /proc, /sys, /dev, /davit, /tmp). */
 bool cache_path_is_valid(const char *path);

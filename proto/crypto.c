@@ -51,36 +51,41 @@ sha256_hex(struct str bytes, char ret[SHA256_HEX_SIZE])
 	hex_encode(digest, sizeof(digest), ret);
 }
 
-struct sha256 *
-sha256_new(void)
+struct digest *
+digest_new(enum digest_kind kind)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_MD_CTX *ctx;
 
-	must(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1, "begin a digest");
-	return (struct sha256 *)ctx;
+	if (kind == DIGEST_NONE)
+		return NULL;
+	ctx = EVP_MD_CTX_new();
+	must(ctx != NULL && EVP_DigestInit_ex(ctx, kind == DIGEST_SHA512 ? EVP_sha512() : EVP_sha256(), NULL) == 1,
+	    "begin a digest");
+	return (struct digest *)ctx;
 }
 
 void
-sha256_add(struct sha256 *hash, struct str bytes)
+digest_add(struct digest *digest, struct str bytes)
 {
-	must(EVP_DigestUpdate((EVP_MD_CTX *)hash, bytes.p, bytes.len) == 1, "make a digest");
+	must(EVP_DigestUpdate((EVP_MD_CTX *)digest, bytes.p, bytes.len) == 1, "make a digest");
 }
 
 void
-sha256_finish(struct sha256 **hash, char ret[SHA256_HEX_SIZE])
+digest_finish(struct digest **digest, char *ret)
 {
-	unsigned char digest[SHA256_SIZE];
+	unsigned char bytes[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
 
-	must(EVP_DigestFinal_ex((EVP_MD_CTX *)*hash, digest, NULL) == 1, "end a digest");
-	hex_encode(digest, sizeof(digest), ret);
-	sha256_free(hash);
+	must(EVP_DigestFinal_ex((EVP_MD_CTX *)*digest, bytes, &size) == 1, "end a digest");
+	hex_encode(bytes, size, ret);
+	digest_free(digest);
 }
 
 void
-sha256_free(struct sha256 **hash)
+digest_free(struct digest **digest)
 {
-	EVP_MD_CTX_free((EVP_MD_CTX *)*hash);
-	*hash = NULL;
+	EVP_MD_CTX_free((EVP_MD_CTX *)*digest);
+	*digest = NULL;
 }
 
 void

@@ -11,7 +11,8 @@
 
 #define SHA1_SIZE 20
 #define SHA256_SIZE 32
-#define SHA256_HEX_SIZE 65 /* with its NUL */
+#define SHA256_HEX_SIZE 65  /* with its NUL */
+#define SHA512_HEX_SIZE 129 /* likewise */
 #define SEAL_KEY_SIZE 32
 
 /* For WebSocket's handshake and git's names of files alone, as it keeps nothing apart any more. */
@@ -20,12 +21,14 @@ void sha1(struct str bytes, unsigned char ret[SHA1_SIZE]);
 void sha256(struct str bytes, unsigned char ret[SHA256_SIZE]);
 /* The same as 64 lower-case digits. */
 void sha256_hex(struct str bytes, char ret[SHA256_HEX_SIZE]);
-/* The same of bytes that come in pieces. _finish ends it, _free gives it up; both set it to NULL. */
-struct sha256;
-struct sha256 *sha256_new(void);
-void sha256_add(struct sha256 *hash, struct str bytes);
-void sha256_finish(struct sha256 **hash, char ret[SHA256_HEX_SIZE]);
-void sha256_free(struct sha256 **hash);
+/* The digest of bytes that come in pieces. _finish ends it and writes lower-case digits and a NUL, as many as the kind
+ * has; _free gives it up, and accepts NULL inside; both set it to NULL. */
+enum digest_kind { DIGEST_NONE /* of which there is none: NULL */, DIGEST_SHA256, DIGEST_SHA512 };
+struct digest;
+struct digest *digest_new(enum digest_kind kind);
+void digest_add(struct digest *digest, struct str bytes);
+void digest_finish(struct digest **digest, char *ret);
+void digest_free(struct digest **digest);
 /* RFC 2104 over the parts as if they were one text. */
 void hmac_sha256(struct str key, const struct str *parts, size_t count, unsigned char ret[SHA256_SIZE]);
 

@@ -46,17 +46,14 @@ is_tag(struct str s)
 }
 
 bool
-registry_is_sha256(struct str s)
+registry_digest_read(struct str s, struct str *hex)
 {
-	return s.len == 71 && str_has_prefix(s, "sha256:") && hex_is_valid((struct str){ s.p + 7, 64 });
-}
+	struct str algorithm;
 
-static bool
-is_digest(struct str s)
-{
-	struct str hex = s, algorithm = str_cut(&hex, ':');
-
-	return registry_is_sha256(s) || (str_is(algorithm, "sha512") && hex.len == 128 && hex_is_valid(hex));
+	*hex = s;
+	algorithm = str_cut(hex, ':');
+	return hex_is_valid(*hex) &&
+	       ((str_is(algorithm, "sha256") && hex->len == 64) || (str_is(algorithm, "sha512") && hex->len == 128));
 }
 
 /* What stands behind the last sep; *rest becomes what stands in front of it. */
@@ -129,7 +126,9 @@ read_kind(struct str rest, struct registry_path *ret)
 static bool
 check_reference(struct registry_path *ret)
 {
-	ret->is_digest = is_digest(ret->reference);
+	struct str hex;
+
+	ret->is_digest = registry_digest_read(ret->reference, &hex);
 	switch (ret->kind) {
 	case REGISTRY_MANIFEST:
 		return ret->is_digest || is_tag(ret->reference);

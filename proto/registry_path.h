@@ -28,7 +28,7 @@ struct registry_path {
 
 /* path: with its query, as it stands in the request. False: it is no path of a pull. */
 bool registry_path_read(struct str path, struct registry_path *ret);
-/* "sha256:" and 64 digits, the digest that is verified here. */
-bool registry_is_sha256(struct str digest);
+/* "sha256:" and 64 digits, or "sha512:" and 128: *hex are those. */
+bool registry_digest_read(struct str digest, struct str *hex);
 
 #endif

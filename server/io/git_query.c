@@ -29,7 +29,7 @@ struct git_query {
 	char *ref;           /* of git_head */
 	char *commit;        /* that error texts name; NULL: none */
 	char *pattern;       /* of git_digest */
-	struct sha256 *hash; /* likewise */
+	struct digest *hash; /* likewise */
 	struct buf tree;     /* its listing */
 	size_t at;           /* what of it was looked at */
 	size_t found;
@@ -40,7 +40,7 @@ static void
 query_free(struct git_query *q)
 {
 	child_cancel(&q->child);
-	sha256_free(&q->hash);
+	digest_free(&q->hash);
 	buf_fini(&q->tree);
 	deferred_cancel(&q->slice);
 	free(q->pattern);
@@ -412,7 +412,7 @@ answer_digest(struct git_query *q, const struct err *err)
 
 	if (err == NULL && q->found == 0)
 		copy = err_make(ERR_NOT_FOUND, 0, "the commit has no file that fits %.100s", q->pattern);
-	sha256_finish(&q->hash, hex);
+	digest_finish(&q->hash, hex);
 	git_op_free(q->op);
 	query_free(q);
 	op.fn.digest(op.arg, copy.code == ERR_NONE ? hex : NULL, copy.code == ERR_NONE ? NULL : &copy);
@@ -489,7 +489,7 @@ git_digest(struct git *git, const char *repo, const char *commit, const char *pa
 	if (pair_check(mirror, commit, commit, &err) && pattern_check(pattern, &err)) {
 		op = query_new(git, NULL, commit, arg);
 		op->in.query->pattern = xstrdup(pattern);
-		op->in.query->hash = sha256_new();
+		op->in.query->hash = digest_new(DIGEST_SHA256);
 		op->in.query->child = git_listen(git, mirror, args, on_tree, on_tree_end, op->in.query);
 	} else {
 		op = git_op_refuse_by(git, &err, on_digest_refused, arg);

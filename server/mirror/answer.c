@@ -185,7 +185,7 @@ print_stored_headers(const struct answer *a, const struct variant *v, const stru
 		http1_print_header_int(b, "Age", (uint64_t)http_cache_age(stored, &v->times, now_s()));
 	if (a->target.digest[0] != '\0' && a->target.scope != NULL &&
 	    http1_find(stored, "Docker-Content-Digest") == NULL)
-		buf_addf(b, "Docker-Content-Digest: sha256:%s\r\n", a->target.digest);
+		buf_addf(b, "Docker-Content-Digest: %s:%s\r\n", target_digest_name(&a->target), a->target.digest);
 	http1_print_header(b, "Via", STR("1.1 davit"));
 	http1_print_header(b, "Cache-Status", str_of(source_text(a)));
 }

@@ -45,7 +45,7 @@ struct work {
 	uint64_t total;
 	uint64_t at; /* all in front of it is in hash */
 	uint64_t size;
-	struct sha256 *hash;
+	struct digest *hash;
 };
 
 struct part_reading {
@@ -375,7 +375,7 @@ work_free(void *work)
 
 	if (w->fd >= 0)
 		close(w->fd);
-	sha256_free(&w->hash);
+	digest_free(&w->hash);
 	free(w->path);
 	free(w);
 }
@@ -413,7 +413,7 @@ run(void *work, struct err *err)
 			*err = err_errno("mirror: read %s", w->path);
 			return;
 		}
-		sha256_add(w->hash, (struct str){ piece, (size_t)n });
+		digest_add(w->hash, (struct str){ piece, (size_t)n });
 		w->at += (uint64_t)n;
 	}
 }
@@ -429,7 +429,7 @@ reading_free(struct part_reading *r)
 static void
 finish(struct part_reading *r, const struct err *err)
 {
-	struct sha256 *hash = r->work->hash;
+	struct digest *hash = r->work->hash;
 	struct variant *v = NULL;
 	part_fn *fn = r->fn;
 	void *arg = r->arg;
@@ -437,7 +437,7 @@ finish(struct part_reading *r, const struct err *err)
 	r->work->hash = NULL;
 	if (err != NULL) {
 		log_warn("%s", err->text);
-		sha256_free(&hash);
+		digest_free(&hash);
 		part_drop(r->parts, r->part);
 	} else {
 		v = variant_ref(r->part->variant);
@@ -464,7 +464,8 @@ on_slice(void *arg, const struct err *err)
 }
 
 struct part_reading *
-parts_take(struct parts *ps, const char *key, const struct http1_head *request, bool wants_hash, part_fn *fn, void *arg)
+parts_take(
+    struct parts *ps, const char *key, const struct http1_head *request, enum digest_kind kind, part_fn *fn, void *arg)
 {
 	struct part_reading *r;
 	struct part *p;
@@ -476,10 +477,9 @@ parts_take(struct parts *ps, const char *key, const struct http1_head *request, 
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct part_reading){ .parts = ps, .part = p, .fn = fn, .arg = arg };
 	r->work = xcalloc(1, sizeof(*r->work));
-	*r->work = (struct work){ .path = draft_path(ps, p->variant->id),
-		.fd = -1,
-		.total = p->variant->size,
-		.hash = wants_hash ? sha256_new() : NULL };
+	*r->work = (struct work){
+		.path = draft_path(ps, p->variant->id), .fd = -1, .total = p->variant->size, .hash = digest_new(kind)
+	};
 	r->op = disk_call(ps->disk, run, work_free, r->work, on_slice, r);
 	return r;
 }

@@ -8,12 +8,12 @@
 #ifndef DAVIT_MIRROR_PARTS_H
 #define DAVIT_MIRROR_PARTS_H
 
+#include "proto/crypto.h"
 #include "server/mirror/object.h"
 
 struct disk;
 struct parts;
 struct part_reading;
-struct sha256;
 
 enum {
 	PARTS_MAX = 256,
@@ -35,10 +35,11 @@ void parts_forget(struct parts *parts, uint64_t id);
 
 /* The variant has a draft that grows, its head and its id; hash has all bytes of it. Both are the callee's. variant
  * NULL: the file cannot be used. */
-typedef void part_fn(void *arg, struct variant *variant, struct sha256 *hash);
-/* NULL: there is no part of that key for the request. wants_hash: its bytes are read, else hash is NULL. */
-struct part_reading *parts_take(
-    struct parts *parts, const char *key, const struct http1_head *request, bool wants_hash, part_fn *fn, void *arg);
+typedef void part_fn(void *arg, struct variant *variant, struct digest *hash);
+/* NULL: there is no part of that key for the request. kind: of hash; with DIGEST_NONE its bytes are not read, and hash
+ * is NULL. */
+struct part_reading *parts_take(struct parts *parts, const char *key, const struct http1_head *request,
+    enum digest_kind kind, part_fn *fn, void *arg);
 /* It stays a part. Accepts NULL inside. */
 void parts_cancel(struct part_reading **reading);
 /* It has not been continued, and may be later. Takes the reference. */

@@ -79,7 +79,7 @@ apply_policy(struct target *t, enum package_kind kind, const struct http1_head *
 
 	t->kind = kind;
 	t->fresh_s = policy.fresh_s;
-	memcpy(t->digest, policy.digest, sizeof(t->digest));
+	snprintf(t->digest, sizeof(t->digest), "%s", policy.digest);
 	if (policy.has_urls && kind == PACKAGE_PYPI)
 		t->links = xstrdup("/pypi/");
 	else if (policy.has_urls)
@@ -160,6 +160,7 @@ set_registry_path(struct target *t, const struct registry_path *path)
 	bool is_hub = is_hub_host(t->origin.host);
 	const char *prefix = is_hub && memchr(path->name.p, '/', path->name.len) == NULL ? "library/" : "";
 	char origin[ORIGIN_SIZE];
+	struct str hex;
 
 	origin_print(&t->origin, origin);
 	t->scope = xasprintf("%s/%s%.*s", origin, prefix, (int)path->name.len, path->name.p);
@@ -168,8 +169,8 @@ set_registry_path(struct target *t, const struct registry_path *path)
 	    path->query.p);
 	t->is_tag = path->kind == REGISTRY_MANIFEST && !path->is_digest;
 	t->fresh_s = path->is_digest && path->kind != REGISTRY_REFERRERS ? TARGET_FOREVER : TAG_FRESH_S;
-	if (path->kind != REGISTRY_REFERRERS && registry_is_sha256(path->reference))
-		snprintf(t->digest, sizeof(t->digest), "%.64s", path->reference.p + 7);
+	if (path->kind != REGISTRY_REFERRERS && registry_digest_read(path->reference, &hex))
+		snprintf(t->digest, sizeof(t->digest), "%.*s", (int)hex.len, hex.p);
 }
 
 static bool
@@ -255,6 +256,24 @@ target_copy(struct target *to, const struct target *from)
 	to->links = xstrdup_null(from->links);
 }
 
+enum digest_kind
+target_digest_kind(const struct target *t)
+{
+	switch (strlen(t->digest)) {
+	case 0:
+		return DIGEST_NONE;
+	case SHA512_HEX_SIZE - 1:
+		return DIGEST_SHA512;
+	}
+	return DIGEST_SHA256;
+}
+
+const char *
+target_digest_name(const struct target *t)
+{
+	return target_digest_kind(t) == DIGEST_SHA512 ? "sha512" : "sha256";
+}
+
 void
 target_by_tag(const struct target *from, struct target *ret)
 {
@@ -267,7 +286,9 @@ target_by_tag(const struct target *from, struct target *ret)
 bool
 target_by_digest(const struct target *from, struct str digest, struct target *ret)
 {
-	if (!registry_is_sha256(digest))
+	struct str hex;
+
+	if (!registry_digest_read(digest, &hex))
 		return false;
 	target_copy(ret, from);
 	free(ret->key);
@@ -276,7 +297,7 @@ target_by_digest(const struct target *from, struct str digest, struct target *re
 	    "%.*s%.*s", (int)(strrchr(from->path, '/') + 1 - from->path), from->path, (int)digest.len, digest.p);
 	ret->is_tag = false;
 	ret->fresh_s = TARGET_FOREVER;
-	snprintf(ret->digest, sizeof(ret->digest), "%.*s", 64, digest.p + 7);
+	snprintf(ret->digest, sizeof(ret->digest), "%.*s", (int)hex.len, hex.p);
 	set_key(ret);
 	return true;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/crypto.h"
 #include "proto/err.h"
 #include "proto/http1.h"
 #include "proto/package_policy.h"
@@ -25,13 +26,13 @@ enum target_form {
 struct target {
 	enum target_form form;
 	enum package_kind kind;
-	struct origin origin; /* its host is owned */
-	char *path;           /* and query, as it goes upstream */
-	char *key;            /* of the object: the upstream's URL */
-	int64_t fresh_s;      /* for how long a reply of 200 is served without asking; or one of the above */
-	char digest[65];      /* SHA-256 that the body must have; "": not known */
-	bool follows;         /* redirects are followed here, and what they lead to is stored under the first URL */
-	char *links;          /* what stands in front of HOST/PATH where the body names URLs; NULL: it is as it comes */
+	struct origin origin;         /* its host is owned */
+	char *path;                   /* and query, as it goes upstream */
+	char *key;                    /* of the object: the upstream's URL */
+	int64_t fresh_s;              /* for how long a reply of 200 is served without asking; or one of the above */
+	char digest[SHA512_HEX_SIZE]; /* that the body must have, SHA-256 or SHA-512 by its length; "": not known */
+	bool follows; /* redirects are followed here, and what they lead to is stored under the first URL */
+	char *links;  /* what stands in front of HOST/PATH where the body names URLs; NULL: it is as it comes */
 	const struct upstream_rule
 	    *as;     /* whose login it is asked with, for a client that may; NULL: as anybody would ask. Lent */
 	char *scope; /* of a registry: what its tokens are for. NULL: it is none */
@@ -44,6 +45,9 @@ bool target_read(
 /* From now on it is what the upstream gives for the rule's login: another object than what it gives to anybody. */
 void target_ask_as(struct target *target, const struct upstream_rule *rule);
 void target_fini(struct target *target);
+/* Of its digest; DIGEST_NONE: it has none. And "sha256" or "sha512". */
+enum digest_kind target_digest_kind(const struct target *target);
+const char *target_digest_name(const struct target *target);
 /* The same manifest by its digest ("sha256:..."); from is one by tag. */
 bool target_by_digest(const struct target *from, struct str digest, struct target *ret);
 /* And the tag's own manifest, for a registry that does not say the digest. */

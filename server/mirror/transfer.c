@@ -83,7 +83,7 @@ struct transfer {
 	struct variant *part;     /* what another process had of it: the upstream is asked for the rest */
 	struct variant *variant;  /* what comes */
 	struct substitute *links; /* puts our URLs into the body; NULL: it stays as it comes */
-	struct sha256 *hash;      /* of the body, where its digest is known */
+	struct digest *hash;      /* of the body, where its digest is known */
 	bool is_stored;           /* it is on the shelf */
 	bool passes_on;           /* the disk is full */
 	bool is_continued;        /* the reply awaited is the rest of the body */
@@ -155,7 +155,7 @@ transfer_free(struct transfer *t)
 	target_fini(&t->first);
 	target_fini(&t->target);
 	tokens_leave(&t->token);
-	sha256_free(&t->hash);
+	digest_free(&t->hash);
 	links_free(&t->links);
 	buf_fini(&t->text);
 	buf_fini(&t->body);
@@ -390,7 +390,7 @@ expect_digest(struct transfer *t, const struct http1_head *reply)
 {
 	if (t->first.digest[0] == '\0' || reply->status != 200 || t->method != HTTP1_GET || t->wants_range)
 		return;
-	t->hash = sha256_new();
+	t->hash = digest_new(target_digest_kind(&t->first));
 	draft_hold_back(t->variant->draft, HELD_BACK);
 }
 
@@ -555,7 +555,7 @@ drop_part(struct transfer *t)
 	shelf_forget_draft(t->transfers->conf.shelf, t->part->id);
 	draft_unref(&t->part->draft);
 	variant_unref(&t->part);
-	sha256_free(&t->hash);
+	digest_free(&t->hash);
 }
 
 /* The reply to a request for the rest. False: it is to be taken as one for the whole. */
@@ -569,7 +569,7 @@ take_rest(struct transfer *t, const struct http1_head *reply)
 		return true;
 	}
 	if (is_error(reply->status)) { /* says nothing of its bytes */
-		sha256_free(&t->hash);
+		digest_free(&t->hash);
 		parts_put_back(parts_of(t), t->first.key, &t->part);
 	} else {
 		drop_part(t);
@@ -670,7 +670,7 @@ put_body(struct transfer *t, struct str bytes, struct err *err)
 	if (t->links != NULL)
 		return put_links(t, bytes, false, err);
 	if (t->hash != NULL)
-		sha256_add(t->hash, bytes);
+		digest_add(t->hash, bytes);
 	return append(t, bytes, err);
 }
 
@@ -724,11 +724,11 @@ on_rest_over(void *arg)
 static bool
 is_as_expected(struct transfer *t)
 {
-	char digest[SHA256_HEX_SIZE];
+	char digest[SHA512_HEX_SIZE];
 
 	if (t->hash == NULL)
 		return true;
-	sha256_finish(&t->hash, digest);
+	digest_finish(&t->hash, digest);
 	return strcmp(digest, t->first.digest) == 0;
 }
 
@@ -961,7 +961,7 @@ enter_turn(struct transfer *t)
 /* --- start --- */
 
 static void
-on_part(void *arg, struct variant *part, struct sha256 *hash)
+on_part(void *arg, struct variant *part, struct digest *hash)
 {
 	struct transfer *t = arg;
 
@@ -975,7 +975,8 @@ static void
 begin(struct transfer *t)
 {
 	if (t->is_joinable && t->method == HTTP1_GET && t->stored == NULL)
-		t->reading = parts_take(parts_of(t), t->first.key, &t->request, t->first.digest[0] != '\0', on_part, t);
+		t->reading =
+		    parts_take(parts_of(t), t->first.key, &t->request, target_digest_kind(&t->first), on_part, t);
 	t->state = TRANSFER_PART;
 	if (t->reading == NULL)
 		enter_turn(t);

@@ -34,14 +34,14 @@ struct pack_work {
 	ZSTD_CCtx *zstd; /* NULL: plain */
 	struct buf in;
 	char out[OUT_SIZE];
-	struct sha256 *hash;
+	struct digest *hash;
 	struct pack_result result;
 };
 
 static bool
 write_all(struct pack_work *work, const char *p, size_t len, struct err *err)
 {
-	sha256_add(work->hash, (struct str){ p, len });
+	digest_add(work->hash, (struct str){ p, len });
 	work->result.size += len;
 	while (len > 0) {
 		ssize_t done = write(work->fd, p, len);
@@ -100,7 +100,7 @@ pack_run(void *arg, struct err *err)
 	if (work->is_last && work->is_synced && fsync(work->fd) != 0)
 		*err = err_errno("sync %s", work->temp);
 	if (work->is_last)
-		sha256_finish(&work->hash, work->result.sha256);
+		digest_finish(&work->hash, work->result.sha256);
 }
 
 /* By the loop's thread, when no other one uses it. What stands under the file's own name by then stays. */
@@ -114,7 +114,7 @@ work_release(void *arg)
 	if (work->fd >= 0 && !work->is_named)
 		disk_remove_later(work->disk, work->temp);
 	ZSTD_freeCCtx(work->zstd);
-	sha256_free(&work->hash);
+	digest_free(&work->hash);
 	buf_fini(&work->in);
 	free(work->temp);
 	free(work);
@@ -242,7 +242,7 @@ pack_open(struct disk *disk, const char *temp, const char *path, enum pack_form 
 	work->temp = xstrdup(temp);
 	work->is_synced = path != NULL;
 	work->fd = -1;
-	work->hash = sha256_new();
+	work->hash = digest_new(DIGEST_SHA256);
 	if (form == PACK_ZSTD) {
 		work->zstd = ZSTD_createCCtx();
 		assert(work->zstd != NULL);

@@ -109,16 +109,18 @@ def test_what_is_not_for_everybody_is_unknown(mirrored, origin):
     assert mirrored.get("", whole_url="/v2/a/blobs/uploads/", method="POST")[0].status in (404, 405)
 
 
-def test_wrong_bytes(mirrored, origin):
+@pytest.mark.parametrize("digest", [DIGEST, "sha512:" + hashlib.sha512(BLOB).hexdigest()])
+def test_wrong_bytes(mirrored, origin, digest):
     """Nobody gets the end of a body that is not what was asked for, and it is not kept."""
     wrong = BLOB[:-1] + bytes([BLOB[-1] ^ 1])
-    origin.serve(f"/v2/a/blobs/{DIGEST}", Reply(wrong), Reply(BLOB))
-    connection, reply = mirrored.open("", whole_url=f"/v2/a/blobs/{DIGEST}")
+    origin.serve(f"/v2/a/blobs/{digest}", Reply(wrong), Reply(BLOB))
+    connection, reply = mirrored.open("", whole_url=f"/v2/a/blobs/{digest}")
     with pytest.raises(Exception):
         reply.read()
     connection.close()
-    _, body = mirrored.get("", whole_url=f"/v2/a/blobs/{DIGEST}")
-    assert body == BLOB
+    for expected in ["davit; fwd=miss", "davit; hit"]:
+        reply, body = mirrored.get("", whole_url=f"/v2/a/blobs/{digest}")
+        assert body == BLOB and reply.headers["Docker-Content-Digest"] == digest and reply.headers["Cache-Status"] == expected
 
 
 @pytest.mark.parametrize("is_right", [True, False])

@@ -5,6 +5,9 @@
 #include "proto/challenge.h"
 #include "proto/registry_path.h"
 
+#define LONG_DIGEST                                                               \
+	"sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce" \
+	"47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e"
 #define DIGEST "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static void
@@ -24,6 +27,7 @@ test_paths(void **state)
 		{ "/v2/manifests/manifests/manifests", "", "manifests", "manifests", "", REGISTRY_MANIFEST, false },
 		{ "/v2/a/tags/list?n=5&last=x", "", "a", "list", "n=5&last=x", REGISTRY_TAGS, false },
 		{ "/v2/localhost/a/tags/list", "localhost", "a", "list", "", REGISTRY_TAGS, false },
+		{ "/v2/a/blobs/" LONG_DIGEST, "", "a", LONG_DIGEST, "", REGISTRY_BLOB, true },
 		{ "/v2/a/referrers/" DIGEST, "", "a", DIGEST, "", REGISTRY_REFERRERS, true },
 	};
 
@@ -51,13 +55,21 @@ test_other_paths(void **state)
 		"/v2/a/blobs/sha256:E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855", "/v2/a/tags/x",
 		"/v2/a/blobs/uploads/", "/v2/_catalog", "/v2/ghcr.io/manifests/" };
 	struct registry_path p;
+	struct str hex;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (registry_path_read(str_of(bad[i]), &p) && p.kind != REGISTRY_ROOT)
 			fail_msg("%s", bad[i]);
-	assert_true(registry_is_sha256(STR(DIGEST)));
-	assert_false(registry_is_sha256(STR("sha512:00")));
+	assert_true(registry_digest_read(STR(DIGEST), &hex));
+	assert_int_equal(hex.len, 64);
+	assert_true(registry_digest_read(STR(LONG_DIGEST), &hex));
+	assert_int_equal(hex.len, 128);
+	assert_false(registry_digest_read(STR("sha512:00"), &hex));
+	assert_false(
+	    registry_digest_read(STR("sha512:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), &hex));
+	assert_false(
+	    registry_digest_read(STR("md5:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"), &hex));
 }
 
 static void
