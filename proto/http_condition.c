@@ -114,3 +114,15 @@ http_condition_strong(const struct http1_head *reply)
 		return etag;
 	return http1_value(reply, "Last-Modified");
 }
+
+struct str
+http_condition_date(const struct http1_head *reply)
+{
+	struct str modified = http1_value(reply, "Last-Modified");
+	int64_t changed, sent;
+
+	if (http_date_parse(http1_value(reply, "Date"), 0, &sent) && http_date_parse(modified, sent, &changed) &&
+	    changed + 1 >= sent)
+		return STR("");
+	return modified;
+}

@@ -19,5 +19,8 @@ enum http_condition http_condition_judge(const struct http1_head *request, const
 bool http_condition_ranges(const struct http1_head *request, const struct http1_head *reply);
 /* The reply's ETag when it is a strong one, else its Last-Modified, else empty: what If-Range can say of it. */
 struct str http_condition_strong(const struct http1_head *reply);
+/* The reply's Last-Modified, when If-Modified-Since with it can tell a later version from this one; else empty: what
+ * was changed in the second of the reply, or the one before it, may be changed again in that second. */
+struct str http_condition_date(const struct http1_head *reply);
 
 #endif

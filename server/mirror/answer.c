@@ -13,7 +13,9 @@
 #include "proto/range.h"
 #include "server/core/loop.h"
 #include "server/mirror/door.h"
+#include "server/mirror/place.h"
 #include "server/mirror/shelf.h"
+#include "server/mirror/snapshots.h"
 #include "server/mirror/target.h"
 #include "server/mirror/transfer.h"
 
@@ -34,11 +36,13 @@ struct answer {
 	struct http1_head head; /* points into it, or is the request's */
 	struct target target;
 	struct transfer_waiter *waiter;
+	struct snapshot_wait *snapshot;
 	struct disk_op *open;
 	struct variant *variant; /* whose file is opened */
 	enum source source;
 	unsigned restarts;
 	bool is_alone;
+	bool is_placed; /* what its repository knows of it is in target */
 };
 
 static void begin(struct answer *a);
@@ -53,6 +57,7 @@ void
 answer_free(struct answer *a)
 {
 	transfer_leave(&a->waiter);
+	snapshots_leave(&a->snapshot);
 	disk_cancel(&a->open);
 	variant_unref(&a->variant);
 	target_fini(&a->target);
@@ -308,6 +313,14 @@ on_opened(void *arg, int fd, const struct stat *st, const struct err *err)
 	variant_unref(&v);
 }
 
+/* Of apt's index files one may be of the same second as the one before, which the client has. */
+static bool
+is_dated_anew(const struct answer *a)
+{
+	return a->target.kind == PACKAGE_APT && a->target.digest[0] != '\0' &&
+	       http1_find(&a->head, "If-None-Match") == NULL;
+}
+
 static void
 serve(struct answer *a, struct variant *v, enum source source)
 {
@@ -318,7 +331,7 @@ serve(struct answer *a, struct variant *v, enum source source)
 
 	variant_read_head(v, &stored);
 	a->source = source;
-	if (stored.status == 200 && a->head.method <= HTTP1_HEAD)
+	if (stored.status == 200 && a->head.method <= HTTP1_HEAD && !is_dated_anew(a))
 		condition = http_condition_judge(&a->head, &stored, now_s());
 	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		send_reply(a, v, 304, &none, NULL);
@@ -369,11 +382,8 @@ use(struct answer *a, struct variant *v, enum source source)
 }
 
 static void
-on_transfer(void *arg, enum transfer_result result, struct variant *v, const struct err *err)
+on_result(struct answer *a, enum transfer_result result, struct variant *v, const struct err *err)
 {
-	struct answer *a = arg;
-
-	a->waiter = NULL;
 	switch (result) {
 	case TRANSFER_REPLY:
 		use(a, v, SOURCE_UPSTREAM);
@@ -394,6 +404,29 @@ on_transfer(void *arg, enum transfer_result result, struct variant *v, const str
 		else
 			reply_error(a, status_of(err), err->text);
 		break;
+	}
+}
+
+static void
+on_transfer(void *arg, enum transfer_result result, struct variant *v, const struct err *err)
+{
+	struct answer *a = arg;
+
+	a->waiter = NULL;
+	on_result(a, result, v, err);
+}
+
+static void
+on_snapshot(void *arg, enum transfer_result result, struct variant *v, const struct err *err)
+{
+	struct answer *a = arg;
+
+	a->snapshot = NULL;
+	if (result == TRANSFER_ALONE) {
+		a->is_placed = a->restarts++ == RESTARTS_MAX;
+		begin(a);
+	} else {
+		on_result(a, result, v, err);
 	}
 }
 
@@ -479,6 +512,25 @@ is_spared(const struct answer *a, const struct variant *v, const struct http1_he
 	       upstreams_are_short(a->parts->upstreams, &a->target.origin);
 }
 
+/* What a package repository says of the file. False: nothing that has to be waited for. */
+static bool
+ask_snapshots(struct answer *a)
+{
+	struct snapshots *snapshots = a->parts->snapshots;
+	uint64_t connection = client_connection(a->client);
+	struct cache_control asked;
+
+	cache_control_read(&a->head, &asked);
+	if (a->is_placed || is_for_one(a) || asked.only_if_cached)
+		return false;
+	a->is_placed = true;
+	if (place_is_root(&a->target))
+		a->snapshot = snapshots_ask(snapshots, &a->target, connection, on_snapshot, a);
+	else
+		a->snapshot = snapshots_place(snapshots, &a->target, connection, on_snapshot, a);
+	return a->snapshot != NULL;
+}
+
 static void
 begin(struct answer *a)
 {
@@ -488,6 +540,8 @@ begin(struct answer *a)
 	struct http1_head head;
 	struct cache_control asked;
 
+	if (ask_snapshots(a))
+		return;
 	if (request->method == HTTP1_GET || request->method == HTTP1_HEAD)
 		stored = shelf_find(a->parts->shelf, a->target.key, request);
 	if (stored != NULL) {

@@ -8,6 +8,7 @@
 #include "server/mirror/visitor.h"
 
 struct shelf;
+struct snapshots;
 struct transfers;
 struct upstreams;
 
@@ -26,6 +27,7 @@ struct answer_parts {
 	struct upstreams *upstreams;
 	struct transfers *transfers;
 	struct visitor_conf visitors;
+	struct snapshots *snapshots;
 	struct answer_figures figures;
 };
 

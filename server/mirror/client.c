@@ -46,6 +46,7 @@ enum client_state {
 struct client {
 	LIST_ENTRY(client) link;
 	struct clients *clients;
+	uint64_t number;
 	int fd;
 	enum client_state state;
 	struct event *readable;
@@ -85,6 +86,7 @@ struct clients {
 	struct timer *pause;
 	bool accepts;
 	bool leaves;
+	uint64_t accepted;
 	LIST_HEAD(, client) all;
 	struct client_figures figures;
 };
@@ -383,6 +385,12 @@ status_of(const struct buf *head)
 	return str_to_u64(digits, 999, &status) ? (unsigned)status : 0;
 }
 
+uint64_t
+client_connection(const struct client *c)
+{
+	return c->number;
+}
+
 void
 client_reply(struct client *c, const struct client_reply *reply)
 {
@@ -582,6 +590,7 @@ client_new(struct clients *cs, int fd)
 	*c = (struct client){ .clients = cs, .fd = fd };
 	if (cs->conf.handler->on_sent != NULL)
 		read_peer(fd, c->peer);
+	c->number = (uint64_t)cs->conf.door << 48 | ++cs->accepted;
 	buf_init(&c->out, OUT_MAX);
 	c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	c->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, c);

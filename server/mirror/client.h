@@ -52,6 +52,7 @@ struct clients_conf {
 	struct loop *loop;
 	const char *address; /* see server/io/listening.h */
 	struct inherited *inherited;
+	unsigned door;            /* a number that no other listener has, for client_connection */
 	unsigned connections_max; /* more wait in the kernel */
 	const struct client_handler *handler;
 	void *arg;
@@ -91,6 +92,8 @@ struct client_reply {
 	const char *user;   /* and copied */
 };
 
+/* The connection's number: no other one, before or later, has it. */
+uint64_t client_connection(const struct client *client);
 /* Once for each request. */
 void client_reply(struct client *client, const struct client_reply *reply);
 

@@ -8,6 +8,7 @@
 #include "server/core/loop.h"
 #include "server/io/listening.h"
 #include "server/mirror/access_log.h"
+#include "server/mirror/snapshots.h"
 #include "server/mirror/tokens.h"
 
 #define LEAVE_MS 10000
@@ -98,6 +99,7 @@ open_door(struct mirror *m, const char *address, struct err *err)
 		.loop = m->conf.loop,
 		.address = address,
 		.inherited = m->conf.inherited,
+		.door = (unsigned)m->door_count,
 		.connections_max = MIRROR_CONNECTIONS_MAX,
 		.handler = m->log != NULL ? &logging_handler : &handler,
 		.arg = m,
@@ -149,6 +151,7 @@ mirror_open(struct mirror *m, struct err *err)
 	struct transfers_conf transfers = {
 		.loop = m->conf.loop, .upstreams = m->parts.upstreams, .body_max = m->conf.size
 	};
+	struct snapshots_conf snapshots = { .loop = m->conf.loop, .disk = m->conf.disk };
 
 	assert(m->parts.shelf == NULL);
 	m->parts.shelf = shelf_open(&shelf, err);
@@ -159,6 +162,9 @@ mirror_open(struct mirror *m, struct err *err)
 	transfers.shelf = m->parts.shelf;
 	transfers.tokens = m->tokens;
 	m->parts.transfers = transfers_new(&transfers);
+	snapshots.shelf = m->parts.shelf;
+	snapshots.transfers = m->parts.transfers;
+	m->parts.snapshots = snapshots_new(&snapshots);
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_accept(m->doors[i]);
 	return true;
@@ -186,6 +192,7 @@ mirror_free(struct mirror **mirror)
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_free(&m->doors[i]);
 	access_log_free(&m->log);
+	snapshots_free(&m->parts.snapshots);
 	transfers_free(&m->parts.transfers);
 	tokens_free(&m->tokens);
 	shelf_free(&m->parts.shelf);

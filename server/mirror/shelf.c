@@ -267,30 +267,36 @@ shelf_keep_open(struct shelf *s, struct variant *v, struct draft *file)
 	s->open_count++;
 }
 
+static void
+leave_object(struct shelf *s, struct variant *v)
+{
+	struct object *o = v->object;
+
+	LIST_REMOVE(v, of_object);
+	v->object = NULL;
+	if (!LIST_EMPTY(&o->variants))
+		return;
+	HASH_DEL(s->objects, o);
+	free(o->key);
+	free(o);
+}
+
 /* The shelf's reference goes with it. */
 static void
 unlink_variant(struct shelf *s, struct variant *v)
 {
-	struct object *o = v->object;
-
 	if (s->cursor == v)
 		s->cursor = TAILQ_NEXT(v, by_age);
-	LIST_REMOVE(v, of_object);
+	leave_object(s, v);
 	TAILQ_REMOVE(&s->by_use, v, by_use);
 	TAILQ_REMOVE(&s->by_age, v, by_age);
 	close_file(s, v);
-	v->object = NULL;
 	s->memory -= v->memory;
 	v->memory = 0;
 	s->figures.variants--;
 	if (variant_is_filed(v))
 		s->figures.bytes -= v->size;
 	variant_unref(&v);
-	if (!LIST_EMPTY(&o->variants))
-		return;
-	HASH_DEL(s->objects, o);
-	free(o->key);
-	free(o);
 }
 
 struct variant *
@@ -305,7 +311,17 @@ shelf_find(struct shelf *s, const char *key, const struct http1_head *request)
 		return NULL;
 	TAILQ_REMOVE(&s->by_use, v, by_use);
 	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
+	v->used = loop_wall_ms() / 1000;
 	return v;
+}
+
+struct variant *
+shelf_peek(const struct shelf *s, const char *key)
+{
+	struct object *o;
+
+	HASH_FIND_STR(s->objects, key, o);
+	return o != NULL ? LIST_FIRST(&o->variants) : NULL;
 }
 
 void
@@ -452,6 +468,23 @@ drop_older(struct shelf *s, struct variant *v)
 		if (strcmp(old->selection, v->selection) == 0 && variant_is_filed(old))
 			shelf_drop(s, old);
 	}
+}
+
+/* It may be on its way to its name: a record more is that of no file for as long. */
+void
+shelf_rename(struct shelf *s, const char *key, struct variant *v)
+{
+	if (v->object == NULL)
+		return;
+	leave_object(s, v);
+	v->object = object_of(s, key);
+	LIST_INSERT_HEAD(&v->object->variants, v, of_object);
+	count_memory(s, v);
+	if (v->draft != NULL)
+		v->size = draft_size(v->draft);
+	note_stored(s, v);
+	if (variant_is_filed(v))
+		drop_older(s, v);
 }
 
 static void

@@ -35,6 +35,11 @@ void shelf_free(struct shelf **shelf);
 
 /* The variant for that request, or NULL. It counts as used. */
 struct variant *shelf_find(struct shelf *shelf, const char *key, const struct http1_head *request);
+/* The newest variant of that key, whatever the request; it does not count as used. NULL: none. */
+struct variant *shelf_peek(const struct shelf *shelf, const char *key);
+/* The variant is that of another key from now on; those of its selection that were there go. Nothing happens when it is
+ * not on the shelf. */
+void shelf_rename(struct shelf *shelf, const char *key, struct variant *variant);
 /* A place for a body that arrives, and its id. NULL with *err when there can be none. */
 struct draft *shelf_draft(struct shelf *shelf, uint64_t total, uint64_t *id, struct err *err);
 /* The draft of that id is passed on only: its name goes at once. */

@@ -36,6 +36,7 @@ target_fini(struct target *t)
 {
 	free((char *)(uintptr_t)t->origin.host);
 	free(t->path);
+	free(t->alternate);
 	free(t->key);
 	free(t->scope);
 	free(t->links);
@@ -251,6 +252,7 @@ target_copy(struct target *to, const struct target *from)
 	*to = *from;
 	to->origin.host = xstrdup(from->origin.host);
 	to->path = xstrdup(from->path);
+	to->alternate = xstrdup_null(from->alternate);
 	to->key = xstrdup(from->key);
 	to->scope = xstrdup_null(from->scope);
 	to->links = xstrdup_null(from->links);
@@ -272,6 +274,49 @@ const char *
 target_digest_name(const struct target *t)
 {
 	return target_digest_kind(t) == DIGEST_SHA512 ? "sha512" : "sha256";
+}
+
+void
+target_beside(const struct target *from, const char *path, struct target *ret)
+{
+	struct package_policy policy = package_policy_of(from->kind, str_of(path));
+
+	target_copy(ret, from);
+	free(ret->path);
+	free(ret->key);
+	free(ret->alternate);
+	ret->path = xstrdup(path);
+	ret->alternate = NULL;
+	ret->fresh_s = policy.fresh_s;
+	snprintf(ret->digest, sizeof(ret->digest), "%s", policy.digest);
+	set_key(ret);
+}
+
+void
+target_set_version(struct target *t, const char *word)
+{
+	char *key = xasprintf("%s %s", word, t->key);
+
+	free(t->key);
+	t->key = key;
+}
+
+void
+target_set_place(struct target *t, const char *path, bool asks)
+{
+	char *plain = t->path;
+
+	t->path = xstrdup(path);
+	free(t->key);
+	set_key(t);
+	free(t->alternate);
+	t->alternate = NULL;
+	if (asks) {
+		t->alternate = plain;
+	} else {
+		free(t->path);
+		t->path = plain;
+	}
 }
 
 void

@@ -28,6 +28,7 @@ struct target {
 	enum package_kind kind;
 	struct origin origin;         /* its host is owned */
 	char *path;                   /* and query, as it goes upstream */
+	char *alternate;              /* is asked for where the upstream does not have path (404); NULL: nothing */
 	char *key;                    /* of the object: the upstream's URL */
 	int64_t fresh_s;              /* for how long a reply of 200 is served without asking; or one of the above */
 	char digest[SHA512_HEX_SIZE]; /* that the body must have, SHA-256 or SHA-512 by its length; "": not known */
@@ -52,6 +53,12 @@ const char *target_digest_name(const struct target *target);
 bool target_by_digest(const struct target *from, struct str digest, struct target *ret);
 /* And the tag's own manifest, for a registry that does not say the digest. */
 void target_by_tag(const struct target *from, struct target *ret);
+/* The upstream's other path, by what is known of the kind. */
+void target_beside(const struct target *from, const char *path, struct target *ret);
+/* The object is one of several at that URL, told apart by a word. */
+void target_set_version(struct target *target, const char *word);
+/* The object is that of the other path, which is asked for first (asks), or known by our shelf alone. */
+void target_set_place(struct target *target, const char *path, bool asks);
 void target_copy(struct target *to, const struct target *from);
 /* What the URL, of a redirect or Content-Location from here, leads to; *ret is filled on success. */
 bool target_resolve(const struct target *from, struct str location, struct target *ret);

@@ -256,6 +256,20 @@ follow(struct transfer *t, const struct http1_head *reply)
 	return true;
 }
 
+/* What the upstream does not have there may stand elsewhere. */
+static bool
+ask_alternate(struct transfer *t, const struct http1_head *reply)
+{
+	if (reply->status != 404 || t->first.alternate == NULL || t->redirects > 0 ||
+	    strcmp(t->target.path, t->first.alternate) == 0)
+		return false;
+	free(t->target.path);
+	t->target.path = xstrdup(t->first.alternate);
+	stop_request(t);
+	enter_turn(t);
+	return true;
+}
+
 static void
 on_token(void *arg, const struct err *err)
 {
@@ -587,7 +601,7 @@ on_head(void *arg, const struct httpc_reply *reply)
 	struct transfer *t = arg;
 
 	upstreams_answered(t->turn, reply->head);
-	if (get_token(t, reply->head) || follow(t, reply->head))
+	if (get_token(t, reply->head) || follow(t, reply->head) || ask_alternate(t, reply->head))
 		return;
 	if (refuses_login(t, reply->head)) {
 		fail(t, err_make(ERR_AUTH, 401, "the upstream refuses the login that mirror.upstreams has for it"));
@@ -865,7 +879,7 @@ add_conditions(struct transfer *t, struct headers *h)
 	} else if (t->stored != NULL && t->method == HTTP1_GET) {
 		variant_read_head(t->stored, &head);
 		add(h, "If-None-Match", http1_value(&head, "ETag"));
-		add(h, "If-Modified-Since", http1_value(&head, "Last-Modified"));
+		add(h, "If-Modified-Since", http_condition_date(&head));
 	}
 }
 

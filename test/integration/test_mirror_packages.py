@@ -77,13 +77,18 @@ class Apt:
             "Dir::Cache": f"{self.folder}/cache", "APT::Sandbox::User": "", "Acquire::Languages": "none",
             "Acquire::http::Proxy": proxy or "DIRECT", "Acquire::Retries": "0", "APT::Architecture": "amd64"}
 
-    def __call__(self, *args):
+    def __call__(self, *args, program="apt-get"):
         options = [part for name, value in self.options.items() for part in ("-o", f"{name}={value}")]
         environment = {**os.environ, "LC_ALL": "C", "APT_CONFIG": ""}
         environment.pop("http_proxy", None)
-        done = subprocess.run(["apt-get", *options, *args], capture_output=True, text=True, timeout=120, env=environment,
+        done = subprocess.run([program, *options, *args], capture_output=True, text=True, timeout=120, env=environment,
                               cwd=f"{self.folder}/here")
         assert done.returncode == 0 and "W:" not in done.stderr.replace("W: Download is performed unsandboxed", ""), done.stdout + done.stderr
+        return done.stdout
+
+    def versions(self, package):
+        """As the lists that were downloaded have it."""
+        return [line.split()[-1] for line in self("show", package, program="apt-cache").splitlines() if line.startswith("Version:")]
 
     def packages(self):
         return sorted(os.listdir(f"{self.folder}/here"))
@@ -112,6 +117,47 @@ def test_apt(mirrored, origin, tmp_path, by_hash):
     late("update")
     late("download", "boat")
     assert late.packages() == ["boat_3_all.deb"]
+
+
+def test_index_files_of_one_version(mirrored, origin, tmp_path):
+    """A connection gets the index files of the Release that it was shown, also when another has a newer one by then; what
+    is shown is whole, also after a kill and without the upstream."""
+    repository = Repository(origin, tmp_path, False)
+    connections = {}
+
+    def ask(who, path):
+        if who not in connections:
+            connections[who] = http.client.HTTPConnection("127.0.0.1", mirrored.port, timeout=60)
+        connections[who].request("GET", f"/apt/127.0.0.1:{origin.port}/{SUITE}/{path}")
+        reply = connections[who].getresponse()
+        assert reply.status == 200
+        return reply.read().decode(), reply.headers["Cache-Status"]
+
+    repository.publish("1")
+    assert "01:00:00" in ask("early", "Release")[0]
+    assert "Version: 1" in ask("early", INDEX)[0]
+    repository.publish("2")
+    assert "02:00:00" in ask("late", "Release")[0]
+    assert origin.count(f"/{SUITE}/{INDEX}") == 2 and origin.count(f"/{SUITE}/{INDEX}.gz") == 0
+    for who, version in [("early", 1), ("late", 2), ("other", 2)]:
+        text, source = ask(who, INDEX)
+        assert f"Version: {version}\n" in text and source == "davit; hit"
+    origin.serve(f"/{SUITE}/Release", Reply(b"SHA256:\n %064d 3 %s\n" % (0, INDEX.encode())))  # of which nothing is there
+    assert ask("late", "Release")[0].startswith("SHA256")
+    assert origin.count(f"/{SUITE}/{INDEX}") == 2 + 5
+    repository.publish("3")
+    assert "03:00:00" in ask("late", "Release")[0]
+    assert "Version: 3" in ask("late", INDEX)[0]
+    origin.serve(f"/{SUITE}/Release", Reply(b"<html>log in, please"))
+    assert ask("late", "Release")[0] == "<html>log in, please"
+    mirrored.davit.kill()
+    origin.stop()
+    mirrored.restart()
+    connections.clear()
+    assert "Version: 3" in ask("later", INDEX)[0]
+    text, source = ask("later", "Release")
+    assert "03:00:00" in text and source == "davit; hit; detail=stale"
+    assert "Version: 3" in ask("later", INDEX)[0]
 
 
 def test_bytes_that_are_not_of_their_hash(mirrored, origin):

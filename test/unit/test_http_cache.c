@@ -245,6 +245,13 @@ test_conditions(void **state)
 	request_of("If-Range: Sun, 09 Sep 2001 01:46:41 GMT\r\n", text, &request);
 	assert_false(http_condition_ranges(&request, &reply));
 	assert_true(str_is(http_condition_strong(&reply), "\"a,b\""));
+	assert_true(str_is(http_condition_date(&reply), "Sun, 09 Sep 2001 01:46:40 GMT"));
+	reply_of("Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\nDate: Sun, 09 Sep 2001 01:46:42 GMT\r\n", reply_text,
+	    &reply);
+	assert_int_equal(http_condition_date(&reply).len, 29);
+	reply_of("Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\nDate: Sun, 09 Sep 2001 01:46:41 GMT\r\n", reply_text,
+	    &reply);
+	assert_int_equal(http_condition_date(&reply).len, 0);
 }
 
 static void

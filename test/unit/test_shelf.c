@@ -109,6 +109,30 @@ put_away(struct probe *p, struct shelf *s, const char *key, const char *body)
 	assert_int_equal(shelf_figures(s).bytes, stored + strlen(body));
 }
 
+/* A variant that gets another key takes the place of the one there, for the next process, too. */
+static void
+test_shelf_rename(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 1000);
+	struct variant *v;
+
+	put_away(p, s, "http://a/1", "one");
+	put_away(p, s, "new http://a/1", "newer");
+	shelf_rename(s, "http://a/1", shelf_peek(s, "new http://a/1"));
+	for (int i = 0; i < 2; i++) {
+		v = shelf_peek(s, "http://a/1");
+		assert_non_null(v);
+		assert_int_equal(v->size, 5);
+		assert_null(shelf_peek(s, "new http://a/1"));
+		assert_int_equal(shelf_figures(s).variants, 1);
+		assert_int_equal(shelf_figures(s).bytes, 5);
+		shelf_free(&s);
+		s = open_shelf(p, 1000);
+	}
+	shelf_free(&s);
+}
+
 /* Stored, replaced and dropped many times more often than there are objects: the journal is renewed under way, and the
  * next process knows the same. */
 static void
@@ -268,6 +292,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shelf_rename, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_used_longest_ago_gives_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_heads_give_way_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_not_whole_is_not_there, setup, teardown),
