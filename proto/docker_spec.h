@@ -49,6 +49,24 @@ struct docker_container_spec {
 
 /* for_podman: the log driver of that name and its options. */
 char *docker_container_body(const struct docker_container_spec *spec, bool for_podman, size_t *len);
+/* A container of an application, as its owner describes it: the engine's own defaults, but nothing of the machine
+ * beyond the ports. Everything is lent. */
+struct application_service;
+struct docker_application_spec {
+	const struct application_service *service;
+	unsigned replica;
+	const char *image;                 /* NAME@DIGEST or an id */
+	const struct env *env;             /* its variables with their values */
+	const char *prefix;                /* of volumes and networks: "boat.production." */
+	const struct docker_label *labels; /* beside the service's own, which they outweigh */
+	size_t label_count;
+};
+char *docker_application_body(const struct docker_application_spec *spec, size_t *len);
+/* The network in which it starts, whose other containers know it by the service's name; free() it. Further ones are
+ * connected to before it starts. */
+char *docker_application_network(const struct docker_application_spec *spec, size_t i);
+char *docker_connect_body(const char *container, const char *alias, size_t *len);
+
 /* New limits of one that exists: memory and CPUs. */
 char *docker_update_body(const struct docker_limits *limits, size_t *len);
 /* A bridge network. */

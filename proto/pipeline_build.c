@@ -15,9 +15,8 @@ read_args(struct pipeline *p, const char *name, const struct yml_node *value, vo
 	return pipeline_read_env(p, value, PIPELINE_ENV_BUILD, at);
 }
 
-/* NAME=VALUE, as a list or a mapping. */
-static bool
-read_labels(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+bool
+pipeline_read_pairs(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
 	for (size_t i = 0; yml_type(value) == YML_MAPPING && i < yml_count(value); i++) {
 		const char *text;
@@ -86,7 +85,7 @@ static const struct pipeline_field build_fields[] = {
 	{ "args", read_args, offsetof(struct build_spec, args) },
 	{ "target", pipeline_read_text, offsetof(struct build_spec, target) },
 	{ "tags", read_tags, offsetof(struct build_spec, tags) },
-	{ "labels", read_labels, offsetof(struct build_spec, labels) },
+	{ "labels", pipeline_read_pairs, offsetof(struct build_spec, labels) },
 	{ "push", pipeline_read_bool, offsetof(struct build_spec, push) },
 	{ "cache", read_cache, offsetof(struct build_spec, no_cache) },
 };

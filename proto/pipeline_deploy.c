@@ -1,4 +1,5 @@
-/* A job that brings something to an environment: deploy:, and app_name of the form with stages. */
+/* A job that brings something to an environment: deploy:, and app_name of the form with stages. What an application is,
+ * pipeline_application.c reads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +26,20 @@ read_command(struct pipeline *p, const char *name, const struct yml_node *value,
 	return pipeline_job_segment(p, name, value, &p->plan->jobs[p->plan->job_count - 1]);
 }
 
+/* Read when the rest is: a service without an image has that of deploy:. */
+static bool
+read_application(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	(void)at;
+	return yml_type(value) == YML_MAPPING ||
+	       pipeline_wants(p, value, name, "a mapping with image: and ports:, or with services:");
+}
+
 static const struct pipeline_field deploy_fields[] = {
 	{ "environment", read_environment, offsetof(struct deploy_spec, environment) },
 	{ "image", pipeline_read_image_name, offsetof(struct deploy_spec, image) },
 	{ "command", read_command, 0 },
+	{ "application", read_application, 0 },
 	{ "approve", pipeline_read_bool, offsetof(struct deploy_spec, approve) },
 };
 
@@ -36,12 +47,20 @@ static const struct pipeline_field deploy_fields[] = {
 bool
 pipeline_job_deploy(struct pipeline *p, const char *name, const struct yml_node *value, struct job_spec *job)
 {
+	const struct yml_node *application;
+
 	if (yml_type(value) == YML_SCALAR)
 		return read_environment(p, name, value, &job->deploy->environment);
 	if (yml_type(value) != YML_MAPPING)
 		return pipeline_wants(
 		    p, value, name, "an environment's name, or a mapping with environment:, image: and command:");
 	if (!PIPELINE_READ_FIELDS(p, value, name, deploy_fields, job->deploy))
+		return false;
+	application = yml_get(value, "application");
+	if (application != NULL && pipeline_find_key(value, "command") != NULL)
+		return yml_err(p->doc, pipeline_find_key(value, "command"), p->err,
+		    "command stands beside application; the server itself deploys an application");
+	if (application != NULL && !pipeline_read_application(p, application, job->deploy))
 		return false;
 	return job->deploy->environment != NULL ||
 	       yml_err(p->doc, value, p->err, "deploy needs environment:, the name of one that the server has");

@@ -132,7 +132,11 @@ bool pipeline_read_image_name(
     struct pipeline *p, const char *name, const struct yml_node *value, void *at);   /* char * */
 bool pipeline_duration(const struct yml_node *value, uint64_t max_s, unsigned *ret); /* from 1s on */
 /* A path below the repository's root, without / or ./ before it: "" for the root itself. */
-bool pipeline_read_path(struct pipeline *p, const char *name, const struct yml_node *value, void *at); /* char * */
+bool pipeline_read_path(struct pipeline *p, const char *name, const struct yml_node *value, void *at);   /* char * */
+bool pipeline_read_cpus(struct pipeline *p, const char *name, const struct yml_node *value, void *at);   /* uint64_t */
+bool pipeline_read_memory(struct pipeline *p, const char *name, const struct yml_node *value, void *at); /* uint64_t */
+/* NAME=VALUE, as a list or a mapping. */
+bool pipeline_read_pairs(struct pipeline *p, const char *name, const struct yml_node *value, void *at); /* strings */
 /* Appends a zeroed item to a list of the struct. */
 void *pipeline_append(void *list, size_t *count, size_t size);
 
@@ -152,7 +156,8 @@ pipeline_job_fn pipeline_job_when, pipeline_job_only, pipeline_job_except, pipel
     pipeline_job_changed;                                                                               /* _when.c */
 pipeline_job_fn pipeline_job_cache, pipeline_job_artifacts, pipeline_job_reports, pipeline_job_secrets; /* _files.c */
 pipeline_job_fn pipeline_job_timeout, pipeline_job_retry, pipeline_job_allow_failure, pipeline_job_resources,
-    pipeline_job_labels, pipeline_job_old_label, pipeline_job_concurrency, pipeline_job_hold, pipeline_job_mirror; /* _run.c */
+    pipeline_job_labels, pipeline_job_old_label, pipeline_job_concurrency, pipeline_job_hold,
+    pipeline_job_mirror; /* _run.c */
 pipeline_job_fn pipeline_job_build, pipeline_job_dockerfile, pipeline_job_build_dir, pipeline_job_build_args,
     pipeline_job_compile, pipeline_job_extract, pipeline_job_package;        /* _build.c */
 pipeline_job_fn pipeline_job_deploy, pipeline_job_app, pipeline_job_cluster; /* _deploy.c */
@@ -161,6 +166,8 @@ pipeline_job_fn pipeline_job_deploy, pipeline_job_app, pipeline_job_cluster; /* 
 void pipeline_add_old_reports(struct job_spec *job);
 /* Whether a text is the name of a variable, for secrets and parameters. */
 bool pipeline_is_variable(const char *name);
+/* application: of a job that deploys, its value in the pipeline or the text of a compose file. */
+bool pipeline_read_application(struct pipeline *p, const struct yml_node *node, struct deploy_spec *deploy);
 /* What remains to be said of a build when all its keys are read. */
 bool pipeline_finish_build(struct pipeline *p, const struct yml_node *at, struct job_spec *job);
 /* build: of version 2. */

@@ -141,15 +141,15 @@ parse_cpus(struct str text, uint64_t *nano)
 	return *nano > 0;
 }
 
-static bool
-read_cpus(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+bool
+pipeline_read_cpus(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
 	return parse_cpus(str_of(yml_text(value)), at) ||
 	       pipeline_wants(p, value, name, "a number of cores such as 2 or 0.5");
 }
 
-static bool
-read_memory(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+bool
+pipeline_read_memory(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
 	uint64_t *ret = at;
 
@@ -158,8 +158,8 @@ read_memory(struct pipeline *p, const char *name, const struct yml_node *value, 
 }
 
 static const struct pipeline_field resource_fields[] = {
-	{ "cpus", read_cpus, offsetof(struct resources_spec, nano_cpus) },
-	{ "memory", read_memory, offsetof(struct resources_spec, memory) },
+	{ "cpus", pipeline_read_cpus, offsetof(struct resources_spec, nano_cpus) },
+	{ "memory", pipeline_read_memory, offsetof(struct resources_spec, memory) },
 };
 
 bool

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/application.h"
 #include "proto/mem.h"
 #include "proto/plan_names.h"
 
@@ -123,6 +124,7 @@ deploy_spec_free(struct deploy_spec *deploy)
 		return;
 	free(deploy->environment);
 	free(deploy->image);
+	application_free(&deploy->application);
 	free(deploy->lacks);
 	free(deploy->refused);
 	free(deploy);

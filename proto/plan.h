@@ -118,11 +118,14 @@ struct build_spec {
 	struct build_spec *compile; /* of a lite_image: built first; NULL: none */
 };
 
-/* What does it are the job's segments, or a command of the environment. */
+struct application;
+
+/* What does it are the job's segments, or a command of the environment; or it is an application. */
 struct deploy_spec {
 	char *environment;
 	char *image; /* that is deployed; NULL: none */
 	bool approve;
+	struct application *application; /* NULL: a command does it */
 	char *lacks;   /* name of a variable of the plan that it wants and the event does not have; NULL: none */
 	char *refused; /* why its environment does not take the build, found out behind the plan; NULL: it does */
 };
@@ -192,7 +195,8 @@ struct plan {
 	struct notify_spec notify;
 	char **warnings; /* "daocloud.yml:3:1: ..." */
 	size_t warning_count;
-	int64_t commit_ms; /* when the commit was made, since 1970; 0: not known. The planner's, and no part of the JSON */
+	int64_t
+	    commit_ms; /* when the commit was made, since 1970; 0: not known. The planner's, and no part of the JSON */
 	bool wants_paths; /* a condition asked for the changed files, which were not known */
 };
 

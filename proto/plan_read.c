@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/application.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/plan_names.h"
@@ -221,6 +222,9 @@ read_deploy(const struct json_value *object, struct deploy_spec **ret, struct er
 		return true;
 	*ret = xcalloc(1, sizeof(**ret));
 	(*ret)->approve = read_flag(item, "approve");
+	if (json_get(item, "application") != NULL &&
+	    !application_read(json_get(item, "application"), &(*ret)->application, err))
+		return false;
 	return read_string(item, "environment", &(*ret)->environment, err) &&
 	       read_text(item, "image", &(*ret)->image, err) && read_text(item, "lacks", &(*ret)->lacks, err);
 }

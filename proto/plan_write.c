@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/application.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/plan_names.h"
@@ -161,6 +162,10 @@ write_deploy(struct json_writer *w, const struct deploy_spec *deploy)
 	json_member_string(w, "environment", deploy->environment);
 	write_text(w, "image", deploy->image);
 	write_flag(w, "approve", deploy->approve);
+	if (deploy->application != NULL) {
+		json_write_key(w, "application");
+		application_write(w, deploy->application);
+	}
 	write_text(w, "lacks", deploy->lacks);
 	json_write_object_close(w);
 }
