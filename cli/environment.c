@@ -14,8 +14,9 @@
 #define BODY_MAX (1024 * 1024)
 
 /* An option's name, and the API's field. */
-static const char *const options[][2] = { { "--image", "image" }, { "--command", "command" }, { "--events", "events" },
-	{ "--branches", "branches" }, { "--tags", "tags" }, { "--deployers", "deployers" } };
+static const char *const options[][2] = { { "--kind", "kind" }, { "--engine", "engine" }, { "--image", "image" },
+	{ "--command", "command" }, { "--events", "events" }, { "--branches", "branches" }, { "--tags", "tags" },
+	{ "--deployers", "deployers" } };
 
 /* One request about REPO's environment NAME ("": all of them), VERB "" or "/lock" and such. */
 static int
@@ -222,6 +223,17 @@ environment_run(int argc, char **argv)
 
 /* --- deployments --- */
 
+/* Of the first image: enough of it to tell it from others. */
+static void
+print_digest(const struct json_value *d)
+{
+	const char *reference = json_string(json_get(json_at(json_get(d, "images"), 0), "reference"), "");
+	const char *digest = strstr(reference, "sha256:");
+
+	if (digest != NULL)
+		printf(" %.19s", digest);
+}
+
 static void
 print_deployment(const struct json_value *d)
 {
@@ -236,6 +248,7 @@ print_deployment(const struct json_value *d)
 	    json_string(json_get(d, "state"), ""), json_string(json_get(d, "job"), ""), when,
 	    json_string(json_get(d, "commit"), ""), json_string(json_get(d, "person"), ""),
 	    json_string(json_get(d, "image"), ""));
+	print_digest(d);
 	if (json_int(json_get(d, "redeploys"), 0) != 0)
 		printf("  again %" PRId64, json_int(json_get(d, "redeploys"), 0));
 	if (approved_by[0] != '\0')

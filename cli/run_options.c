@@ -189,6 +189,12 @@ settle_deploy(struct job_spec *job)
 {
 	const char *lacks = job->segment_count == 0 ? "command" : job->image == NULL ? "image" : NULL;
 
+	if (job->deploy->application != NULL) {
+		fprintf(stderr,
+		    "davit: job %s: its application is deployed by a server, to an engine of the server's\n",
+		    job->name);
+		return false;
+	}
 	job->kind = JOB_KIND_SCRIPT;
 	if (lacks != NULL)
 		fprintf(stderr,

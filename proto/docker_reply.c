@@ -54,6 +54,30 @@ copy_id(char to[DOCKER_ID_SIZE], const char *id)
 	return true;
 }
 
+/* " (c0ffee...)": the id of an endpoint, which takes a third of the message and says nothing to people. */
+static void
+drop_ids(char *text)
+{
+	enum { ID_LEN = 64 };
+
+	for (char *at = text; (at = strstr(at, " (")) != NULL; at++) {
+		size_t len = strspn(at + 2, "0123456789abcdef");
+
+		if (len == ID_LEN && at[2 + len] == ')')
+			memmove(at, at + len + 3, strlen(at + len + 3) + 1);
+	}
+}
+
+static void
+copy_words(char *ret, size_t size, const struct json_value *root, const char *member)
+{
+	char words[1024];
+
+	copy_member(words, sizeof(words), root, member);
+	drop_ids(words);
+	copy_text(ret, size, str_of(words));
+}
+
 void
 docker_reply_message(struct str body, char *ret, size_t size)
 {
@@ -61,9 +85,9 @@ docker_reply_message(struct str body, char *ret, size_t size)
 	struct err ignored;
 
 	if (json_parse(body, &limits, &doc, &ignored)) {
-		copy_member(ret, size, json_root(doc), "message");
+		copy_words(ret, size, json_root(doc), "message");
 		if (ret[0] == '\0') /* Podman's word for it */
-			copy_member(ret, size, json_root(doc), "cause");
+			copy_words(ret, size, json_root(doc), "cause");
 		json_free(&doc);
 	} else {
 		copy_text(ret, size, str_trim(body));
@@ -142,6 +166,7 @@ docker_reply_container(struct str body, struct docker_container *ret, struct err
 	ret->running = json_bool(json_path(root, "State.Running"), false);
 	ret->exit_code = (int)json_int(json_path(root, "State.ExitCode"), -1);
 	ret->oom_killed = json_bool(json_path(root, "State.OOMKilled"), false);
+	ret->restarts = (unsigned)json_int(json_get(root, "RestartCount"), 0);
 	copy_member(ret->error, sizeof(ret->error), root, "State.Error");
 	copy_member(ret->health, sizeof(ret->health), root, "State.Health.Status");
 	copy_address(ret, root);

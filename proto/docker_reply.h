@@ -49,8 +49,9 @@ struct docker_container {
 	int exit_code;
 	bool oom_killed;
 	char error[200];
-	char health[16];  /* "starting", "healthy", "unhealthy", "" without a check */
-	char address[46]; /* in its first network; "" without one */
+	unsigned restarts; /* how often the engine has started it again */
+	char health[16];   /* "starting", "healthy", "unhealthy", "" without a check */
+	char address[46];  /* in its first network; "" without one */
 };
 bool docker_reply_container(struct str body, struct docker_container *ret, struct err *err);
 /* Whether a container's description is what a create request with these labels, sent twice, has made: the labels are

@@ -25,6 +25,7 @@
 #include "server/core/loop.h"
 #include "server/core/systemd.h"
 #include "server/core/zones.h"
+#include "server/delivery/destinations.h"
 #include "server/handover.h"
 #include "server/hook/hook.h"
 #include "server/hook/polling.h"
@@ -78,7 +79,9 @@ struct app {
 	struct git *git;
 	struct app_builder_conf builder_conf;
 	struct builder *builder;
-	char *labels; /* of all engines */
+	struct destination_conf *destination_confs;
+	struct destinations *destinations; /* of applications */
+	char *labels;                      /* of all engines */
 	struct planner *planner;
 	struct app_jobs *jobs;
 	struct scheduler *scheduler;
@@ -670,6 +673,8 @@ start_builder(struct app *app)
 	app->builder_conf.conf.disk = app->disk;
 	app->builder_conf.conf.waits = true;
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
+	app->destination_confs = app_conf_destinations(&app->builder_conf);
+	app->destinations = destinations_new(app->loop, app->destination_confs, app->builder_conf.conf.engine_count);
 	deps.job = (struct app_job_deps){
 		.loop = app->loop,
 		.disk = app->disk,
@@ -677,6 +682,7 @@ start_builder(struct app *app)
 		.logs = app->logs,
 		.git = app->git,
 		.builder = app->builder,
+		.destinations = app->destinations,
 		.files = &app->files_deps,
 		.url = app->conf->url,
 		.timeout_s = app->conf->builder.timeout_s,
@@ -901,6 +907,8 @@ app_free(struct app **app)
 	app_jobs_free(&a->jobs);
 	planner_free(&a->planner);
 	builder_free(&a->builder);
+	destinations_free(&a->destinations);
+	free(a->destination_confs);
 	app_conf_builder_fini(&a->builder_conf);
 	free(a->labels);
 	git_free(&a->git);

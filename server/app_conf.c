@@ -114,6 +114,19 @@ app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_b
 	};
 }
 
+struct destination_conf *
+app_conf_destinations(const struct app_builder_conf *conf)
+{
+	struct destination_conf *destinations = xcalloc(conf->conf.engine_count, sizeof(*destinations));
+
+	for (size_t i = 0; i < conf->conf.engine_count; i++) {
+		const struct builder_engine_conf *e = &conf->engines[i];
+
+		destinations[i] = (struct destination_conf){ e->name, e->url, e->ca, e->cert, e->key };
+	}
+	return destinations;
+}
+
 char *
 app_conf_labels(const struct app_builder_conf *conf)
 {

@@ -6,6 +6,7 @@
 
 #include "proto/err.h"
 #include "server/builder/builder.h"
+#include "server/delivery/destinations.h"
 #include "server/io/redis.h"
 #include "server/io/smtpc.h"
 #include "server/notify/notify.h"
@@ -26,6 +27,8 @@ struct app_builder_conf {
 };
 /* mirror_token: what engines show to this process' own mirror. Lent. */
 void app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_builder_conf *ret);
+/* All engines, for applications; free() it, its strings are the other's. */
+struct destination_conf *app_conf_destinations(const struct app_builder_conf *conf);
 /* Of all engines, with semicolons between; free() it. */
 char *app_conf_labels(const struct app_builder_conf *conf);
 void app_conf_builder_fini(struct app_builder_conf *conf);

@@ -1,6 +1,8 @@
 #include "server/app_deploy.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/mem.h"
 #include "proto/params.h"
@@ -49,14 +51,49 @@ complete(const struct environment *environment, struct job_spec *spec, struct er
 }
 
 bool
+app_deploy_is_application(const struct job_spec *spec)
+{
+	return spec->deploy != NULL && spec->deploy->application != NULL;
+}
+
+/* What the pipeline says has to be what the environment takes. */
+static bool
+complete_application(const struct environment *environment, struct app_deploy_target *target, struct err *err)
+{
+	if (strcmp(environment->kind, "engine") != 0)
+		return err_set(err, ERR_REFUSED, 0,
+		    "the environment %.60s takes no applications; \"davit environment set --kind engine\" makes it one "
+		    "that does",
+		    environment->name);
+	snprintf(target->engine, sizeof(target->engine), "%s", environment->engine);
+	target->previous = environment->deployed;
+	return true;
+}
+
+static bool
+complete_command(const struct environment *environment, struct job_spec *spec, struct err *err)
+{
+	if (strcmp(environment->kind, "engine") == 0)
+		return err_set(err, ERR_REFUSED, 0,
+		    "the environment %.60s takes applications alone; write deploy: {environment: %.60s, application: "
+		    "{...}}",
+		    environment->name, environment->name);
+	if (!complete(environment, spec, err))
+		return false;
+	spec->kind = JOB_KIND_SCRIPT;
+	return true;
+}
+
+bool
 app_deploy_begin(const struct environment *environment, const struct build *build, struct job_spec *spec,
-    struct env *env, struct err *err)
+    struct env *env, struct app_deploy_target *target, struct err *err)
 {
 	struct env variables;
 
-	if (!environment_takes(environment, build, err) || !complete(environment, spec, err))
+	if (!environment_takes(environment, build, err) ||
+	    !(app_deploy_is_application(spec) ? complete_application(environment, target, err)
+					      : complete_command(environment, spec, err)))
 		return false;
-	spec->kind = JOB_KIND_SCRIPT;
 	params_env(environment->variables, &variables);
 	for (size_t i = 0; i < variables.count; i++)
 		env_add(env, variables.vars[i].name, variables.vars[i].value);

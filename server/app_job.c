@@ -10,6 +10,7 @@
 #include "proto/mem.h"
 #include "proto/recovery.h"
 #include "proto/variables.h"
+#include "server/app_release.h"
 #include "server/app_deploy.h"
 #include "server/app_files.h"
 #include "server/app_secrets.h"
@@ -69,6 +70,10 @@ struct app_job {
 	struct log_finish *log_finish;
 	struct builder_job builder_job; /* lent to the run */
 	struct builder_run *run;
+	struct app_deploy_target target; /* of a job that deploys an application, as the next four */
+	struct app_release_deps release_deps;
+	struct app_release *release;
+	char undoing[200];                 /* why one that was adopted must not go on; "": it may */
 	void (*record)(struct app_job *a); /* writes down what the run waits for */
 	struct buf images;                 /* that it has made, as proto/built_image.h has them */
 	struct timer *retry;
@@ -189,6 +194,18 @@ job_again(struct app_job *a, const char *reason)
 	job_fail(a, JOB_ERROR, reason);
 }
 
+/* One of which an earlier process has begun to deploy the application: whatever is in the way of it now, the containers
+ * that were there before come back. */
+static bool
+undo(struct app_job *a, const char *why)
+{
+	if (!a->is_adopted || !app_deploy_is_application(&a->spec))
+		return false;
+	snprintf(a->undoing, sizeof(a->undoing), "%s", why);
+	job_step(a, APP_JOB_RUN);
+	return true;
+}
+
 /* What belongs to the way back to the job's container cannot be the job's fault. */
 static void
 job_fail_or_again(struct app_job *a, enum job_state state, const char *reason)
@@ -284,13 +301,13 @@ on_environment(void *arg, struct environment *environment, const struct err *err
 	struct err why;
 
 	a->op = NULL;
-	if (err != NULL && err->code == ERR_NOT_FOUND)
+	if (err != NULL && err->code == ERR_NOT_FOUND && !undo(a, err->text))
 		job_fail_or_again(a, JOB_FAILED, err->text);
-	else if (err != NULL)
+	else if (err != NULL && err->code != ERR_NOT_FOUND)
 		job_retry(a, err);
-	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &why))
+	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &a->target, &why))
 		job_step(a, APP_JOB_SECRETS);
-	else
+	else if (!undo(a, why.text))
 		job_fail_or_again(a, JOB_FAILED, why.text);
 	environment_free(&environment);
 }
@@ -301,6 +318,17 @@ enter_environment(struct app_job *a)
 	a->op = store_environment_get(a->deps->store, a->repo->id, a->spec.deploy->environment, on_environment, a);
 }
 
+/* What follows when it has its secrets; an application's images have all that it needs. */
+static enum app_job_state
+with_secrets(const struct app_job *a)
+{
+	if (app_deploy_is_application(&a->spec))
+		return APP_JOB_RUN;
+	if (needs_mirror(a))
+		return APP_JOB_FETCH;
+	return a->is_adopted ? APP_JOB_RUN : APP_JOB_WORKSPACE;
+}
+
 static void
 on_secrets(void *arg, const struct err *err)
 {
@@ -308,12 +336,13 @@ on_secrets(void *arg, const struct err *err)
 
 	if (a->is_adopted &&
 	    (err == NULL ? app_secrets_changed_ms(a->secrets) > a->job->started_ms : err->code == ERR_REFUSED)) {
-		job_again(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason);
+		if (!undo(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason))
+			job_again(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason);
 	} else if (err == NULL) {
 		CRASH_POINT(secrets_found);
 		if (app_secrets_words(a->secrets) != NULL && !a->is_adopted)
 			note(a, app_secrets_words(a->secrets));
-		job_step(a, needs_mirror(a) ? APP_JOB_FETCH : a->is_adopted ? APP_JOB_RUN : APP_JOB_WORKSPACE);
+		job_step(a, with_secrets(a));
 	} else if (err->code == ERR_REFUSED) {
 		job_fail(a, JOB_FAILED, err->text);
 	} else {
@@ -563,7 +592,7 @@ record_start(struct app_job *a)
 	CRASH_POINT(start_recording);
 	a->record = record_start;
 	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine,
-	    a->job->progress, on_recorded_start, a);
+	    a->job->progress, "", on_recorded_start, a);
 }
 
 /* All that the containers before it have written stands before its place in the log. */
@@ -860,9 +889,58 @@ adopt_run(struct app_job *a)
 	say_placed(a);
 }
 
+/* --- an application --- */
+
+static void
+on_delivered(void *arg, const struct release_result *result)
+{
+	struct app_job *a = arg;
+
+	a->release = NULL;
+	if (result == NULL) {
+		a->ending = ENDING_LOST;
+		job_fail(a, JOB_ERROR, "the job is not ours any more");
+		return;
+	}
+	if (result->state != RELEASE_PASSED)
+		note(a, result->reason);
+	set_result(a, app_release_state(result->state), result->state == RELEASE_PASSED ? 0 : -1, result->reason);
+	job_step(a, APP_JOB_FLUSH);
+}
+
+static const struct app_release_events release_events = { .notice = on_notice, .hide = on_hide, .done = on_delivered };
+
+static void
+deliver(struct app_job *a)
+{
+	const struct app_release_job job = {
+		.job = a->job,
+		.spec = &a->spec,
+		.target = &a->target,
+		.env = &a->env,
+		.is_left = a->is_adopted,
+		.undoing = a->undoing,
+	};
+
+	add_env(a);
+	if (a->secrets != NULL)
+		app_secrets_add(a->secrets, &a->env);
+	a->release_deps = (struct app_release_deps){ a->deps->loop, a->deps->store, a->deps->destinations };
+	a->release = app_release_start(&a->release_deps, &job, &release_events, a);
+	if (a->is_adopted)
+		note(a, "davitd was restarted; the deployment goes on");
+	if (a->is_adopted && a->job->cancel)
+		app_release_cancel(a->release, "cancelled");
+	say_placed(a);
+}
+
 static void
 enter_run(struct app_job *a)
 {
+	if (app_deploy_is_application(&a->spec)) {
+		deliver(a);
+		return;
+	}
 	if (a->is_adopted) {
 		adopt_run(a);
 		return;
@@ -1078,7 +1156,9 @@ app_job_id(const struct app_job *a)
 static void
 stop(struct app_job *a, void (*end_run)(struct builder_run *run, const char *why), const char *why)
 {
-	if (a->state == APP_JOB_RUN && a->run != NULL) {
+	if (a->state == APP_JOB_RUN && a->release != NULL) {
+		app_release_cancel(a->release, why);
+	} else if (a->state == APP_JOB_RUN && a->run != NULL) {
 		end_run(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
 		deferred_cancel(&a->begin);
@@ -1091,7 +1171,7 @@ app_job_cancel(struct app_job *a, bool was_told)
 {
 	CRASH_POINT(cancel_heard);
 	log_debug("job %s is to be cancelled", a->job->id);
-	if (a->is_adopted && a->run == NULL && a->state < APP_JOB_RUN)
+	if (a->is_adopted && a->run == NULL && a->release == NULL && a->state < APP_JOB_RUN)
 		return; /* its lease says it again, when what runs always can be run */
 	if (was_told && a->is_cancelled)
 		return;
@@ -1103,6 +1183,11 @@ void
 app_job_lose(struct app_job *a)
 {
 	a->ending = ENDING_LOST;
+	if (a->release != NULL) { /* what it has begun is for who has the job now */
+		app_release_leave(&a->release);
+		job_fail(a, JOB_ERROR, "the job is not ours any more");
+		return;
+	}
 	stop(a, builder_end, "the job is not ours any more");
 }
 
@@ -1110,6 +1195,7 @@ app_job_lose(struct app_job *a)
 static void
 job_leave(struct app_job *a)
 {
+	app_release_leave(&a->release);
 	deferred_cancel(&a->begin);
 	log_close(&a->log);
 	a->ending = ENDING_LEFT;
@@ -1120,7 +1206,14 @@ job_leave(struct app_job *a)
 static bool
 is_lost_sight_of(const struct app_job *a)
 {
-	return a->is_adopted && a->run == NULL && a->state <= APP_JOB_RUN;
+	return a->is_adopted && a->run == NULL && a->release == NULL && a->state <= APP_JOB_RUN;
+}
+
+/* It is neither old nor new: whoever comes after us goes on. */
+static bool
+has_begun_release(const struct app_job *a)
+{
+	return a->release != NULL && app_release_is_begun(a->release);
 }
 
 void
@@ -1128,8 +1221,11 @@ app_job_suspend(struct app_job *a)
 {
 	static const char why[] = "davitd was stopped";
 
-	if (is_lost_sight_of(a)) {
+	if (is_lost_sight_of(a) || has_begun_release(a)) {
 		job_leave(a);
+	} else if (a->state == APP_JOB_RUN && a->release != NULL) {
+		app_release_leave(&a->release);
+		job_again(a, why);
 	} else if (a->state == APP_JOB_RUN && a->run != NULL) {
 		builder_put_back(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
@@ -1154,7 +1250,7 @@ app_job_detach(struct app_job *a)
 {
 	bool is_ours = a->ending == ENDING_OWN && a->result == JOB_RUNNING;
 
-	if (is_ours && (a->run != NULL ? detach_run(a) : is_lost_sight_of(a)))
+	if (is_ours && (a->run != NULL ? detach_run(a) : is_lost_sight_of(a) || has_begun_release(a)))
 		job_leave(a);
 	else
 		app_job_suspend(a);

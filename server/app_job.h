@@ -18,6 +18,7 @@ struct git;
 struct log_store;
 struct loop;
 struct store;
+struct destinations;
 
 struct app_job_deps {
 	struct loop *loop;
@@ -26,6 +27,7 @@ struct app_job_deps {
 	struct log_store *logs;
 	struct git *git;
 	struct builder *builder;
+	struct destinations *destinations; /* of applications */
 	const struct app_files_deps *files;
 	const char *url;    /* public address, for the job's environment */
 	unsigned timeout_s; /* of a job that names none */

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The arrows of ARCHITECTURE.md: a file may include only what stands to its right, and each third-party library has one home.
-#   main -> app -> controller -> { hook scheduler builder mirror notify } -> store -> io -> core -> proto
+#   main -> app -> controller -> { hook scheduler builder mirror delivery notify } -> store -> io -> core -> proto
 set -u
 cd "${srcdir:-.}" || exit 1
 bad=0
@@ -27,8 +27,8 @@ home() {
 	fi
 }
 
-components='hook scheduler builder mirror notify'
-above_store='server/(hook|scheduler|builder|mirror|notify|controller)/|server/(app|conf)\.h'
+components='hook scheduler builder mirror delivery notify'
+above_store='server/(hook|scheduler|builder|mirror|delivery|notify|controller)/|server/(app|conf)\.h'
 
 forbid proto 'server/|cli/'
 forbid server/core "server/(io|store)/|$above_store|cli/"
@@ -40,7 +40,7 @@ for c in $components; do
 done
 forbid server/controller 'server/app\.h|cli/'
 # davit run has a builder of its own.
-forbid cli 'server/(store|hook|scheduler|mirror|notify|controller)/|server/(app|conf)\.h'
+forbid cli 'server/(store|hook|scheduler|mirror|delivery|notify|controller)/|server/(app|conf)\.h'
 
 home 'evhtp' server/controller/
 home 'hiredis' server/io/redis

@@ -1,6 +1,6 @@
 -- A claimed job has its container, or its next one.
--- ARGV: job, token, container, engine, progress ('': the first). {ok} {stale}
-local job, token, container, engine, progress = unpack(ARGV)
+-- ARGV: job, token, container, engine, progress ('': the first), images that it deploys ('': none). {ok} {stale}
+local job, token, container, engine, progress, images = unpack(ARGV)
 local key = 'davit:job:' .. job
 local state, held_by, build, before = unpack(call('HMGET', key, 'state', 'token', 'build', 'container'))
 
@@ -17,6 +17,10 @@ if progress ~= '' then
 end
 call('HSET', key, 'started_ms', now)
 deployment_follow(job, 'started_ms', now)
+if images ~= '' then
+	call('HSET', key, 'images', images)
+	deployment_follow(job, 'images', images)
+end
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)
 	build_changed(build, 'running', now)

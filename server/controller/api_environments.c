@@ -124,6 +124,7 @@ static const struct {
 	size_t offset;
 } texts[] = {
 	{ "kind", offsetof(struct environment, kind) },
+	{ "engine", offsetof(struct environment, engine) },
 	{ "image", offsetof(struct environment, image) },
 	{ "command", offsetof(struct environment, command) },
 	{ "events", offsetof(struct environment, events) },
@@ -196,8 +197,8 @@ check(const struct environment *environment, struct err *err)
 static bool
 take_body(const struct json_value *body, struct environment *environment, struct err *err)
 {
-	static const char *const members[] = { "kind", "image", "command", "events", "branches", "tags", "deployers",
-		"approve", "variables", NULL };
+	static const char *const members[] = { "kind", "engine", "image", "command", "events", "branches", "tags",
+		"deployers", "approve", "variables", NULL };
 
 	return api_check_members(body, members, "an environment", err) && take_texts(body, environment, err) &&
 	       take_others(body, environment, err) && check(environment, err);

@@ -86,6 +86,31 @@ api_write_schedule(struct json_writer *w, const struct schedule *schedule)
 	json_write_object_close(w);
 }
 
+static void
+member_str(struct json_writer *w, const char *key, struct str value)
+{
+	json_write_key(w, key);
+	json_write_str(w, value);
+}
+
+/* That were built, or deployed. */
+static void
+write_images(struct json_writer *w, const char *images)
+{
+	struct str rest = str_of(images);
+	struct built_image image;
+
+	json_write_key(w, "images");
+	json_write_array_open(w);
+	while (built_image_next(&rest, &image)) {
+		json_write_object_open(w);
+		member_str(w, "name", image.name);
+		member_str(w, "reference", image.reference);
+		json_write_object_close(w);
+	}
+	json_write_array_close(w);
+}
+
 void
 api_write_deployment(struct json_writer *w, const struct deployment *d)
 {
@@ -99,6 +124,7 @@ api_write_deployment(struct json_writer *w, const struct deployment *d)
 	json_member_string(w, "ref", d->ref);
 	json_member_string(w, "commit", d->commit);
 	json_member_string(w, "image", d->image);
+	write_images(w, d->images);
 	json_member_string(w, "person", d->person);
 	json_member_string(w, "approved_by", d->approved_by);
 	json_member_string(w, "state", job_state_name(d->state));
@@ -121,6 +147,7 @@ api_write_environment(struct json_writer *w, const struct environment *environme
 	json_member_string(w, "repo", environment->repo);
 	json_member_string(w, "name", environment->name);
 	json_member_string(w, "kind", environment->kind);
+	json_member_string(w, "engine", environment->engine);
 	json_member_string(w, "image", environment->image);
 	json_member_string(w, "command", environment->command);
 	json_write_key(w, "variables");
@@ -144,31 +171,6 @@ api_write_environment(struct json_writer *w, const struct environment *environme
 	json_write_object_close(w);
 }
 
-static void
-member_str(struct json_writer *w, const char *key, struct str value)
-{
-	json_write_key(w, key);
-	json_write_str(w, value);
-}
-
-/* What it has built. */
-static void
-write_images(struct json_writer *w, const struct job *job)
-{
-	struct str rest = str_of(job->images);
-	struct built_image image;
-
-	json_write_key(w, "images");
-	json_write_array_open(w);
-	while (built_image_next(&rest, &image)) {
-		json_write_object_open(w);
-		member_str(w, "name", image.name);
-		member_str(w, "reference", image.reference);
-		json_write_object_close(w);
-	}
-	json_write_array_close(w);
-}
-
 void
 api_write_job(struct json_writer *w, const struct job *job)
 {
@@ -182,7 +184,7 @@ api_write_job(struct json_writer *w, const struct job *job)
 	json_member_string(w, "waits_for", job->waits_for);
 	json_member_int(w, "attempt", job->attempt);
 	json_member_string(w, "image", job->image);
-	write_images(w, job);
+	write_images(w, job->images);
 	write_graph(w, job);
 	json_member_string(w, "node", job->node);
 	json_member_string(w, "engine", job->engine);

@@ -87,6 +87,17 @@
 	X(image_built,          "it is") \
 	X(image_recorded,       "that it is, is recorded; it is not pushed") \
 	X(image_pushed,         "it is; that is not recorded") \
+	/* an application on its way to an engine */ \
+	X(rollout_ready,        "the engine has all images; nothing is recorded") \
+	X(rollout_creating,     "a new container is about to be made") \
+	X(rollout_starting,     "it is about to be started") \
+	X(rollout_started,      "it is; nobody was told") \
+	X(rollout_gating,       "it runs; whether it is well is not known") \
+	X(rollout_stopping,     "a container is about to be stopped") \
+	X(rollout_decided,      "how the deployment comes out is known, and not recorded") \
+	X(rollout_removing,     "that is recorded; what is not wanted is about to be removed") \
+	X(rollout_ended,        "nothing is left to do; the result is not recorded") \
+	/* a job's end */ \
 	X(container_removing,   "a container is about to be removed") \
 	X(container_removed,    "it is") \
 	X(volume_removed,       "a job's volume is removed") \

@@ -107,6 +107,9 @@ struct docker_op *docker_image_remove(struct docker *docker, const char *image, 
  * twice, and is a success; any other is ERR_CONFLICT. */
 struct docker_op *docker_create(
     struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg);
+/* The same of an application's. */
+struct docker_op *docker_create_application(
+    struct docker *docker, const char *name, const struct docker_application_spec *spec, docker_fn *fn, void *arg);
 /* Part of a file, lent for as long as the call that takes it says. */
 struct docker_piece {
 	int fd;
@@ -133,6 +136,9 @@ struct docker_op *docker_wait_started(
     struct docker *docker, const char *container, docker_open_fn *on_registered, docker_fn *fn, void *arg);
 /* Success when it runs already. */
 struct docker_op *docker_start(struct docker *docker, const char *container, docker_fn *fn, void *arg);
+/* With the signal that it wants, and after so many seconds by force. Success when it does not run. Without a deadline.
+ */
+struct docker_op *docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg);
 /* Whether it runs or not, with its anonymous volumes. Success when there is none. */
 struct docker_op *docker_remove(struct docker *docker, const char *container, docker_fn *fn, void *arg);
 /* Takes effect at once. Of the limits, memory, CPUs and pids. */
@@ -160,6 +166,9 @@ struct docker_op *docker_logs_follow(struct docker *docker, const char *containe
 /* -> id. A bridge. ERR_CONFLICT when the name is taken. */
 struct docker_op *docker_network_create(
     struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg);
+/* A container that does not run yet gets a further one, in which it has that name too. Success when it is in it. */
+struct docker_op *docker_network_connect(
+    struct docker *docker, const char *network, const char *container, const char *alias, docker_fn *fn, void *arg);
 /* Success when there is none. */
 struct docker_op *docker_network_remove(struct docker *docker, const char *network, docker_fn *fn, void *arg);
 /* -> list */

@@ -109,12 +109,12 @@ create_fini(struct docker_op *op)
 }
 
 static void
-keep_labels(struct create *c, const struct docker_container_spec *spec)
+keep_labels(struct create *c, const struct docker_label *labels, size_t count)
 {
-	c->label_count = spec->label_count;
-	c->labels = xcalloc(spec->label_count, sizeof(*c->labels));
-	for (size_t i = 0; i < spec->label_count; i++)
-		c->labels[i] = (struct docker_label){ xstrdup(spec->labels[i].name), xstrdup(spec->labels[i].value) };
+	c->label_count = count;
+	c->labels = xcalloc(count, sizeof(*c->labels));
+	for (size_t i = 0; i < count; i++)
+		c->labels[i] = (struct docker_label){ xstrdup(labels[i].name), xstrdup(labels[i].value) };
 }
 
 static void
@@ -151,23 +151,42 @@ on_created(void *arg, const struct httpc_reply *reply, const struct err *err)
 	docker_op_send(&c->op, docker_path(&c->op, "/containers/%s/json", c->name), NULL, 0, &handler);
 }
 
-struct docker_op *
-docker_create(
-    struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg)
+/* body is taken over. */
+static struct docker_op *
+create(struct docker *docker, const char *name, char *body, size_t len, const struct docker_label *labels, size_t count,
+    docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "create container", .method = "POST", .total_ms = 120000, .decode = docker_decode_id
 	};
 	static const struct httpc_handler handler = { .on_done = on_created };
 	struct create *c = (struct create *)docker_op_new(docker, sizeof(*c), &call, fn, arg);
-	size_t len;
-	char *body = docker_container_body(spec, docker->is_podman, &len);
 
 	c->op.fini = create_fini;
 	c->name = xstrdup(name);
-	keep_labels(c, spec);
+	keep_labels(c, labels, count);
 	docker_op_send(&c->op, docker_path(&c->op, "/containers/create?name=%s", name), body, len, &handler);
 	return &c->op;
+}
+
+struct docker_op *
+docker_create(
+    struct docker *docker, const char *name, const struct docker_container_spec *spec, docker_fn *fn, void *arg)
+{
+	size_t len;
+	char *body = docker_container_body(spec, docker->is_podman, &len);
+
+	return create(docker, name, body, len, spec->labels, spec->label_count, fn, arg);
+}
+
+struct docker_op *
+docker_create_application(
+    struct docker *docker, const char *name, const struct docker_application_spec *spec, docker_fn *fn, void *arg)
+{
+	size_t len;
+	char *body = docker_application_body(spec, &len);
+
+	return create(docker, name, body, len, spec->labels, spec->label_count, fn, arg);
 }
 
 struct docker_op *
@@ -178,6 +197,14 @@ docker_start(struct docker *docker, const char *container, docker_fn *fn, void *
 	};
 
 	return docker_plain(docker, &call, xasprintf("/containers/%s/start", container), fn, arg);
+}
+
+struct docker_op *
+docker_stop(struct docker *docker, const char *container, unsigned grace_s, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "stop container", .method = "POST", .also_good = 304 };
+
+	return docker_plain(docker, &call, xasprintf("/containers/%s/stop?t=%u", container, grace_s), fn, arg);
 }
 
 struct removal {
@@ -320,6 +347,22 @@ docker_network_create(
 	char *body = docker_network_body(name, labels, count, &len);
 
 	docker_op_send(op, docker_path(op, "/networks/create"), body, len, NULL);
+	return op;
+}
+
+/* 403: it is in it. */
+struct docker_op *
+docker_network_connect(
+    struct docker *docker, const char *network, const char *container, const char *alias, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "connect to network", .method = "POST", .also_good = 403, .total_ms = 60000
+	};
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	size_t len;
+	char *body = docker_connect_body(container, alias, &len);
+
+	docker_op_send(op, docker_path(op, "/networks/%s/connect", network), body, len, NULL);
 	return op;
 }
 

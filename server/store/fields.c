@@ -73,6 +73,7 @@ static const struct field job_fields[] = {
 	{ "built",       FIELD_TEXT, offsetof(struct job, built) },
 	{ "built_on",    FIELD_TEXT, offsetof(struct job, built_on) },
 	{ "images",      FIELD_TEXT, offsetof(struct job, images) },
+	{ "deployment",  FIELD_INT,  offsetof(struct job, deployment) },
 	{ "needed_images", FIELD_TEXT, offsetof(struct job, needed_images) },
 };
 
@@ -170,6 +171,7 @@ static const struct field environment_fields[] = {
 	{ "repo", FIELD_TEXT, offsetof(struct environment, repo) },
 	{ "name", FIELD_TEXT, offsetof(struct environment, name) },
 	{ "kind", FIELD_TEXT, offsetof(struct environment, kind) },
+	{ "engine", FIELD_TEXT, offsetof(struct environment, engine) },
 	{ "image", FIELD_TEXT, offsetof(struct environment, image) },
 	{ "command", FIELD_TEXT, offsetof(struct environment, command) },
 	{ "variables", FIELD_TEXT, offsetof(struct environment, variables) },
@@ -197,6 +199,7 @@ static const struct field deployment_fields[] = {
 	{ "ref", FIELD_TEXT, offsetof(struct deployment, ref) },
 	{ "commit", FIELD_TEXT, offsetof(struct deployment, commit) },
 	{ "image", FIELD_TEXT, offsetof(struct deployment, image) },
+	{ "images", FIELD_TEXT, offsetof(struct deployment, images) },
 	{ "person", FIELD_TEXT, offsetof(struct deployment, person) },
 	{ "approved_by", FIELD_TEXT, offsetof(struct deployment, approved_by) },
 	{ "state", FIELD_JOB_STATE, offsetof(struct deployment, state) },

@@ -104,6 +104,7 @@ struct job {
 	char *built;         /* id of the image that an attempt has built; "": none */
 	char *built_on;      /* the engine that has it */
 	char *images;        /* that it has made, see proto/built_image.h */
+	int64_t deployment;  /* number of its deployment; 0: none */
 	char *needed_images; /* of a claimed one: those of the jobs that it needs, the nearest first */
 };
 
@@ -119,7 +120,7 @@ struct build {
 	char *commit;
 	char *title;
 	char *author;
-	char *event; /* change_event_name() */
+	char *event;       /* change_event_name() */
 	int64_t commit_ms; /* when its commit was made, by the committer's clock; 0: not known (yet) */
 	int64_t created_ms;
 	int64_t planned_ms;
@@ -190,6 +191,7 @@ struct environment {
 	char *repo;
 	char *name;
 	char *kind;
+	char *engine;    /* of the kind engine: its name; "": the first */
 	char *image;     /* in which the command runs, where the pipeline names none */
 	char *command;   /* likewise what runs */
 	char *variables; /* of its jobs, JSON, see proto/params.h; "" for none */
@@ -218,6 +220,7 @@ struct deployment {
 	char *ref;
 	char *commit;
 	char *image;  /* that was deployed; "": the pipeline named none */
+	char *images; /* of an application: the very images, see proto/built_image.h */
 	char *person; /* who brought it */
 	char *approved_by;
 	enum job_state state;

@@ -82,6 +82,8 @@ enum err_code job_adopt(struct store_fixture *f, const char *job, const char *to
 enum err_code job_moved(
     struct store_fixture *f, const char *job, const char *token, const char *container, const char *progress);
 enum err_code job_started(struct store_fixture *f, const char *job, const char *token, const char *container);
+/* An application, whose images are these. */
+enum err_code job_started_with(struct store_fixture *f, const char *job, const char *token, const char *images);
 enum err_code job_finished(struct store_fixture *f, const char *job, const char *token, enum job_state state);
 /* As job_finished would end it. */
 /* Of the last seven days, of so many repositories and environments. */

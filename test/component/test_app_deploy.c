@@ -38,13 +38,16 @@ assert_command(const struct job_spec *spec, const char *image, const char *comma
 	assert_string_equal(spec->segments[0].commands[0], command);
 }
 
-/* {"name": "a", "kind": "deploy", MORE} */
+#define APPLICATION "\"application\":[{\"name\":\"app\",\"image\":\"a\",\"replicas\":1}]"
+
+/* {"name": "a", "kind": "deploy", MORE}; MORE of an application stands in its deploy. */
 static struct job_spec
 job_of(const char *more)
 {
+	bool is_application = strcmp(more, APPLICATION) == 0;
 	char *text = xasprintf("{\"name\":\"a\",\"kind\":\"deploy\",\"env\":[],\"timeout\":0,%s"
-			       "\"deploy\":{\"environment\":\"live\"}}",
-	    more);
+			       "\"deploy\":{\"environment\":\"live\"%s%s}}",
+	    is_application ? "" : more, is_application ? "," : "", is_application ? more : "");
 	struct job_spec spec = { 0 };
 	struct err err;
 
@@ -53,6 +56,8 @@ job_of(const char *more)
 	free(text);
 	return spec;
 }
+
+static struct app_deploy_target target;
 
 #define OWN_IMAGE "\"image\":\"alpine:3\","
 #define OWN_COMMAND "\"segments\":[{\"name\":\"command\",\"commands\":[\"own\"]}],"
@@ -67,11 +72,11 @@ test_an_own_command_runs_in_its_own_image(void **state)
 	struct err err;
 
 	(void)state;
-	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &target, &err));
 	assert_command(&spec, "alpine:3", "own");
 	job_spec_fini(&spec);
 	spec = job_of(OWN_COMMAND);
-	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &target, &err));
 	assert_command(&spec, "kubectl:1", "own");
 	job_spec_fini(&spec);
 	assert_int_equal(env.count, 0);
@@ -88,7 +93,7 @@ test_the_environments_command_runs_in_the_environments_image(void **state)
 
 	(void)state;
 	environment.variables = variables;
-	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &target, &err));
 	assert_command(&spec, "kubectl:1", "theirs");
 	assert_int_equal(env.count, 1);
 	assert_string_equal(env.vars[0].name, "CLUSTER");
@@ -97,7 +102,7 @@ test_the_environments_command_runs_in_the_environments_image(void **state)
 	job_spec_fini(&spec);
 	environment.image = none;
 	spec = job_of(OWN_IMAGE);
-	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &err));
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &target, &err));
 	assert_command(&spec, "alpine:3", "theirs");
 	env_fini(&env);
 	job_spec_fini(&spec);
@@ -110,11 +115,35 @@ assert_refused(const struct environment *environment, const struct build *of, co
 	struct env env = { 0 };
 	struct err err;
 
-	assert_false(app_deploy_begin(environment, of, &spec, &env, &err));
+	assert_false(app_deploy_begin(environment, of, &spec, &env, &target, &err));
 	assert_int_equal(err.code, ERR_REFUSED);
 	if (strstr(err.text, why) == NULL)
 		fail_msg("%s, and not %s", err.text, why);
 	job_spec_fini(&spec);
+}
+
+/* An application goes to an engine, and nothing else does. */
+static void
+test_an_application(void **state)
+{
+	static char kind[] = "engine", command_kind[] = "command", engine[] = "live", command[] = "theirs";
+	struct environment environment = environment_of(none, none);
+	struct job_spec spec = job_of(APPLICATION);
+	struct env env = { 0 };
+	struct err err;
+
+	(void)state;
+	environment.kind = kind;
+	environment.engine = engine;
+	environment.deployed = 7;
+	assert_true(app_deploy_begin(&environment, &build, &spec, &env, &target, &err));
+	assert_string_equal(target.engine, "live");
+	assert_int_equal(target.previous, 7);
+	job_spec_fini(&spec);
+	assert_refused(&environment, &build, OWN_IMAGE OWN_COMMAND, "the environment live takes applications alone");
+	environment.kind = command_kind;
+	environment.command = command;
+	assert_refused(&environment, &build, APPLICATION, "the environment live takes no applications");
 }
 
 static void
@@ -142,6 +171,7 @@ main(void)
 		cmocka_unit_test(test_an_own_command_runs_in_its_own_image),
 		cmocka_unit_test(test_the_environments_command_runs_in_the_environments_image),
 		cmocka_unit_test(test_what_is_not_allowed_or_says_nothing),
+		cmocka_unit_test(test_an_application),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -438,7 +438,7 @@ deploy(void)
 	assert_int_equal(job_approve(&f, id), ERR_NONE);
 	look();
 	claimed = claimed_in_turn(id);
-	assert_int_equal(job_started(&f, id, claimed->token, "c1"), ERR_NONE);
+	assert_int_equal(job_started_with(&f, id, claimed->token, "app:1 sha256:1\n"), ERR_NONE);
 	assert_int_equal(job_requeue(&f, id, claimed->token, 0), ERR_NONE);
 	job_free(&claimed);
 	claimed = claimed_in_turn(id);

@@ -118,6 +118,19 @@ def push_image(w):
                   {"Dockerfile": f"FROM {IMAGE}\nCOPY number /number\n"}), "plain")
 
 
+def push_application(w):
+    """Two replicas, one after the other, in the place of those before."""
+    service = f"{{image: \"{IMAGE}\", command: [sleep, \"3600\"], init: true, replicas: 2, gate: {{stable: 1s}}}}"
+    w.pushed(Work("application", "passed", f"{RETRY}jobs:\n  live:\n    deploy: {{environment: live, application: {service}}}\n",
+                  [None]), w.node)
+
+
+def push_bad_application(w):
+    """Nothing listens where it should, so those before come back."""
+    service = f"{{image: \"{IMAGE}\", command: [sleep, \"3600\"], init: true, gate: {{tcp: 9, timeout: 1s}}}}"
+    w.pushed(Work("bad", "failed", f"jobs:\n  live:\n    deploy: {{environment: live, application: {service}}}\n", [None]), w.node)
+
+
 def push_overdue(w):
     w.pushed(script("overdue", "timed_out", [("echo begun", b"begun\n"), ("sleep 600", b"")], "timeout: 1s\n"), "plain")
 

@@ -114,6 +114,8 @@ class World:
     def set_up(self):
         self.davit.start()
         told = {"statuses": True, "api": self.receiver.url, "token": "t0ken"}
+        self.davit.add_repo(self.repo, id=self.node)
+        self.davit.api("PUT", f"/repos/{self.node}/environments/live", {"kind": "engine"})
         for name, more in (("app", told), ("plain", {}), ("deaf", {**told, "name": "acme/deaf"}), ("busy", {})):
             self.davit.add_repo(self.repo, **{"id": name, **more})
             self.davit.api("PUT", f"/secrets/repo/{name}/TOKEN", {"value": "s3cret-of-the-job"})
@@ -122,6 +124,7 @@ class World:
         return self
 
     def end(self):
+        self.remove_application()
         if self.history:
             self.history.close()
         self.receiver.close()
@@ -288,6 +291,28 @@ class World:
         self.start()
         self.work_until_death(drive)
 
+    # --- the application ---
+
+    def docker(self, *words):
+        return subprocess.run(["/usr/bin/docker", "-H", server.ENGINE, *words], capture_output=True, text=True).stdout.split()
+
+    def application(self, form):
+        return self.docker("ps", "-a", "--filter", f"label=davit.repo={self.node}", "--format", form)
+
+    def remove_application(self):
+        for one in self.application("{{.ID}}"):
+            self.docker("rm", "-fv", one)
+        for one in self.docker("network", "ls", "-q", "--filter", f"label=davit.application={self.node}/live"):
+            self.docker("network", "rm", one)
+
+    def check_application(self):
+        """What runs is what was deployed last, whole; and nothing else is there."""
+        with self.redis() as redis:
+            deployed = redis("HGET", f"davit:environment:{self.node}:live", "deployed")
+        wanted = {f"{self.node}.live.app.{replica}.{deployed}/running" for replica in (1, 2)} if deployed else set()
+        found = set(self.application("{{.Names}}/{{.State}}"))
+        return [checker.Violation("I3", self.node, f"containers {sorted(wanted)}", sorted(found))] if found != wanted else []
+
     # --- afterwards ---
 
     def check(self):
@@ -305,6 +330,7 @@ class World:
         wrong += checker.check_states(records, self.ledger, list(self.history.builds))
         wrong += checker.check_again(records, AGAIN)
         wrong += checker.check_left_in_redis(records)
+        wrong += self.check_application()
         wrong += checker.check_logs(self.davit.state, asked, self.ledger)
         wrong += checker.check_statuses(app, self.ledger, self.told)
         wrong += checker.check_effects(app, self.ledger, [e for e in self.effects.all() if e[1] in self.ledger.pushes()])

@@ -148,6 +148,9 @@ SCENARIOS = {
     **dict.fromkeys("volume_making volume_made volume_removed".split(), Scenario(work.push_parts)),
     **dict.fromkeys("services_starting services_ready".split(), Scenario(work.push_service)),
     **dict.fromkeys("pull_beginning pull_ended".split(), Scenario(work.push_unknown_image)),
+    **dict.fromkeys("""rollout_ready rollout_creating rollout_starting rollout_started rollout_gating rollout_stopping
+        rollout_removing rollout_ended""".split(), Scenario(work.push_application)),
+    "rollout_decided": Scenario(work.push_bad_application),
     **dict.fromkeys("image_building image_built image_recorded image_pushed".split(), Scenario(work.push_image)),
 }
 

@@ -1,29 +1,15 @@
 """The shipped nginx sample with the real nginx: hook, API, live log through it, large body refused."""
 
 import os
-import shutil
-import subprocess
 
 import pytest
 
 import forge
+import nginx
 import server
 from server import IMAGE
 
 SAMPLE = os.path.join(os.path.dirname(__file__), "../../conf/nginx/davit.conf")
-MAIN = """\
-daemon off;
-user root;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{}}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    include {folder}/davit.conf;
-}}
-"""
 
 
 class Proxied(server.Davit):
@@ -36,28 +22,15 @@ class Proxied(server.Davit):
 
 @pytest.fixture
 def proxied(davit, tmp_path):
-    folder = tmp_path / "nginx"
-    folder.mkdir()
     port = forge.free_port()
     with open(SAMPLE) as sample:
         text = sample.read()
     assert "server 127.0.0.1:8080;" in text and "listen 80;" in text
-    (folder / "davit.conf").write_text(text.replace("server 127.0.0.1:8080;", f"server 127.0.0.1:{davit.port};")
-                                       .replace("listen 80;", f"listen 127.0.0.1:{port};"))
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
-    subprocess.run([binary, "-t", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")], check=True, capture_output=True)
-    nginx = subprocess.Popen([binary, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+    text = text.replace("server 127.0.0.1:8080;", f"server 127.0.0.1:{davit.port};")
+    running = nginx.Nginx(tmp_path / "nginx", text.replace("listen 80;", f"listen 127.0.0.1:{port};"), port)
     proxied = Proxied(davit, port)
-    for _ in range(1000):
-        try:
-            if proxied.ask("GET", "/healthz", token=False).status == 200:
-                break
-        except ConnectionRefusedError:
-            pass
     yield proxied
-    nginx.terminate()
-    nginx.wait()
+    running.stop()
 
 
 def test_push_and_live_log(proxied, repo):

@@ -168,6 +168,10 @@ test_error_messages(void **state)
 	assert_string_equal(text, "No such image: x:1");
 	docker_reply_message(STR("{\"cause\":\"no space\",\"response\":500}"), text, sizeof(text));
 	assert_string_equal(text, "no space");
+	docker_reply_message(STR("{\"message\":\"endpoint x (0123456789abcdef0123456789abcdef0123456789abcdef"
+				 "0123456789abcdef) has (none)\"}"),
+	    text, sizeof(text));
+	assert_string_equal(text, "endpoint x has (none)");
 	docker_reply_message(STR("{\"message\":\"two\\nlines\"}"), text, sizeof(text));
 	assert_string_equal(text, "two lines");
 	docker_reply_message(STR("<html>502 Bad Gateway, and a long page behind it</html>"), text, sizeof(text));

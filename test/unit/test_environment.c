@@ -28,9 +28,8 @@ test_settings_that_are_wrong(void **state)
 		{ { .kind = "command", .events = "push,tag,deploy", .branches = "main release/*", .tags = "v*" },
 		    NULL },
 		{ { .deployers = "alice,bob" }, NULL },
-		{ { .kind = "engine" }, "kind: engine cannot be deployed to yet" },
-		{ { .kind = "swarm" }, "kind: swarm cannot be deployed to yet" },
-		{ { .kind = "ftp" }, "kind: \"ftp\" is none; there is command" },
+		{ { .kind = "engine" }, NULL },
+		{ { .kind = "ftp" }, "kind: \"ftp\" is none; there are command and engine" },
 		{ { .events = "psuh" }, "events: no event is called \"psuh\"; did you mean \"push\"?" },
 		{ { .branches = "main [a" }, "branches: \"[a\"" },
 		{ { .tags = "(" }, NULL },
@@ -90,8 +89,7 @@ test_what_may_be_deployed(void **state)
 		    "somebody whom the forge did not name may not" },
 		{ { .deployers = "alice" }, { "deploy", "refs/heads/main", "main", "admin", false }, NULL },
 		{ { .deployers = "alice" }, { "cron", "refs/heads/main", "main", NULL, false }, NULL },
-		{ { .kind = "engine" }, { "push", "refs/heads/main", "main", "alice", false },
-		    "kind: engine cannot be deployed to yet" },
+		{ { .kind = "ftp" }, { "push", "refs/heads/main", "main", "alice", false }, "kind: \"ftp\" is none" },
 	};
 
 	(void)state;

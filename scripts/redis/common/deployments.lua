@@ -61,7 +61,9 @@ local function deployment_open(job, now)
 		'event', event, 'ref', ref, 'commit', built or commit, 'image', image or '', 'person', deployer_of(build),
 		'state', 'waiting', 'attempt', 1, 'created_ms', now)
 	if redeploys then
+		local images = call('HGET', 'davit:deployment:' .. redeploys, 'images')
 		call('HSET', 'davit:deployment:' .. n, 'redeploys', redeploys)
+		call('HSET', 'davit:job:' .. job, 'images', images or '')
 	end
 	call('ZADD', deployments_key(repo, name), n, n)
 	call('HSET', 'davit:job:' .. job, 'deployment', n)

@@ -7,6 +7,7 @@ function deploymentFacts(d) {
 	return el("div", { class: "facts" }, state(d.state), el("span", {}, el("a", { href: "/builds/" + d.build }, el("b", {}, "#" + d.build))),
 		el("span", {}, shortRef(d), " ", el("code", {}, (d.commit || "").slice(0, 12))),
 		d.image ? el("span", {}, el("code", {}, d.image)) : null,
+		...(d.images || []).map((i) => el("span", { title: i.name }, el("code", {}, i.reference.replace(/^.*@/, "").slice(0, 19)))),
 		d.approved_by ? el("span", {}, "approved by ", el("b", {}, d.approved_by)) : null,
 		el("span", {}, ago(d.finished_ms || d.created_ms)), d.reason ? el("span", {}, d.reason) : null);
 }

@@ -1,0 +1,170 @@
+"""Applications on a real engine: deployed, replaced, proved or taken back, and rolled back; davitd and the engine killed."""
+
+import json
+import re
+import subprocess
+import urllib.request
+
+import pytest
+
+import forge
+import nginx
+from server import IMAGE
+
+SERVE = "echo $VERSION > /index.html; exec httpd -f -p 80 -h /"
+
+
+def pipeline(version="1", **service):
+    application = {"image": IMAGE, "command": ["sh", "-c", SERVE], "environment": {"VERSION": version},
+                   "gate": {"http": "80/index.html", "stable": "1s", "timeout": "5s"}, "init": True, **service}
+    return json.dumps({"jobs": {"live": {"deploy": {"environment": "live", "application": application}}}})
+
+
+class Application:
+    """A repository with an environment of the kind engine, and what the engine has of it."""
+
+    def __init__(self, davit, repo, docker):
+        self.davit, self.repo, self.docker = davit, repo, docker
+        davit.add_repo(repo)
+        made = davit.cli("environment", "set", "app", "live", "--kind", "engine")
+        assert made.returncode == 0, made.stderr
+
+    def push(self, text):
+        commit = self.repo.push({"daocloud.yml": text})
+        return forge.deliver(self.davit, forge.push_payload(commit)).json["build"]
+
+    def deploy(self, state="passed", **service):
+        build = self.davit.wait_build(self.push(pipeline(**service)))
+        assert build["state"] == state, (build, self.davit.job_log(f"{build['build']}.1"))
+        return build
+
+    def begin(self, words, **service):
+        """The number of a build that has got so far."""
+        number = self.push(pipeline(**service))
+        self.davit.wait_build(number, {"running"})
+        self.davit.wait_log(f"{number}.1", words)
+        return number
+
+    def deployments(self):
+        return self.davit.api("GET", "/repos/app/environments/live/deployments")["deployments"]
+
+    def containers(self, *filters):
+        wanted = [word for f in ("label=davit.application=app/live", *filters) for word in ("--filter", f)]
+        return sorted(self.docker("ps", "-a", "--format", "{{.Names}} {{.State}}", *wanted).splitlines())
+
+    def answer(self, name):
+        address = self.docker("inspect", "-f", '{{(index .NetworkSettings.Networks "app.live.default").IPAddress}}', name)
+        with urllib.request.urlopen(f"http://{address}/index.html", timeout=10) as reply:
+            return reply.read().decode().strip()
+
+
+@pytest.fixture
+def application(davit, repo, docker):
+    yield Application(davit, repo, docker)
+    for kind, words in (("ps -aq", ("rm", "-fv")), ("network ls -q", ("network", "rm"))):
+        found = docker(*kind.split(), "--filter", "label=davit.application").split()
+        if found:
+            docker(*words, *found)
+
+
+def test_deployed_replaced_and_rolled_back(application):
+    application.deploy(version="one", replicas=2)
+    assert application.containers() == ["app.live.app.1.1 running", "app.live.app.2.1 running"]
+    assert application.answer("app.live.app.2.1") == "one"
+    application.deploy(version="two", replicas=1)
+    assert application.containers() == ["app.live.app.1.2 running"]
+    assert application.answer("app.live.app.1.2") == "two"
+    back = application.davit.cli("rollback", "app", "live")
+    assert back.returncode == 0, back.stderr
+    assert application.davit.wait_build(int(back.stdout.split()[1]))["state"] == "passed"
+    assert application.containers() == ["app.live.app.1.3 running", "app.live.app.2.3 running"]
+    assert application.answer("app.live.app.1.3") == "one"
+    history = application.deployments()
+    assert [(d["state"], d["redeploys"]) for d in history] == [("passed", 1), ("passed", 0), ("passed", 0)]
+    image = application.docker("image", "inspect", "-f", "{{.Id}}", IMAGE)
+    assert all(d["images"] == [{"name": f"docker.io/{IMAGE}", "reference": image}] for d in history)
+    assert image[:19] in application.davit.cli("deployments", "app", "live").stdout
+
+
+FAILURES = {
+    "exits": ({"command": ["sh", "-c", "echo it breaks; exit 3"], "restart": "no"}, "app.1: ended with exit code 3: it breaks"),
+    "restarts": ({"command": ["sh", "-c", "echo it breaks; exit 3"]}, "app.1: ended by itself, and was started again: it breaks"),
+    "refuses": ({"gate": {"http": "80/none", "timeout": "1s"}}, "app.1: was not well for 3 s within 1 s: port 80: the answer is 404"),
+    "unhealthy": ({"healthcheck": {"test": "false", "interval": "1s", "retries": 1}}, "app.1: is unhealthy"),
+    "lacks a variable": ({"environment": {"A": "$NOBODY"}}, "app: the variable A: there is no variable NOBODY"),
+}
+
+
+def test_what_does_not_prove_itself_goes_back(application):
+    application.deploy(version="one")
+    for n, (service, reason) in enumerate(FAILURES.values(), start=2):
+        build = application.deploy(state="failed", **service)
+        assert reason in build["reason"] and build["reason"].endswith("; back to deployment 1"), build["reason"]
+        assert application.containers() == ["app.live.app.1.1 running"]
+        assert application.deployments()[0]["reason"] in build["reason"]
+    assert b"| it breaks" in application.davit.job_log("2.1")
+    assert application.answer("app.live.app.1.1") == "one"
+
+
+def test_an_image_that_is_nowhere(application):
+    build = application.deploy(state="failed", image="davit-test/none:1", pull_policy="never")
+    assert "image docker.io/davit-test/none:1: the engine" in build["reason"]
+    assert application.containers() == []
+
+
+SITE = """
+upstream app {{ server 127.0.0.1:{0} max_fails=0; server 127.0.0.1:{1} max_fails=0; }}
+server {{ listen 127.0.0.1:{2}; location / {{ proxy_pass http://app; }} }}
+"""
+
+
+def neighbours():
+    """The first of two free ports side by side."""
+    while True:
+        first, second = forge.free_port(), forge.free_port()
+        if second == first + 1:
+            return first
+
+
+def test_two_replicas_behind_nginx_are_replaced_without_a_failed_request(application, tmp_path):
+    first, port = neighbours(), forge.free_port()
+    ports = [f"127.0.0.1:{first}-{first + 1}:80"]
+    application.deploy(replicas=2, ports=ports)
+    proxy = nginx.Nginx(tmp_path / "nginx", SITE.format(first, first + 1, port), port)
+    load = subprocess.Popen(["wrk", "-t1", "-c4", "-d60s", f"http://127.0.0.1:{port}/index.html"], stdout=subprocess.PIPE, text=True)
+    application.deploy(version="2", replicas=2, ports=ports)
+    load.send_signal(2)
+    told = load.communicate(timeout=60)[0]
+    proxy.stop()
+    assert int(re.search(r"(\d+) requests in", told).group(1)) > 100, told
+    assert "Non-2xx" not in told and "Socket errors" not in told, told
+    assert application.containers() == ["app.live.app.1.2 running", "app.live.app.2.2 running"]
+
+
+def test_a_port_that_is_taken(application):
+    port = forge.free_port()
+    application.deploy(ports=[f"127.0.0.1:{port}:80"])
+    application.docker("run", "-d", "--name", "davit-test-taker", "-p", f"127.0.0.1:{port + 1}:80", IMAGE, "sleep", "60")
+    try:
+        build = application.deploy(state="failed", ports=[f"127.0.0.1:{port + 1}:80"])
+    finally:
+        application.docker("rm", "-f", "davit-test-taker")
+    assert "port is already allocated" in build["reason"] and build["reason"].endswith("; back to deployment 1"), build["reason"]
+    assert application.containers() == ["app.live.app.1.1 running"]
+
+
+def test_cancelled_and_stopped_in_the_midst_of_it(application):
+    """A cancel goes back; a stop leaves it to the next process, which goes on."""
+    davit = application.davit
+    application.deploy()
+    number = application.begin("starting app.1 of deployment 2", gate={"stable": "1m"})
+    assert davit.cli("cancel", str(number)).returncode == 0
+    assert davit.wait_build(number)["state"] == "cancelled"
+    assert application.containers() == ["app.live.app.1.1 running"]
+    number = application.begin("starting app.1 of deployment 3", gate={"stable": "3s"})
+    davit.stop()
+    assert [words.split()[0] for words in application.containers()] == ["app.live.app.1.1", "app.live.app.1.3"]
+    davit.start()
+    assert davit.wait_build(number)["state"] == "passed"
+    assert application.containers() == ["app.live.app.1.3 running"]
+    assert application.deployments()[0]["attempt"] == 1
