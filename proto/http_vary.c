@@ -45,7 +45,7 @@ add_line(struct buf *b, const struct http1_head *request, struct str name)
 }
 
 bool
-http_vary_print(struct buf *b, const struct http1_head *request, const struct http1_head *reply)
+http_vary_print(struct buf *b, const struct http1_head *request, const struct http1_head *reply, const char *unsent)
 {
 	struct buf names;
 
@@ -60,6 +60,8 @@ http_vary_print(struct buf *b, const struct http1_head *request, const struct ht
 			size_t at = names.len;
 
 			add_lower(&names, name);
+			if (unsent != NULL && str_is_nocase(name, unsent))
+				continue;
 			if (http1_is_token(name) && !buf_failed(&names))
 				add_line(b, request, (struct str){ names.data + at, names.len - at });
 		}

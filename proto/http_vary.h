@@ -8,8 +8,10 @@
 #include "proto/http1.h"
 
 /* Writes the request's headers that the reply names, "name: value\n" each, its name in lower case, with blanks
- * and lines of one header brought into one form. Empty without Vary. */
-bool http_vary_print(struct buf *b, const struct http1_head *request, const struct http1_head *reply);
+ * and lines of one header brought into one form. Empty without Vary. unsent: a header of the request that the
+ * upstream has not seen, so that the reply cannot be chosen by it; NULL: it has seen all. */
+bool http_vary_print(
+    struct buf *b, const struct http1_head *request, const struct http1_head *reply, const char *unsent);
 /* Whether the request is of that selection. */
 bool http_vary_matches(struct str selection, const struct http1_head *request);
 

@@ -361,6 +361,23 @@ is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum h
 	return t->method == HTTP1_GET && http_cache_may_store(&t->request, reply);
 }
 
+/* A digest is that of the plain body, and URLs are found in plain text alone. */
+static bool
+wants_identity(const struct transfer *t)
+{
+	return t->first.links != NULL || t->first.digest[0] != '\0';
+}
+
+/* What the client would accept does not choose the reply when we have asked for it as it is. */
+static bool
+print_selection(const struct transfer *t, const struct http1_head *reply, struct buf *b)
+{
+	bool is_plain = wants_identity(t) && http1_find(reply, "Content-Encoding") == NULL;
+
+	return t->first.form == TARGET_REGISTRY ||
+	       http_vary_print(b, &t->request, reply, is_plain ? "Accept-Encoding" : NULL);
+}
+
 static struct variant *
 make_variant(struct transfer *t, const struct http1_head *reply, struct draft *draft, uint64_t id)
 {
@@ -370,8 +387,7 @@ make_variant(struct transfer *t, const struct http1_head *reply, struct draft *d
 
 	buf_init(&head, HEAD_MAX);
 	buf_init(&selection, HEAD_MAX);
-	if (variant_print_head(&head, reply, t->method) &&
-	    (t->first.form == TARGET_REGISTRY || http_vary_print(&selection, &t->request, reply))) {
+	if (variant_print_head(&head, reply, t->method) && print_selection(t, reply, &selection)) {
 		v = variant_new(id, buf_str(&head), buf_str(&selection), &times);
 		v->draft = draft;
 	}
@@ -810,13 +826,6 @@ is_condition(struct str name)
 {
 	return str_is_nocase(name, "If-Match") || str_is_nocase(name, "If-None-Match") ||
 	       str_is_nocase(name, "If-Modified-Since") || str_is_nocase(name, "If-Unmodified-Since");
-}
-
-/* A digest is that of the plain body, and URLs are found in plain text alone. */
-static bool
-wants_identity(const struct transfer *t)
-{
-	return t->first.links != NULL || t->first.digest[0] != '\0';
 }
 
 /* By these some servers make their reply one of another URL, or for another host: what one client says must not be what

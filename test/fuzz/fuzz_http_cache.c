@@ -28,7 +28,7 @@ check_vary(const struct http1_head *request, const struct http1_head *reply)
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
-	if (http_vary_print(&b, request, reply))
+	if (http_vary_print(&b, request, reply, NULL))
 		must(http_vary_matches(buf_str(&b), request));
 	buf_fini(&b);
 }

@@ -194,7 +194,10 @@ test_vary(void **state)
 	request_of("Accept: a, b\r\nfoo: 1\r\nFoo: 2\r\n", text, &request);
 	reply_of("Vary: ACCEPT, Foo\r\nVary: Missing\r\n", other_text, &reply);
 	buf_init(&b, 1024);
-	assert_true(http_vary_print(&b, &request, &reply));
+	assert_true(http_vary_print(&b, &request, &reply, "Accept"));
+	assert_string_equal(b.data, "foo: 1,2\nmissing\n");
+	buf_reset(&b);
+	assert_true(http_vary_print(&b, &request, &reply, NULL));
 	assert_string_equal(b.data, "accept: a,b\nfoo: 1,2\nmissing\n");
 	assert_true(http_vary_matches(buf_str(&b), &request));
 	request_of("Accept:  a ,b\r\nfoo: 1,2\r\nOther: x\r\n", other_text, &request);
