@@ -9,16 +9,34 @@ import time
 STEP = 64 * 1024
 
 
+class Pace:
+    """So many bytes a second, for whoever takes a turn."""
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.lock = threading.Lock()
+        self.due = 0.0
+
+    def wait(self, count):
+        with self.lock:
+            now = time.monotonic()
+            wait = max(0, self.due - now)
+            self.due = max(self.due, now) + count / self.rate
+        time.sleep(wait)
+
+
 class Reply:
     """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release(); rate: bytes
-    a second; login: the value of Authorization that it is for."""
+    a second for each who asks, or is_shared, for all together; login: the value of Authorization that it is for."""
 
-    def __init__(self, body=b"", status=200, cut=None, hold=None, rate=None, ranges=True, login=None, **headers):
+    def __init__(self, body=b"", status=200, cut=None, hold=None, rate=None, is_shared=False, ranges=True, login=None,
+                 **headers):
         self.body = body
         self.status = status
         self.cut = cut
         self.hold = hold
         self.rate = rate
+        self.pace = Pace(rate) if is_shared else None
         self.ranges = ranges
         self.login = login
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -83,15 +101,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             assert self.server.origin.released.wait(60)
             self.wfile.write(body[reply.hold:])
         elif reply.rate is not None:
-            self.send_slowly(body, reply.rate)
+            self.send_slowly(body, reply.pace or Pace(reply.rate))
         else:
             self.wfile.write(body)
 
-    def send_slowly(self, body, rate):
-        began = time.monotonic()
+    def send_slowly(self, body, pace):
         for at in range(0, len(body), STEP):
-            time.sleep(max(0, began + at / rate - time.monotonic()))
+            pace.wait(STEP)
             self.wfile.write(body[at:at + STEP])
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024  # the mirror may ask for much at once
 
 
 class Origin:
@@ -111,8 +133,7 @@ class Origin:
         self.start()
 
     def start(self):
-        self.server = http.server.ThreadingHTTPServer((self.host, self.port), Handler)
-        self.server.daemon_threads = True
+        self.server = Server((self.host, self.port), Handler)
         self.server.origin = self
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
