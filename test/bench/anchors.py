@@ -190,15 +190,15 @@ class Davit:
 
     name = "Davit"
 
-    def __init__(self, bench, origin, core=None):
-        self.bench, self.origin, self.core = bench, origin, core
+    def __init__(self, bench, origin, core=None, upstreams=None, **options):
+        self.bench, self.origin, self.core, self.options = bench, origin, core, options
+        self.upstreams = upstreams or [{"host": f"127.0.0.1:{origin}", "private": True, "clear": True}]
         self.davit = None
 
     def start(self):
         if self.davit is None:
-            rules = [{"host": f"127.0.0.1:{self.origin}", "private": True, "clear": True}]
-            registry = f"http://127.0.0.1:{self.origin}"
-            self.davit = self.bench.davit(mirror={"listen": ["127.0.0.1:0"], "upstreams": rules, "registry": registry})
+            mirror = {"listen": ["127.0.0.1:0"], "upstreams": self.upstreams, "registry": f"http://127.0.0.1:{self.origin}"}
+            self.davit = self.bench.davit(mirror=mirror, **self.options)
         else:
             self.davit.start()
         self.port = int(self.davit.log.wait(r"mirror on 127\.0\.0\.1:(\d+)").group(1))

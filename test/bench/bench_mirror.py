@@ -1,44 +1,34 @@
-"""The mirror beside nginx's proxy_cache, in front of the same origin: replies from the store, large and small, and a cold
-object that many clients want at once. Each server has one core, the clients the other."""
+"""The mirror beside its anchors (anchors.py), in front of the same origin: replies from the store, large and small; a cold object
+that many clients want at once; what it costs webhooks; its memory under many transfers. Each server has one core, the
+clients the other."""
 
 import http.client
 import os
 import re
-import shutil
-import socket
 import statistics
 import subprocess
 import threading
 import time
 
 import forge
-from origin import Origin, Reply
+import server
+from anchors import ANCHORS, Davit, DavitRegistry
+from clients import Crowd, FarOrigin
 
-SMALL, LARGE, COLD = 4096, 256 << 20, 8 << 20
-NGINX = """\
-user root; daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 4096; }}
-http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
-    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-    proxy_cache_path {folder}/cache keys_zone=z:10m max_size=2g inactive=1h; open_file_cache max=100;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{origin}; proxy_cache z; proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_cache_lock_age 60s;
-        }}
-    }}
-}}
-"""
+SMALL, LARGE, COLD = 4096, 256 << 20, 100 << 20
+LASTING = {"Cache_Control": "max-age=3600", "Last_Modified": "Sun, 29 Nov 2026 10:00:00 GMT", "ETag": '"one"',
+           "Content_Type": "application/octet-stream"}
+ROUNDS = int(os.environ.get("BENCH_MIRROR_ROUNDS", "5"))
+SECONDS = 3
 
 
-def start_nginx(folder, port, origin):
-    os.makedirs(folder)
-    with open(f"{folder}/nginx.conf", "w") as file:
-        file.write(NGINX.format(folder=folder, port=port, origin=origin))
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
-    return subprocess.Popen(["taskset", "-c", "0", binary, "-c", f"{folder}/nginx.conf", "-e", f"{folder}/error.log"])
+def mirrors(bench, origin, core=0):
+    """Ours twice, once by digest, and the others, all running; what stops them."""
+    started = [Davit(bench, origin.port, core), DavitRegistry(bench, origin.port, core),
+               *[kind(bench.folder, origin.port, core) for kind in ANCHORS]]
+    for mirror in started:
+        mirror.start()
+    return started
 
 
 def wrk(url, connections, seconds, what):
@@ -47,72 +37,137 @@ def wrk(url, connections, seconds, what):
     return float(number) * {"": 1, "KB": 1 / 1024, "MB": 1, "GB": 1024}[unit]
 
 
-def get(url, times):
-    """Until the last byte; the time to the first goes to times."""
-    host, path = re.match(r"http://([^/]+)(/.*)", url).groups()
-    connection = http.client.HTTPConnection(host, timeout=120)
-    start = time.monotonic()
-    connection.request("GET", path)
-    reply = connection.getresponse()
-    body = reply.read(1)
-    times.append((time.monotonic() - start) * 1000)
-    body += reply.read()
-    connection.close()
-    return len(body)
+def bench_hits(bench, origin):
+    running = mirrors(bench, origin)
+    try:
+        for size, connections, what, unit in [(SMALL, 32, "Requests/sec", "a second"), (LARGE, 4, "Transfer/sec", "MiB/s")]:
+            rates, body = {mirror.name: [] for mirror in running}, os.urandom(size)
+            for mirror in running:
+                origin.serve(mirror.path(f"hit{size}", body), (body, LASTING))
+                crowd = Crowd()
+                client = crowd.add(mirror.url(mirror.path(f"hit{size}", body)))
+                assert crowd.run(60) and client.has(body), mirror.name
+            time.sleep(1)
+            for _ in range(ROUNDS):
+                for mirror in running:
+                    rates[mirror.name].append(wrk(mirror.url(mirror.path(f"hit{size}", body)), connections, SECONDS, what))
+            ours = rates[running[0].name]
+            for name, theirs in rates.items():
+                ratios = sorted(a / b for a, b in zip(ours, theirs))
+                print(f"  {size} bytes, {connections} connections: {name:16s} {statistics.median(theirs):10,.0f} {unit}; "
+                      f"Davit's ratio {statistics.median(ratios):6.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
+    finally:
+        for mirror in running:
+            mirror.stop()
 
 
-def wait_port(port):
-    deadline = time.monotonic() + 30
-    while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def bench_crowd(bench, origin, clients=50, patience=40):
+    """All want one cold object at once, which the origin gives at 10 MiB/s to all who ask it together."""
+    for mirror in mirrors(bench, origin, core=None):
+        body = os.urandom(COLD)
+        path = mirror.path("crowd", body)
+        origin.serve(path, (body, {**LASTING, "rate": 10 << 20, "is_shared": True}))
+        crowd = Crowd()
+        began = time.monotonic()
+        running = [crowd.add(mirror.url(path), hashes=False) for _ in range(clients)]
+        crowd.run(patience)
+        crowd.drop()
+        done = [client for client in running if client.got == COLD]
+        late = [1000 * (client.first_at - origin.begun(path)) for client in running if client.first_at]
+        gets = len([1 for method, _ in origin.asked(path) if method == "GET"])
+        last = max((client.began + client.last - began for client in done), default=0)
+        first = f"{min(late):.1f} to {max(late):.1f} ms behind the upstream's" if late else "never"
+        print(f"  {clients} clients, one cold object: {mirror.name:16s} {gets} GETs; first byte for {len(late)}, {first}; "
+              f"whole for {len(done)}" + (f", the last after {last:.1f} s" if done else f" within {patience} s"), flush=True)
+        mirror.stop()
 
 
-def cold(origin, url, path, clients=50):
-    """So many clients at once; half of the object comes at once, the rest when all have a first byte or have waited 2 s."""
-    origin.held.clear()
-    origin.released.clear()
-    origin.serve(path, Reply(os.urandom(COLD), hold=COLD // 2, Cache_Control="max-age=3600"))
-    times = []
-    threads = [threading.Thread(target=get, args=(url + path, times)) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + 2
-    while len(times) < clients and time.monotonic() < deadline:
-        time.sleep(0.01)
-    early = len(times)
-    origin.released.set()
-    for thread in threads:
-        thread.join()
-    return early, max(times), origin.count(path)
+class Hooks(threading.Thread):
+    """Webhooks one behind the other on one connection, a few milliseconds apart: how long each took to be answered."""
+
+    def __init__(self, davit, commit, seconds):
+        super().__init__()
+        self.davit, self.commit, self.until = davit, commit, time.monotonic() + seconds
+        self.took = []
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.davit.port)
+        while time.monotonic() < self.until:
+            body = forge.push_payload(self.commit, message=f"push {time.monotonic()}")
+            body = server.json.dumps(body).encode()
+            headers = {"Content-Type": "application/json", **forge.hook_headers("github", body)}
+            began = time.monotonic()
+            connection.request("POST", "/hook/app", body, headers)
+            reply = connection.getresponse()
+            reply.read()
+            assert reply.status == 202, reply.status
+            self.took.append(1000 * (time.monotonic() - began))
+            time.sleep(0.003)
+
+    def result(self):
+        self.join()
+        took = sorted(self.took)
+        return took[len(took) // 2], took[int(len(took) * 0.99)], len(took)
+
+
+def bench_hooks_beside(bench, origin):
+    """Nothing takes the jobs; the clients that load the mirror are nice, so that what is measured is the server's."""
+    mirror = Davit(bench, origin.port, core=0, engines=[{"url": f"unix://{bench.folder}/none.sock", "slots": 1}]).start()
+    repo = bench.repo()
+    commit = repo.push({"daocloud.yml": f"image: {server.IMAGE}\nscript: ['true']\n"})
+    mirror.davit.add_repo(repo)
+    crowd = Crowd()
+    for name, size in (("small", SMALL), ("large", LARGE)):
+        origin.serve(f"/{name}", (os.urandom(size), LASTING))
+        crowd.add(mirror.url(f"/{name}"))
+    crowd.run(60)
+    seconds = 8
+    for name, path, connections in [("idle", None, 0), ("4 KiB", "/small", 32), ("256 MiB, 4 clients", "/large", 4),
+                                    ("256 MiB, 32 clients", "/large", 32), ("idle again", None, 0)]:
+        load = path and subprocess.Popen(["nice", "-n", "15", "taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds + 1}s",
+                                          mirror.url(path)], stdout=subprocess.DEVNULL)
+        time.sleep(0.5)
+        hooks = Hooks(mirror.davit, commit, seconds)
+        hooks.start()
+        median, p99, count = hooks.result()
+        if load:
+            load.wait()
+        print(f"  webhooks beside the mirror, {name:20s}: median {median:6.1f} ms, 99th percentile {p99:6.1f} ms ({count})", flush=True)
+    mirror.stop()
+
+
+def bench_transfers(bench, origin, count=1000):
+    """So many clients, each of a cold object of its own of 1 MiB, held back at its half: from 32 addresses of the origin."""
+    rules = [{"host": f"127.0.0.{i}:{origin.port}", "private": True, "clear": True} for i in range(1, 33)]
+    mirror = Davit(bench, origin.port, upstreams=rules).start()
+    body = os.urandom(1 << 20)
+    crowd = Crowd()
+    origin.serve_all(body, **LASTING, hold=len(body) // 2)
+    before = private_kb(mirror.davit.process.pid)
+    clients = [crowd.add(f"http://127.0.0.1:{mirror.port}/generic/127.0.0.{1 + i % 32}:{origin.port}/held{i}") for i in range(count)]
+    assert crowd.run(60, lambda: all(client.got >= len(body) // 2 for client in clients)), \
+        f"{len([1 for client in clients if client.got >= len(body) // 2])} of {count} have a half"
+    during = private_kb(mirror.davit.process.pid)
+    origin.release()
+    assert crowd.run(60) and all(client.has(body) for client in clients)
+    after = private_kb(mirror.davit.process.pid)
+    print(f"  {count} transfers at once, all on their way: private {before / 1024:.1f} MiB before, {during / 1024:.1f} during, "
+          f"{after / 1024:.1f} after (aim: under 64)", flush=True)
+    mirror.stop()
+
+
+def private_kb(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
+
+
+PARTS = {"hits": bench_hits, "crowd": bench_crowd, "hooks": bench_hooks_beside, "transfers": bench_transfers}
 
 
 def bench_mirror(bench):
-    origin = Origin()
-    rules = [{"host": f"127.0.0.1:{origin.port}", "private": True, "clear": True}]
-    davit = bench.davit(mirror={"listen": ["127.0.0.1:0"], "upstreams": rules})
-    port = davit.log.wait(r"mirror on 127\.0\.0\.1:(\d+)").group(1)
-    subprocess.run(["taskset", "-a", "-p", "-c", "0", str(davit.process.pid)], check=True, stdout=subprocess.DEVNULL)
-    ours = f"http://127.0.0.1:{port}/generic/127.0.0.1:{origin.port}"
-    nginx_port = forge.free_port()
-    nginx = start_nginx(f"{bench.folder}/nginx", nginx_port, origin.port)
-    theirs = f"http://127.0.0.1:{nginx_port}"
-    origin.serve("/small", Reply(b"x" * SMALL, Cache_Control="max-age=3600"))
-    origin.serve("/large", Reply(os.urandom(LARGE), Cache_Control="max-age=3600"))
-    wait_port(nginx_port)
-    for base in (ours, theirs):
-        for path in ("/small", "/large"):
-            get(base + path, [])
-    time.sleep(1)
-    for path, connections, what, unit in [("/small", 32, "Requests/sec", "a second"), ("/large", 4, "Transfer/sec", "MiB/s")]:
-        rounds = [(wrk(ours + path, connections, 3, what), wrk(theirs + path, connections, 3, what)) for _ in range(5)]
-        mine, peer = (statistics.median(column) for column in zip(*rounds))
-        ratios = sorted(a / b for a, b in rounds)
-        print(f"{path}: Davit {mine:,.0f} {unit}, nginx {peer:,.0f}; ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
-    for name, base in [("Davit", ours), ("nginx", theirs)]:
-        early, last, requests = cold(origin, base, f"/cold-{name}")
-        print(f"50 clients, one cold object: {name}: {early} have a first byte while it comes, the last after {last:.0f} ms, {requests} requests upstream", flush=True)
-    nginx.terminate()
-    nginx.wait()
-    origin.stop()
-    davit.end()
+    for name in os.environ.get("BENCH_MIRROR", " ".join(PARTS)).split():
+        origin = FarOrigin(bench.folder)
+        try:
+            PARTS[name](bench, origin)
+        finally:
+            origin.end()

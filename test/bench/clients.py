@@ -111,7 +111,7 @@ def symmetric_port():
 def serve_calls(pipe, log):
     """In the other process."""
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # of clients that left
-    origin = Origin(port=symmetric_port())
+    origin = Origin(host="0.0.0.0", port=symmetric_port())
     pipe.send(origin.port)
     while True:
         name, args = pipe.recv()
@@ -125,6 +125,11 @@ def serve_calls(pipe, log):
             pipe.send(origin.begun.get(args[0]))
         elif name in ("start", "stop"):
             getattr(origin, name)()
+            pipe.send(None)
+        elif name == "release":
+            pipe.send(origin.released.set())
+        elif name == "otherwise":
+            origin.otherwise = Reply(args[0], **args[1])
             pipe.send(None)
         else:
             return
@@ -147,6 +152,10 @@ class FarOrigin:
         """replies: (body, options of Reply)."""
         self.call("serve", path, [((body,), how) for body, how in replies])
 
+    def serve_all(self, body, **how):
+        """All paths that serve() has not named."""
+        self.call("otherwise", body, how)
+
     def asked(self, path):
         """Method and Range of each request for it."""
         return self.call("asked", path)
@@ -154,6 +163,10 @@ class FarOrigin:
     def begun(self, path):
         """When the first byte of its first body went out; time.monotonic()."""
         return self.call("begun", path)
+
+    def release(self):
+        """What is held back comes, now and later."""
+        self.call("release")
 
     def start(self):
         self.call("start")
