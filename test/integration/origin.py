@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import socket
+import sys
 import threading
 import time
 
@@ -114,6 +115,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024  # the mirror may ask for much at once
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # who leaves may do so
+            super().handle_error(request, client_address)
 
 
 class Origin:
