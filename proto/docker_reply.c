@@ -243,6 +243,21 @@ docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of an image has no id");
 }
 
+bool
+docker_reply_remote(struct str body, char ret[128], struct err *err)
+{
+	const char *digest;
+	struct json *doc;
+	bool good;
+
+	if (!parse(body, "description of a registry's image", JSON_OBJECT, &doc, err))
+		return false;
+	digest = json_string(json_path(json_root(doc), "Descriptor.digest"), "");
+	good = strncmp(digest, "sha256:", 7) == 0 && snprintf(ret, 128, "%s", digest) < 128;
+	json_free(&doc);
+	return good || err_set(err, ERR_PROTO, 0, "the engine's description of a registry's image has no digest");
+}
+
 /* Containers have "Names": ["/x"] (and with Podman an empty "Name"), networks and volumes "Name"; a volume has no id
  * beside it. */
 static bool

@@ -66,6 +66,9 @@ struct docker_image {
 };
 bool docker_reply_image(struct str body, struct docker_image *ret, struct err *err);
 
+/* What a registry has under a name. */
+bool docker_reply_remote(struct str body, char ret[128], struct err *err);
+
 /* Containers, networks or volumes as listed. */
 struct docker_item {
 	char id[DOCKER_ID_SIZE]; /* a volume's name is its id */

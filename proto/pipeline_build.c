@@ -1,12 +1,15 @@
 /* Images that are built: build: of a job, image and lite_image of version 2, the keys of image_build and
  * lite_image_build in the form with stages. */
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/image.h"
+#include "proto/image_tag.h"
 #include "proto/mem.h"
 #include "proto/pipeline_private.h"
+#include "proto/plan_names.h"
 
 static bool
 read_args(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
@@ -47,15 +50,126 @@ add_tag(struct pipeline *p, const char *name, const struct yml_node *value, stru
 	return true;
 }
 
+/* --- tags that follow from what is built: {image: NAME, as: [version, minor, latest]} --- */
+
+struct tag_forms {
+	char *image;
+	struct strings as;
+};
+
+static const struct pipeline_field tag_fields[] = {
+	{ "image", pipeline_read_image_name, offsetof(struct tag_forms, image) },
+	{ "as", pipeline_read_texts, offsetof(struct tag_forms, as) },
+};
+
+static bool
+unknown_form(struct pipeline *p, const struct yml_node *value, const char *form)
+{
+	struct nearest near = nearest_to(form);
+	char hint[100];
+
+	for (size_t i = 0; image_tag_form(i) != NULL; i++)
+		nearest_offer(&near, image_tag_form(i));
+	return yml_err(
+	    p->doc, value, p->err, "as: there is no form of a tag \"%.60s\"%s", form, nearest_hint(&near, hint));
+}
+
+static bool
+add_form(struct pipeline *p, const struct yml_node *value, const char *image, const char *form, struct strings *tags)
+{
+	const struct pipeline_context *c = p->context;
+	char number[24], tag[IMAGE_TAG_SIZE], *whole;
+	struct image_tag_facts facts = { .branch = c->pull_number == 0 ? c->branch : NULL,
+		.tag = c->tag,
+		.commit = c->commit,
+		.pull = c->pull_number != 0 ? number : NULL };
+
+	snprintf(number, sizeof(number), "%lld", (long long)c->pull_number);
+	if (!image_tag_make(form, &facts, tag))
+		return unknown_form(p, value, form);
+	if (tag[0] == '\0')
+		return true;
+	whole = xasprintf("%s:%s", image, tag);
+	strings_add(tags, str_of(whole));
+	free(whole);
+	return true;
+}
+
+static bool
+has_tag_or_digest(const char *image)
+{
+	const char *slash = strrchr(image, '/');
+
+	return strpbrk(slash != NULL ? slash : image, ":@") != NULL;
+}
+
+static bool
+add_forms(struct pipeline *p, const struct yml_node *value, const struct tag_forms *forms, struct strings *tags)
+{
+	if (forms->image == NULL || forms->as.count == 0)
+		return pipeline_wants(p, value, "tags", "image: NAME and as: [FORM, ...] in a mapping");
+	if (has_tag_or_digest(forms->image))
+		return yml_err(
+		    p->doc, value, p->err, "tags: image: \"%.60s\" has a tag; as: says which it gets", forms->image);
+	for (size_t i = 0; i < forms->as.count; i++)
+		if (!add_form(p, value, forms->image, forms->as.items[i], tags))
+			return false;
+	return true;
+}
+
+static bool
+read_forms(struct pipeline *p, const struct yml_node *value, struct strings *tags)
+{
+	struct tag_forms forms = { .image = NULL };
+	bool ok = PIPELINE_READ_FIELDS(p, value, "tags", tag_fields, &forms) && add_forms(p, value, &forms, tags);
+
+	free(forms.image);
+	strings_fini(&forms.as);
+	return ok;
+}
+
+static bool
+read_tag(struct pipeline *p, const char *name, const struct yml_node *value, struct strings *tags)
+{
+	return yml_type(value) == YML_MAPPING ? read_forms(p, value, tags) : add_tag(p, name, value, tags);
+}
+
+/* One, or a list of them. */
+static bool
+read_each(struct pipeline *p, const char *name, const struct yml_node *value, struct strings *to,
+    bool (*read)(struct pipeline *p, const char *name, const struct yml_node *value, struct strings *to))
+{
+	if (yml_type(value) != YML_SEQUENCE)
+		return read(p, name, value, to);
+	for (size_t i = 0; i < yml_count(value); i++)
+		if (!read(p, name, yml_at(value, i), to))
+			return false;
+	return true;
+}
+
 static bool
 read_tags(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
-	if (yml_type(value) != YML_SEQUENCE)
-		return add_tag(p, name, value, at);
-	for (size_t i = 0; i < yml_count(value); i++)
-		if (!add_tag(p, name, yml_at(value, i), at))
-			return false;
-	return true;
+	return read_each(p, name, value, at, read_tag);
+}
+
+static bool
+read_images(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	return read_each(p, name, value, at, add_tag);
+}
+
+static bool
+read_existing(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	enum build_existing *ret = at;
+
+	for (unsigned i = 0; i < 3; i++)
+		if (yml_type(value) == YML_SCALAR && strcmp(yml_text(value), plan_existing_names[i]) == 0) {
+			*ret = (enum build_existing)i;
+			return true;
+		}
+	return pipeline_wants(p, value, name, "replace, keep or fail");
 }
 
 /* cache: false is no_cache. */
@@ -87,6 +201,8 @@ static const struct pipeline_field build_fields[] = {
 	{ "tags", read_tags, offsetof(struct build_spec, tags) },
 	{ "labels", pipeline_read_pairs, offsetof(struct build_spec, labels) },
 	{ "push", pipeline_read_bool, offsetof(struct build_spec, push) },
+	{ "existing", read_existing, offsetof(struct build_spec, existing) },
+	{ "cache_from", read_images, offsetof(struct build_spec, cache_from) },
 	{ "cache", read_cache, offsetof(struct build_spec, no_cache) },
 };
 
@@ -97,6 +213,14 @@ static const struct pipeline_field old_fields[] = {
 	{ "build_args", read_args, offsetof(struct build_spec, args) },
 	{ "cache", read_cache, offsetof(struct build_spec, no_cache) },
 };
+
+/* None of its tags has a form that fits what is built. */
+static void
+leave_out(const struct pipeline *p, struct job_spec *job)
+{
+	if (p->context->event != NULL && job->skipped == NULL)
+		job->skipped = xasprintf("the event %.20s has none of the tags of its image", p->context->event);
+}
 
 /* build: DIR, or a mapping. */
 bool
@@ -112,6 +236,10 @@ pipeline_job_build(struct pipeline *p, const char *name, const struct yml_node *
 		return pipeline_wants(p, value, name, "a folder, or a mapping with dockerfile:, context: and tags:");
 	if (!PIPELINE_READ_FIELDS(p, value, name, build_fields, build))
 		return false;
+	if (build->tags.count == 0 && pipeline_find_key(value, "tags") != NULL) {
+		leave_out(p, job);
+		return true;
+	}
 	if (build->push && build->tags.count == 0)
 		return yml_err(
 		    p->doc, value, p->err, "push: true needs tags:, the full names under which the image is pushed");

@@ -11,6 +11,8 @@
 const char *const plan_when_names[] = {
 	[NOTIFY_NEVER] = "never", [NOTIFY_ALWAYS] = "always", [NOTIFY_CHANGE] = "change",
 };
+const char *const plan_existing_names[] = { [BUILD_REPLACE] = "replace", [BUILD_KEEP] = "keep", [BUILD_FAIL] = "fail" };
+
 const char *const plan_run_on_names[] = {
 	[RUN_ON_SUCCESS] = "success", [RUN_ON_FAILURE] = "failure", [RUN_ALWAYS] = "always",
 };
@@ -114,6 +116,7 @@ build_spec_free(struct build_spec *build)
 	strings_fini(&build->tags);
 	strings_fini(&build->labels);
 	strings_fini(&build->extract);
+	strings_fini(&build->cache_from);
 	free(build);
 }
 

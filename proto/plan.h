@@ -104,6 +104,9 @@ struct report_spec {
 	char *coverage;       /* Cobertura; NULL: none */
 };
 
+/* What becomes of a tag that the registry has already, of another image. */
+enum build_existing { BUILD_REPLACE, BUILD_KEEP, BUILD_FAIL };
+
 /* An image that is built of the repository (and of files of the jobs that it needs). */
 struct build_spec {
 	char *dockerfile; /* below the repository's root */
@@ -113,6 +116,8 @@ struct build_spec {
 	struct strings tags;   /* full image names */
 	struct strings labels; /* NAME=VALUE */
 	bool push;
+	enum build_existing existing;
+	struct strings cache_from; /* full image names, whose layers may be taken */
 	bool no_cache;
 	struct strings extract;     /* absolute paths, taken out of the image built by compile, into the context */
 	struct build_spec *compile; /* of a lite_image: built first; NULL: none */

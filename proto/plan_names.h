@@ -6,4 +6,6 @@ extern const char *const plan_when_names[3];   /* by enum notify_when */
 extern const char *const plan_run_on_names[3]; /* by enum run_on */
 extern const char *const plan_kind_names[3];   /* by enum job_kind */
 
+extern const char *const plan_existing_names[3]; /* by enum build_existing */
+
 #endif

@@ -196,6 +196,17 @@ read_artifact(const struct json_value *item, struct artifact_spec *artifact, str
 }
 
 static bool
+read_existing(const struct json_value *object, const char *key, enum build_existing *ret, struct err *err)
+{
+	unsigned word = BUILD_REPLACE;
+
+	if (json_get(object, key) != NULL && !read_word(object, key, plan_existing_names, 3, &word, err))
+		return false;
+	*ret = (enum build_existing)word;
+	return true;
+}
+
+static bool
 read_build(const struct json_value *object, const char *key, struct build_spec **ret, struct err *err)
 {
 	const struct json_value *item = json_get(object, key);
@@ -210,6 +221,8 @@ read_build(const struct json_value *object, const char *key, struct build_spec *
 	       read_text(item, "context", &build->context, err) && read_env(item, "args", &build->args, err) &&
 	       read_text(item, "target", &build->target, err) && read_list(item, "tags", &build->tags, err) &&
 	       read_list(item, "labels", &build->labels, err) && read_list(item, "extract", &build->extract, err) &&
+	       read_existing(item, "existing", &build->existing, err) &&
+	       read_list(item, "cache_from", &build->cache_from, err) &&
 	       read_build(item, "compile", &build->compile, err);
 }
 

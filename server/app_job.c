@@ -7,6 +7,8 @@
 
 #include "proto/built_image.h"
 #include "proto/crypto.h"
+#include "proto/image_labels.h"
+#include "proto/git_name.h"
 #include "proto/mem.h"
 #include "proto/recovery.h"
 #include "proto/variables.h"
@@ -844,6 +846,25 @@ recorded_verdict(const struct app_job *a)
 	return result;
 }
 
+/* What the image is to say of where it comes from. */
+static void
+label_image(struct app_job *a)
+{
+	const struct build *b = a->build;
+	char *fetched = git_url_clean(a->repo->url), *page = NULL;
+	bool is_tag = strncmp(b->ref, "refs/tags/", strlen("refs/tags/")) == 0;
+	struct image_origin origin = { .revision = b->built[0] != '\0' ? b->built : b->commit,
+		.version = is_tag ? b->branch : NULL,
+		.commit_ms = b->commit_ms };
+
+	if (a->repo->web[0] != '\0')
+		page = xasprintf("%s/%s", a->repo->web, a->repo->name);
+	origin.source = page != NULL ? page : fetched;
+	image_labels_add(&a->spec.build->labels, &origin);
+	free(page);
+	free(fetched);
+}
+
 static void
 fill_env(struct app_job *a)
 {
@@ -966,6 +987,8 @@ enter_run(struct app_job *a)
 
 	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);
 	fill_env(a);
+	if (a->spec.build != NULL)
+		label_image(a);
 	a->slot = NULL;
 	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
 }

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/crypto.h"
 #include "proto/image.h"
 #include "proto/mem.h"
 #include "proto/registry_login.h"
 #include "proto/tar.h"
 #include "server/builder/collect.h"
 #include "server/builder/context_source.h"
+#include "server/builder/image_push.h"
 #include "server/builder/verdict.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
@@ -20,8 +22,6 @@ enum {
 	DEFAULT_TIMEOUT_S = 3600,
 	OUT_MAX = 1024 * 1024, /* of members that are taken out of the compiled image, at a time */
 	EXTRACT_MEMBERS_MAX = 1000000,
-	PUSH_TRIES = 6, /* the first, and those after 1, 2, 4, 8 and 16 s */
-	PUSH_AGAIN_MS = 1000,
 };
 
 #define EXTRACT_BYTES_MAX ((uint64_t)16 << 30)
@@ -30,11 +30,12 @@ enum image_state {
 	IMAGE_SANDBOX,
 	IMAGE_STARTED, /* until the owner has written down that it is */
 	IMAGE_FIND,    /* what an attempt before has built */
+	IMAGE_CACHE,   /* images whose layers may be taken: each is fetched */
 	IMAGE_COMPILE, /* of a lite_image */
 	IMAGE_CREATE,  /* a container of what was compiled, which is never started */
 	IMAGE_BUILD,
-	IMAGE_BUILT,  /* until the owner has written down that it is */
-	IMAGE_PUSH,   /* each tag */
+	IMAGE_BUILT, /* until the owner has written down that it is */
+	IMAGE_PUSH,
 	IMAGE_REMOVE, /* that container */
 	IMAGE_FORGET, /* what was compiled */
 	IMAGE_DONE,
@@ -59,9 +60,9 @@ struct image_run {
 	char compiled[DOCKER_ID_SIZE];
 	char built[DOCKER_ID_SIZE];
 	struct strings names; /* the tags, whole */
-	size_t pushed;        /* how many of them */
-	unsigned tries;       /* of the next one's push that failed */
-	struct timer *again;
+	struct image_push *push;
+	struct strings cache; /* of cache_from, those that are there */
+	size_t fetched;       /* how many were asked for */
 
 	struct context_source *source;       /* of a build */
 	const struct build_spec *build;      /* that is made */
@@ -79,6 +80,7 @@ struct image_run {
 static void enter_sandbox(struct image_run *r);
 static void enter_started(struct image_run *r);
 static void enter_find(struct image_run *r);
+static void enter_cache(struct image_run *r);
 static void enter_compile(struct image_run *r);
 static void enter_create(struct image_run *r);
 static void enter_build(struct image_run *r);
@@ -97,6 +99,7 @@ static const struct {
 	[IMAGE_SANDBOX] = { "sandbox", enter_sandbox, IMAGE_STARTED },
 	[IMAGE_STARTED] = { "started", enter_started, IMAGE_FIND },
 	[IMAGE_FIND]    = { "find",    enter_find,    IMAGE_PUSH },
+	[IMAGE_CACHE]   = { "cache",   enter_cache,   IMAGE_COMPILE },
 	[IMAGE_COMPILE] = { "compile", enter_compile, IMAGE_CREATE },
 	[IMAGE_CREATE]  = { "create",  enter_create,  IMAGE_BUILD },
 	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_BUILT },
@@ -118,7 +121,7 @@ image_step(struct image_run *r, enum image_state next)
 	collect_cancel(&r->collect);
 	context_source_free(&r->source);
 	r->dockerfile = NULL;
-	timer_stop(r->again);
+	image_push_cancel(&r->push);
 	r->state = next;
 	states[next].enter(r);
 }
@@ -234,7 +237,7 @@ on_found(void *arg, const union docker_result *result, const struct err *err)
 		r->events->notice(r->arg, "the image that was built before is pushed");
 		image_step(r, states[r->state].next);
 	} else if (err->code == ERR_NOT_FOUND) {
-		image_step(r, IMAGE_COMPILE);
+		image_step(r, IMAGE_CACHE);
 	} else {
 		image_fail(r, verdict_blame(err), *err);
 	}
@@ -248,7 +251,46 @@ enter_find(struct image_run *r)
 	if (job->built != NULL && job->built[0] != '\0' && strcmp(job->built_on, r->place.engine) == 0)
 		r->op = docker_image_inspect(r->place.host->docker, job->built, on_found, r);
 	else
-		image_step(r, IMAGE_COMPILE);
+		image_step(r, IMAGE_CACHE);
+}
+
+/* --- images whose layers are taken --- */
+
+/* One that is not to be had is no reason not to build. */
+static void
+on_cache(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+	const char *name = r->job->spec->build->cache_from.items[r->fetched++];
+	struct err why;
+
+	(void)result;
+	r->op = NULL;
+	if (err == NULL) {
+		strings_add(&r->cache, str_of(name));
+	} else {
+		why = err_prefix(*err, "cache_from %s", name);
+		r->events->notice(r->arg, why.text);
+	}
+	image_step(r, IMAGE_CACHE);
+}
+
+static void
+enter_cache(struct image_run *r)
+{
+	const struct strings *names = &r->job->spec->build->cache_from;
+	struct image_ref ref;
+	char *name, *auth;
+
+	if (r->fetched == names->count || !image_parse(str_of(names->items[r->fetched]), &ref, NULL)) {
+		image_step(r, states[r->state].next);
+		return;
+	}
+	name = image_print(&ref);
+	auth = registry_login(r->job->env, name);
+	r->op = docker_image_pull(r->place.host->docker, name, auth, NULL, on_cache, r);
+	crypto_wipe_free(&auth);
+	free(name);
 }
 
 /* --- a build --- */
@@ -437,6 +479,7 @@ on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
 		.args = &build->args,
 		.tags = r->state == IMAGE_BUILD ? &r->names : NULL,
 		.labels = &build->labels,
+		.cache_from = &r->cache,
 		.network = sandbox_mode(r->sandbox),
 		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
 		.no_cache = build->no_cache,
@@ -553,75 +596,44 @@ enter_built(struct image_run *r)
 }
 
 static void
-on_again(void *arg)
-{
-	image_step(arg, IMAGE_PUSH);
-}
-
-/* A registry that is away may come back; one that says no is not asked again. */
-static void
-push_failed(struct image_run *r, const struct err *err)
-{
-	struct err failure = err_prefix(*err, "%s", r->names.items[r->pushed]);
-	char text[sizeof(failure.text) + 32];
-
-	if (verdict_blame(err) != BUILDER_ERROR || ++r->tries == PUSH_TRIES) {
-		image_fail(r, verdict_blame(err), failure);
-		return;
-	}
-	snprintf(text, sizeof(text), "%s; trying again", failure.text);
-	r->events->notice(r->arg, text);
-	timer_start(r->again, (int64_t)PUSH_AGAIN_MS << (r->tries - 1));
-}
-
-static void
-on_pushed(void *arg, const union docker_result *result, const struct err *err)
+on_notice(void *arg, const char *text)
 {
 	struct image_run *r = arg;
-	char text[400];
 
-	r->op = NULL;
-	if (err != NULL) {
-		push_failed(r, err);
-		return;
-	}
-	CRASH_POINT(image_pushed);
-	snprintf(text, sizeof(text), "pushed %s %s", r->names.items[r->pushed], result->digest);
 	r->events->notice(r->arg, text);
-	tell_image(r, r->names.items[r->pushed], result->digest);
-	r->pushed++;
-	r->tries = 0;
-	image_step(r, IMAGE_PUSH);
 }
 
 static void
-on_named(void *arg, const union docker_result *result, const struct err *err)
+on_pushed(void *arg, const char *name, const char *digest)
 {
-	struct image_run *r = arg;
-	const char *name = r->names.items[r->pushed];
-	char *auth;
-
-	(void)result;
-	r->op = NULL;
-	if (err != NULL) {
-		push_failed(r, err);
-		return;
-	}
-	auth = registry_login(r->job->env, name);
-	r->op = docker_image_push(r->place.host->docker, name, auth, NULL, on_pushed, r);
-	if (auth != NULL)
-		explicit_bzero(auth, strlen(auth));
-	free(auth);
+	tell_image(arg, name, digest);
 }
 
-/* A name is given right before its push: meanwhile another job may have given it to an image of its own. */
+static void
+on_push_done(void *arg, const struct err *err)
+{
+	struct image_run *r = arg;
+
+	r->push = NULL;
+	if (err != NULL)
+		image_fail(r, verdict_blame(err), *err);
+	else
+		image_step(r, states[r->state].next);
+}
+
 static void
 enter_push(struct image_run *r)
 {
-	if (!r->job->spec->build->push || r->pushed == r->names.count)
-		image_step(r, states[r->state].next);
+	static const struct image_push_handler handler = { on_notice, on_pushed, on_push_done };
+	const struct build_spec *build = r->job->spec->build;
+	const struct image_push_spec spec = {
+		.image = r->built, .names = &r->names, .existing = build->existing, .env = r->job->env
+	};
+
+	if (build->push)
+		r->push = image_push_start(r->place.host, &spec, &handler, r);
 	else
-		r->op = docker_image_tag(r->place.host->docker, r->built, r->names.items[r->pushed], on_named, r);
+		image_step(r, states[r->state].next);
 }
 
 /* --- the end --- */
@@ -642,8 +654,8 @@ on_finish(void *arg)
 	}
 	host_disown(r->place.host, &r->container);
 	timer_free(&r->deadline);
-	timer_free(&r->again);
 	strings_fini(&r->names);
+	strings_fini(&r->cache);
 	buf_fini(&r->out);
 	free(r);
 	ended(ended_arg);
@@ -696,7 +708,6 @@ image_run_start(const struct run_place *place, const struct builder_job *job, co
 	verdict_init(&r->verdict);
 	r->deadline = timer_new(place->host->loop, on_deadline, r);
 	timer_start(r->deadline, (int64_t)timeout * 1000);
-	r->again = timer_new(place->host->loop, on_again, r);
 	host_labels_init(&r->labels, place->host, "job");
 	host_labels_job(&r->labels, job, loop_wall_ms() + (int64_t)timeout * 1000);
 	buf_init(&r->out, OUT_MAX);

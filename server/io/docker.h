@@ -76,10 +76,11 @@ struct docker_build_spec {
 	const char *dockerfile; /* in the context */
 	const char *target;     /* NULL: the last stage */
 	const struct env *args;
-	const struct strings *tags;   /* whole names */
-	const struct strings *labels; /* NAME=VALUE */
-	const char *network;          /* mode of the containers of its steps: "container:ID" */
-	struct docker_limits limits;  /* of each of them: memory and nano_cpus */
+	const struct strings *tags;       /* whole names */
+	const struct strings *labels;     /* NAME=VALUE */
+	const struct strings *cache_from; /* images whose layers are taken; empty: those that the engine has */
+	const char *network;              /* mode of the containers of its steps: "container:ID" */
+	struct docker_limits limits;      /* of each of them: memory and nano_cpus */
 	bool no_cache;
 	bool pull; /* the images that it begins from are asked for although they are there */
 };
@@ -95,6 +96,9 @@ void docker_build_end(struct docker_op *op);
 /* -> digest. image: a whole name with its tag; auth: what X-Registry-Auth takes, NULL for none. */
 struct docker_op *docker_image_push(struct docker *docker, const char *image, const char *auth,
     docker_progress_fn *on_progress, docker_fn *fn, void *arg);
+/* -> digest of what the registry has under that whole name; ERR_NOT_FOUND: nothing. auth: as above. */
+struct docker_op *docker_image_remote(
+    struct docker *docker, const char *image, const char *auth, docker_fn *fn, void *arg);
 /* name: another whole name of the image, with its tag; who had it before has it no more. */
 struct docker_op *docker_image_tag(
     struct docker *docker, const char *image, const char *name, docker_fn *fn, void *arg);

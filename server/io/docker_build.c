@@ -62,6 +62,19 @@ object_of_labels(const struct strings *labels)
 	return text;
 }
 
+/* ["A", "B"]; free() it. */
+static char *
+list_of(const struct strings *strings)
+{
+	struct json_writer *w = json_writer_new(QUERY_MAX);
+
+	json_write_array_open(w);
+	for (size_t i = 0; i < strings->count; i++)
+		json_write_string(w, strings->items[i]);
+	json_write_array_close(w);
+	return json_writer_finish(&w, NULL);
+}
+
 static void
 add_object(struct buf *query, const char *name, char *object)
 {
@@ -86,6 +99,8 @@ add_query(struct buf *query, const struct docker_build_spec *spec)
 		add_text(query, "t", spec->tags->items[i]);
 	add_object(query, "buildargs", object_of_env(spec->args));
 	add_object(query, "labels", object_of_labels(spec->labels));
+	if (spec->cache_from != NULL && spec->cache_from->count > 0)
+		add_object(query, "cachefrom", list_of(spec->cache_from));
 	if (spec->no_cache)
 		buf_adds(query, "&nocache=1");
 	if (spec->pull)
@@ -260,6 +275,52 @@ docker_image_push(struct docker *docker, const char *image, const char *auth, do
 	free(encoded);
 	free(name);
 	return &p->follow.op;
+}
+
+static bool
+decode_remote(struct str body, union docker_result *result, struct err *err)
+{
+	return docker_reply_remote(body, result->digest, err);
+}
+
+/* What the registry said counts, not what the engine made of it. */
+static void
+on_remote(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct docker_op *op = arg;
+	struct err failure;
+
+	if (err != NULL || docker_status_is_good(op->call, reply->status)) {
+		docker_on_done(arg, reply, err);
+		return;
+	}
+	op->http = NULL;
+	failure = docker_status_error(op->call, reply->status, reply->body);
+	failure.code = docker_registry_error(failure.text);
+	docker_op_end(op, NULL, &failure);
+}
+
+struct docker_op *
+docker_image_remote(struct docker *docker, const char *image, const char *auth, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "ask the registry", .method = "GET", .total_ms = 60000, .decode = decode_remote
+	};
+	static const struct httpc_handler handler = { .on_done = on_remote };
+	const struct httpc_header header = { "X-Registry-Auth", auth };
+	struct docker_op *op = docker_op_new(docker, sizeof(*op), &call, fn, arg);
+	char *encoded = docker_encode(image), *path = docker_path(op, "/distribution/%s/json", encoded);
+	const struct httpc_request request = { .method = call.method,
+		.path = path,
+		.headers = &header,
+		.header_count = auth != NULL ? 1 : 0,
+		.reply_max = DOCKER_REPLY_MAX,
+		.total_ms = call.total_ms };
+
+	op->http = httpc_request(docker->httpc, &request, &handler, op);
+	free(path);
+	free(encoded);
+	return op;
 }
 
 struct docker_op *

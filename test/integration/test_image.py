@@ -154,3 +154,46 @@ def test_a_push_that_davitd_did_not_survive(davit, repo, docker, tmp_path):
     assert done["jobs"][0]["images"][0]["reference"].endswith(registry.digest("acme/app", "one"))
     docker("rmi", f"{registry.address}/acme/app:one")
     registry.close()
+
+
+TAGGED = """jobs:
+  image:
+    build:
+      tags: {{image: "{at}/acme/app", as: [version, minor, latest, sha]}}
+      push: true
+      existing: {existing}
+      cache_from: "{at}/acme/app:latest"
+"""
+
+
+def test_tags_and_labels_follow_from_the_version(davit, repo, docker, tmp_path):
+    """A name that is there already: the same image is no matter, another one is kept or refused."""
+    registry = Registry(tmp_path / "registry", closed=False)
+    davit.add_repo(repo)
+    name = f"{registry.address}/acme/app"
+
+    def push(tag, existing, content):
+        ref = f"refs/tags/{tag}"
+        commit = repo.push({"daocloud.yml": TAGGED.format(at=registry.address, existing=existing),
+                            "Dockerfile": f"FROM {IMAGE}\nRUN echo {content} {registry.address} > /x\n"}, ref=ref)
+        number = forge.deliver(davit, forge.push_payload(commit, ref=ref)).json["build"]
+        return commit, davit.wait_build(number), davit.cli("log", f"{number}.1").stdout
+
+    commit, done, log = push("v1.4.2", "fail", "one")
+    assert done["state"] == "passed", done
+    assert [image["name"] for image in done["jobs"][0]["images"]] == [f"{name}:{tag}" for tag in ("1.4.2", "1.4", "latest", f"sha-{commit[:7]}")]
+    assert f"cache_from {name}:latest: pull image: " in log
+    first = registry.digest("acme/app", "1.4.2")
+    labels = json.loads(docker("inspect", "--format", "{{json .Config.Labels}}", f"{name}:1.4.2"))
+    assert labels["org.opencontainers.image.revision"] == commit and labels["org.opencontainers.image.version"] == "v1.4.2"
+    assert labels["org.opencontainers.image.created"][10:] and labels["org.opencontainers.image.source"].endswith(".git"), labels
+    again = davit.cli("rerun", str(done["build"]))
+    done = davit.wait_build(int(again.stdout.split()[1]))
+    assert done["state"] == "passed" and f"there already: {name}:1.4.2 {first}" in davit.cli("log", f"{done['build']}.1").stdout, done
+    _, done, _ = push("v1.4.3", "fail", "two")
+    assert done["state"] == "failed" and f"{name}:1.4: the registry has another image under this name, {first}" in done["reason"], done
+    _, done, log = push("v1.4.4", "keep", "three")
+    assert done["state"] == "passed" and f"kept {name}:latest {first}, which is another image\n" in log, log
+    assert registry.digest("acme/app", "latest") == first != registry.digest("acme/app", "1.4.4")
+    docker("rmi", "-f", *docker("images", "-q", name).split())
+    registry.close()

@@ -291,6 +291,13 @@ test_builds_and_deployments_that_cannot_be(void **state)
 	    "1:19: push: true needs tags:, the full names under which the image is pushed");
 	refuse(
 	    "jobs: {a: {deploy: {image: i}}}", "1:20: deploy needs environment:, the name of one that the server has");
+	refuse("jobs: {a: {build: {tags: {image: x, as: [versoin]}}}}",
+	    "1:26: as: there is no form of a tag \"versoin\"; did you mean \"version\"?");
+	refuse("jobs: {a: {build: {tags: {image: r:5/x:1, as: [sha]}}}}",
+	    "1:26: tags: image: \"r:5/x:1\" has a tag; as: says which it gets");
+	refuse("jobs: {a: {build: {tags: {image: x}}}}",
+	    "1:26: tags wants image: NAME and as: [FORM, ...] in a mapping, not a mapping");
+	refuse("jobs: {a: {build: {tags: x, existing: no}}}", "1:39: existing wants replace, keep or fail, not \"no\"");
 	refuse("build: {image: {}, lite_image: {}}",
 	    "1:9: image stands beside lite_image:; build: has one of image and lite_image");
 	refuse("build: {lite_image: {extract: [/a], package: {}}}",
@@ -425,6 +432,12 @@ test_names_of_images_on_other_events(void **state)
 	plan = plan_for("jobs: {a: {build: {tags: \"r.example/a:${tag}-${short_commit}\"}}}", &context);
 	assert_null(plan->jobs[0].skipped);
 	assert_string_equal(plan->jobs[0].build->tags.items[0], "r.example/a:v1-2b6dae9");
+	plan_free(&plan);
+	plan = plan_for("jobs: {a: {build: {tags: {image: r.example/a, as: [version]}, push: true}}}", &context);
+	assert_string_equal(plan->jobs[0].skipped, "the event push has none of the tags of its image");
+	plan_free(&plan);
+	plan = plan_for("jobs: {a: {build: {tags: {image: r.example/a, as: [version]}, push: true}}}", NULL);
+	assert_null(plan->jobs[0].skipped);
 	plan_free(&plan);
 	refuse_for("jobs: {a: {build: {tags: \"r.example/a:$${tag}\"}}}", &context,
 	    "f:1:26: tags: image \"r.example/a:${tag}\": a tag has 1 to 128 letters, digits, '_', '.' and '-', the "
