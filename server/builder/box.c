@@ -879,3 +879,9 @@ box_has_mirror(const struct box *box)
 {
 	return sandbox_has_mirror(box->sandbox);
 }
+
+const char *
+box_mirror_address(const struct box *box)
+{
+	return sandbox_mirror_address(box->sandbox);
+}

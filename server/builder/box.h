@@ -98,7 +98,8 @@ void box_end(struct box *box);
 /* Once it is ready. */
 const char *box_container(const struct box *box);
 const char *box_network(const struct box *box);
-/* See sandbox_has_mirror. */
+/* See sandbox_has_mirror, and sandbox_mirror_address. */
 bool box_has_mirror(const struct box *box);
+const char *box_mirror_address(const struct box *box);
 
 #endif

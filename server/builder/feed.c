@@ -10,6 +10,7 @@
 #include "proto/mem.h"
 #include "proto/script.h"
 #include "proto/tar.h"
+#include "proto/wiring.h"
 #include "server/builder/box.h"
 #include "server/core/loop.h"
 
@@ -96,6 +97,8 @@ make_script(const struct feed_part *part, char **ret, size_t *len, struct err *e
 	collect_env(part, &env);
 	if (part->services != NULL && part->for_podman)
 		services_hosts(part->services, &hosts);
+	if (part->mirror_address[0] != '\0')
+		env_add(&hosts, WIRING_HOST, part->mirror_address);
 	good = script_make(&spec, ret, len, err);
 	env_fini(&env);
 	env_fini(&hosts);

@@ -16,7 +16,8 @@ struct feed_part {
 	unsigned hold_s;
 	const struct services *services; /* ready; NULL: none */
 	bool for_podman;
-	const char *wiring; /* tells the tools of the mirror, see builder_conf; NULL: nothing */
+	const char *mirror_address; /* that no resolver tells; "": there is none */
+	const char *wiring;         /* tells the tools of the mirror, see builder_conf; NULL: nothing */
 };
 
 /* The files behind the head. */

@@ -272,6 +272,7 @@ feed(struct run *r)
 		.hold_s = hold_s(r),
 		.services = r->services,
 		.for_podman = docker_is_podman(r->place.host->docker),
+		.mirror_address = box_mirror_address(r->box),
 		.wiring = box_has_mirror(r->box) && !r->job->spec->no_mirror ? r->place.host->conf->wiring : NULL };
 	struct buf head;
 	struct err err;

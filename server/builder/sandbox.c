@@ -20,6 +20,7 @@ enum sandbox_state {
 	SANDBOX_PAUSE,   /* its holder is made */
 	SANDBOX_RELAY,   /* its way to the mirror is made, */
 	SANDBOX_RELAY_START,
+	SANDBOX_RELAY_FIND, /* and its address asked for, where no resolver tells it */
 	SANDBOX_IDLE,
 	SANDBOX_LENT,
 	SANDBOX_UNPAUSE, /* the holder is removed */
@@ -38,8 +39,9 @@ struct sandbox {
 	const char *network;
 	unsigned tries; /* to make it */
 	struct timer *again;
-	const char *relay; /* name of its way to the mirror; NULL: there is none */
-	bool has_relay;    /* it was made and started */
+	const char *relay;      /* name of its way to the mirror; NULL: there is none */
+	bool has_relay;         /* it was made and started */
+	char relay_address[46]; /* "": the engine's resolver knows it by its name */
 	struct host_labels labels, relay_labels;
 	char mode[sizeof("container:") + DOCKER_ID_SIZE];
 	struct err err; /* why it is going */
@@ -56,7 +58,7 @@ struct sandboxes {
 	struct host *host;
 	unsigned max;
 	unsigned count;  /* of all */
-	unsigned making; /* up to SANDBOX_RELAY_START */
+	unsigned making; /* up to SANDBOX_RELAY_FIND */
 	TAILQ_HEAD(, sandbox) all;
 	TAILQ_HEAD(, sandbox_claim) claims; /* the oldest first */
 	struct deferred *serve;
@@ -68,6 +70,7 @@ static void enter_network(struct sandbox *s);
 static void enter_pause(struct sandbox *s);
 static void enter_relay(struct sandbox *s);
 static void enter_relay_start(struct sandbox *s);
+static void enter_relay_find(struct sandbox *s);
 static void enter_idle(struct sandbox *s);
 static void enter_unpause(struct sandbox *s);
 static void enter_unrelay(struct sandbox *s);
@@ -85,7 +88,8 @@ static const struct {
 	[SANDBOX_NETWORK]     = { enter_network,     SANDBOX_PAUSE },
 	[SANDBOX_PAUSE]       = { enter_pause,       SANDBOX_RELAY },
 	[SANDBOX_RELAY]       = { enter_relay,       SANDBOX_RELAY_START },
-	[SANDBOX_RELAY_START] = { enter_relay_start, SANDBOX_IDLE },
+	[SANDBOX_RELAY_START] = { enter_relay_start, SANDBOX_RELAY_FIND },
+	[SANDBOX_RELAY_FIND]  = { enter_relay_find,  SANDBOX_IDLE },
 	[SANDBOX_IDLE]        = { enter_idle,        SANDBOX_LENT },
 	[SANDBOX_LENT]        = { enter_lent,        SANDBOX_IDLE },
 	[SANDBOX_UNPAUSE]     = { enter_unpause,     SANDBOX_UNRELAY },
@@ -98,9 +102,9 @@ static const struct {
 static void
 sandbox_step(struct sandbox *s, enum sandbox_state next)
 {
-	s->set->making -= s->state <= SANDBOX_RELAY_START;
+	s->set->making -= s->state <= SANDBOX_RELAY_FIND;
 	s->state = next;
-	s->set->making += s->state <= SANDBOX_RELAY_START;
+	s->set->making += s->state <= SANDBOX_RELAY_FIND;
 	states[next].enter(s);
 }
 
@@ -123,7 +127,7 @@ tell_claim(struct sandboxes *set, const struct err *err)
 static void
 sandbox_fail(struct sandbox *s, struct err err)
 {
-	bool was_made = s->state > SANDBOX_RELAY_START;
+	bool was_made = s->state > SANDBOX_RELAY_FIND;
 	struct sandboxes *set = s->set;
 
 	if (s->err.code == ERR_NONE)
@@ -149,11 +153,13 @@ on_again(void *arg)
 
 /* Jobs do without the mirror rather than not at all. The holder may have gone meanwhile. */
 static void
-on_relay(struct sandbox *s, const struct err *err)
+on_relay(struct sandbox *s, const union docker_result *result, const struct err *err)
 {
 	if (err != NULL)
 		log_warn("network %s: no way to the mirror: %s", s->network, err->text);
-	s->has_relay = err == NULL && s->state == SANDBOX_RELAY_START;
+	if (err == NULL && s->state == SANDBOX_RELAY_FIND)
+		snprintf(s->relay_address, sizeof(s->relay_address), "%s", result->container.address);
+	s->has_relay = s->relay_address[0] != '\0';
 	if (s->pause == NULL)
 		sandbox_fail(s, s->err);
 	else
@@ -165,12 +171,11 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct sandbox *s = arg;
 
-	(void)result;
 	s->op = NULL;
 	if (s->state == SANDBOX_NETWORK)
 		CRASH_POINT(network_made);
-	if (s->state == SANDBOX_RELAY || s->state == SANDBOX_RELAY_START)
-		on_relay(s, err);
+	if (s->state >= SANDBOX_RELAY && s->state <= SANDBOX_RELAY_FIND)
+		on_relay(s, result, err);
 	else if (s->state == SANDBOX_NETWORK && err != NULL && is_firewall_busy(err) && s->tries < FIREWALL_TRIES)
 		timer_start(s->again, FIREWALL_MS * s->tries);
 	else if (err != NULL)
@@ -230,18 +235,12 @@ own_relay(struct sandbox *s)
 	free(name);
 }
 
-static bool
-wants_relay(const struct host *host)
-{
-	return host->relay_port != NULL && !docker_is_podman(host->docker); /* which has no resolver for the name */
-}
-
 static void
 enter_relay(struct sandbox *s)
 {
 	struct host *host = s->set->host;
 
-	if (!wants_relay(host)) {
+	if (host->relay_port == NULL) {
 		sandbox_step(s, SANDBOX_IDLE);
 		return;
 	}
@@ -253,6 +252,19 @@ static void
 enter_relay_start(struct sandbox *s)
 {
 	s->op = docker_start(s->set->host->docker, s->relay, on_reply, s);
+}
+
+/* Podman's resolver answers at the gateway, which jobs are kept from. */
+static void
+enter_relay_find(struct sandbox *s)
+{
+	struct docker *docker = s->set->host->docker;
+
+	s->has_relay = !docker_is_podman(docker);
+	if (s->has_relay)
+		sandbox_step(s, states[s->state].next);
+	else
+		s->op = docker_inspect(docker, s->relay, on_reply, s);
 }
 
 static void
@@ -470,9 +482,9 @@ sandbox_adopt(struct sandboxes *sandboxes, const char *network, const char *hold
 	}
 	snprintf(s->mode, sizeof(s->mode), "container:%s", holder_id);
 	s->is_adopted = true;
-	s->has_relay = wants_relay(sandboxes->host);
-	if (s->has_relay)
+	if (sandboxes->host->relay_port != NULL)
 		own_relay(s);
+	s->has_relay = s->relay != NULL && !docker_is_podman(sandboxes->host->docker); /* whose address is not known */
 	TAILQ_INSERT_TAIL(&sandboxes->all, s, next);
 	sandboxes->count++;
 	return s;
@@ -527,4 +539,10 @@ bool
 sandbox_has_mirror(const struct sandbox *sandbox)
 {
 	return sandbox->has_relay;
+}
+
+const char *
+sandbox_mirror_address(const struct sandbox *sandbox)
+{
+	return sandbox->relay_address;
 }

@@ -38,5 +38,7 @@ const char *sandbox_mode(const struct sandbox *sandbox);
 
 /* Those in it reach the mirror as WIRING_HOST. */
 bool sandbox_has_mirror(const struct sandbox *sandbox);
+/* Its address there; "": the engine's resolver knows it. */
+const char *sandbox_mirror_address(const struct sandbox *sandbox);
 
 #endif
