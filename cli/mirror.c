@@ -95,6 +95,31 @@ purge(const char *url)
 	return code;
 }
 
+static int
+pin(const char *path, const char *url, const char *said)
+{
+	struct json *doc = NULL;
+	int code = client_ask_with("POST", path, "url", url, &doc);
+
+	if (code == EXIT_OK)
+		printf("%s\n", said);
+	json_free(&doc);
+	return code;
+}
+
+static int
+list_pins(void)
+{
+	struct json *doc = NULL;
+	int code = client_ask("GET", "/api/v1/mirror/pins", STR(""), &doc);
+	const struct json_value *pins = code == EXIT_OK ? json_get(json_root(doc), "pins") : NULL;
+
+	for (size_t i = 0; i < json_count(pins); i++)
+		printf("%s\n", json_string(json_at(pins, i), ""));
+	json_free(&doc);
+	return code;
+}
+
 int
 mirror_run(int argc, char **argv)
 {
@@ -102,5 +127,11 @@ mirror_run(int argc, char **argv)
 		return status();
 	if (argc == 3 && strcmp(argv[1], "purge") == 0)
 		return purge(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "pin") == 0)
+		return pin("/api/v1/mirror/pins", argv[2], "what is stored of it stays");
+	if (argc == 3 && strcmp(argv[1], "unpin") == 0)
+		return pin("/api/v1/mirror/unpin", argv[2], "what is stored of it may give way");
+	if (argc == 2 && strcmp(argv[1], "pins") == 0)
+		return list_pins();
 	return EXIT_USAGE;
 }

@@ -136,6 +136,8 @@ static const struct conf_option options[] = {
 	OPTION("mirror.upstreams.rate", NUMBER, UPSTREAM(rate), "0", "requests that it gets in a second; 0: any", .max = 100000),
 	OPTION("mirror.size", SIZE, AT(mirror.size), "20g", "room on disk for what the mirror keeps; the longest unused give way",
 	  .min = 1024 * 1024, .max = 1ull << 50),
+	OPTION("mirror.max_age", DURATION, AT(mirror.max_age_s), "0s", "how long it keeps what nobody asks for; 0s: as long as there is room",
+	  .max = 3650 * DAY),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
 	OPTION("mirror.jobs", BOOL, AT(mirror.jobs), "true", "jobs reach it, and their tools ask it"),
 	OPTION("mirror.access_log", TEXT, AT(mirror.access_log), "\"\"", "file with a line for each request to the mirror; empty: none"),

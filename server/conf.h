@@ -129,7 +129,8 @@ struct conf {
 		struct conf_strings listen; /* none: there is no mirror */
 		struct conf_upstream *upstreams;
 		size_t upstream_count;
-		uint64_t size; /* bytes on disk */
+		uint64_t size;     /* bytes on disk */
+		int64_t max_age_s; /* 0: any */
 		char *registry;
 		bool jobs;        /* reach it */
 		char *access_log; /* "": none */

@@ -1,4 +1,4 @@
-/* /api/v1/mirror, its purge, and its part of /metrics. */
+/* /api/v1/mirror, its purge, its pins, and its part of /metrics. */
 #include <stdio.h>
 
 #include "server/controller/controller_private.h"
@@ -6,6 +6,7 @@
 #include "server/mirror/mirror.h"
 
 #define STATUS_MAX (64 * 1024)
+#define PINS_SIZE_MAX (8 * SHELF_PINS_MAX * SHELF_PIN_SIZE_MAX)
 
 enum { UPSTREAMS_SHOWN = 64 /* those asked last */ };
 
@@ -193,4 +194,64 @@ api_mirror_purge(void *arg, struct http_reply *reply)
 	    controller->deps.mirror, json_string(json_get(json_root(call->body), "url"), ""), on_purged, call, &err);
 	if (call->purge == NULL)
 		api_call_failed(&call, &err);
+}
+
+/* --- the pins: {"url": "https://registry.npmjs.org/boat"}, and the list of them --- */
+
+void
+api_mirror_pins(void *arg, struct http_reply *reply)
+{
+	struct controller *controller = arg;
+	struct json_writer *w;
+	const char *url;
+
+	if (!has_mirror(controller, &reply))
+		return;
+	w = json_writer_new(PINS_SIZE_MAX);
+	json_write_object_open(w);
+	json_write_key(w, "pins");
+	json_write_array_open(w);
+	for (size_t i = 0; (url = mirror_pin_at(controller->deps.mirror, i)) != NULL; i++)
+		json_write_string(w, url);
+	json_write_array_close(w);
+	json_write_object_close(w);
+	reply_json(&reply, 200, &w);
+}
+
+static void
+change_pin(struct controller *controller, struct http_reply *reply,
+    bool (*change)(struct mirror *, const char *, struct err *), const char *word)
+{
+	struct api_call *call;
+	struct json_writer *w;
+	struct err err;
+	const char *url;
+
+	if (!has_mirror(controller, &reply))
+		return;
+	call = api_call_new(controller, reply);
+	if (!api_call_parse(&call))
+		return;
+	url = json_string(json_get(json_root(call->body), "url"), "");
+	if (!change(controller->deps.mirror, url, &err)) {
+		api_call_failed(&call, &err);
+		return;
+	}
+	api_audit(reply_request(call->reply), "mirror: %s %s", url, word);
+	w = json_writer_new(STATUS_MAX);
+	json_write_object_open(w);
+	json_write_object_close(w);
+	api_call_json(&call, 200, &w);
+}
+
+void
+api_mirror_pin(void *arg, struct http_reply *reply)
+{
+	change_pin(arg, reply, mirror_pin, "pinned");
+}
+
+void
+api_mirror_unpin(void *arg, struct http_reply *reply)
+{
+	change_pin(arg, reply, mirror_unpin, "is not pinned any more");
 }

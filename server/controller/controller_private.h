@@ -115,7 +115,7 @@ route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
 route_fn api_job_debug, api_job_release;
-route_fn api_hook, api_health, api_metrics, api_engines, api_mirror, api_mirror_purge, api_login, api_logout;
+route_fn api_hook, api_health, api_metrics, api_engines, api_mirror, api_mirror_purge, api_mirror_pins, api_mirror_pin, api_mirror_unpin, api_login, api_logout;
 route_fn api_me, api_token_list, api_token_put, api_token_delete;
 route_fn page_get, page_asset;
 

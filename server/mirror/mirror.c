@@ -145,9 +145,11 @@ bool
 mirror_open(struct mirror *m, struct err *err)
 {
 	char *folder = xasprintf("%s/mirror", m->conf.state_dir);
-	const struct shelf_conf shelf = {
-		.loop = m->conf.loop, .disk = m->conf.disk, .folder = folder, .size = m->conf.size
-	};
+	const struct shelf_conf shelf = { .loop = m->conf.loop,
+		.disk = m->conf.disk,
+		.folder = folder,
+		.size = m->conf.size,
+		.age_s = m->conf.age_s };
 	struct transfers_conf transfers = {
 		.loop = m->conf.loop, .upstreams = m->parts.upstreams, .body_max = m->conf.size
 	};
@@ -210,37 +212,74 @@ mirror_socket(const struct mirror *m, size_t index)
 
 /* As keys have it (target.c). A URL without a path is all of that host, and of no other. */
 static char *
-purge_prefix(const char *text, struct err *err)
+print_prefix(const char *text)
 {
 	char origin[ORIGIN_SIZE], *prefix = NULL;
 	struct url url;
 	struct err wrong;
 
-	if (url_parse(str_of(text), URL_NO_USERINFO, &url, &wrong)) {
-		origin_print(
-		    &(struct origin){ .is_tls = url.scheme == URL_HTTPS, .host = url.host, .port = url.port }, origin);
-		if (url.scheme == URL_HTTP || url.scheme == URL_HTTPS)
-			prefix = xasprintf("%s%s", origin, url.path[0] != '\0' ? url.path : "/");
-		url_fini(&url);
-	}
-	if (prefix == NULL)
-		err_set(err, ERR_INPUT, 0,
-		    "what is to be purged is the beginning of an upstream's URL, https://HOST/ at least");
+	if (!url_parse(str_of(text), URL_NO_USERINFO, &url, &wrong))
+		return NULL;
+	origin_print(&(struct origin){ .is_tls = url.scheme == URL_HTTPS, .host = url.host, .port = url.port }, origin);
+	if (url.scheme == URL_HTTP || url.scheme == URL_HTTPS)
+		prefix = xasprintf("%s%s", origin, url.path[0] != '\0' ? url.path : "/");
+	url_fini(&url);
 	return prefix;
+}
+
+/* NULL with *err, also while the shelf is not open. */
+static char *
+read_prefix(const struct mirror *m, const char *url, struct err *err)
+{
+	char *prefix = print_prefix(url);
+
+	if (prefix == NULL)
+		err_set(
+		    err, ERR_INPUT, 0, "what is meant is the beginning of an upstream's URL, https://HOST/ at least");
+	else if (m->parts.shelf == NULL)
+		err_set(err, ERR_UNAVAILABLE, 0, "the mirror's folder is not open yet; try again");
+	else
+		return prefix;
+	free(prefix);
+	return NULL;
 }
 
 struct purge *
 mirror_purge(struct mirror *m, const char *url, purge_fn *fn, void *arg, struct err *err)
 {
-	char *prefix = purge_prefix(url, err);
+	char *prefix = read_prefix(m, url, err);
 	struct purge *purge = NULL;
 
-	if (prefix != NULL && m->parts.shelf == NULL)
-		err_set(err, ERR_UNAVAILABLE, 0, "the mirror's folder is not open yet; try again");
-	else if (prefix != NULL)
+	if (prefix != NULL)
 		purge = purge_start(m->conf.loop, m->parts.shelf, prefix, fn, arg);
 	free(prefix);
 	return purge;
+}
+
+bool
+mirror_pin(struct mirror *m, const char *url, struct err *err)
+{
+	char *prefix = read_prefix(m, url, err);
+	bool ok = prefix != NULL && shelf_pin(m->parts.shelf, prefix, err);
+
+	free(prefix);
+	return ok;
+}
+
+bool
+mirror_unpin(struct mirror *m, const char *url, struct err *err)
+{
+	char *prefix = read_prefix(m, url, err);
+	bool ok = prefix != NULL && shelf_unpin(m->parts.shelf, prefix, err);
+
+	free(prefix);
+	return ok;
+}
+
+const char *
+mirror_pin_at(const struct mirror *m, size_t index)
+{
+	return m->parts.shelf != NULL ? shelf_pin_at(m->parts.shelf, index) : NULL;
 }
 
 size_t

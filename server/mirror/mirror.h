@@ -31,6 +31,7 @@ struct mirror_conf {
 	const struct upstream_rule *rules;
 	size_t rule_count;
 	uint64_t size;        /* bytes of all bodies on the disk */
+	int64_t age_s;        /* what nobody has asked for that long gives way; 0: however long */
 	const char *ca_file;  /* of upstreams; NULL: the system's */
 	const char *registry; /* URL of the registry of images that name none */
 	struct visitor_conf visitors;
@@ -54,6 +55,14 @@ const struct listening *mirror_socket(const struct mirror *mirror, size_t index)
 /* Drops what is stored of the upstreams' URLs that begin so (purge.h); cancel it before the mirror goes. NULL with
  * *err: ERR_INPUT when url names no host, ERR_UNAVAILABLE while the folder is not open. */
 struct purge *mirror_purge(struct mirror *mirror, const char *url, purge_fn *fn, void *arg, struct err *err);
+
+/* What is stored of the upstreams' URLs that begin so does not give way, from now on, in later processes, too; it can
+ * be purged. False with *err: ERR_INPUT, ERR_UNAVAILABLE as above; ERR_LIMIT, ERR_IO; ERR_NOT_FOUND: that was not
+ * pinned. */
+bool mirror_pin(struct mirror *mirror, const char *url, struct err *err);
+bool mirror_unpin(struct mirror *mirror, const char *url, struct err *err);
+/* As the upstreams' URLs are known here. NULL behind the last. */
+const char *mirror_pin_at(const struct mirror *mirror, size_t index);
 
 struct mirror_figures {
 	struct client_figures clients;

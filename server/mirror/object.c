@@ -14,7 +14,8 @@ variant_new(uint64_t id, struct str head, struct str selection, const struct htt
 {
 	struct variant *v = xcalloc(1, sizeof(*v));
 
-	*v = (struct variant){ .refs = 1, .id = id, .times = *times, .used = times->received };
+	*v =
+	    (struct variant){ .refs = 1, .id = id, .times = *times, .used = times->received, .noted = times->received };
 	v->head = str_dup(head);
 	v->head_len = head.len;
 	v->selection = str_dup(selection);

@@ -28,6 +28,7 @@ struct variant {
 	size_t memory; /* that the shelf has counted for it */
 	struct http_cache_times times;
 	int64_t used;       /* s since 1970, by a client, the last time */
+	int64_t noted;      /* and as the shelf has it on record */
 	uint64_t size;      /* of the body, once whole; what it takes on the disk */
 	struct draft *open; /* its file, while the shelf keeps it open */
 	TAILQ_ENTRY(variant) by_open;

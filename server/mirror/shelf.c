@@ -22,9 +22,14 @@ enum {
 	SLACK = 10000,      /* records without use before the journal is renewed */
 	PURGE_LOOKS = 5000, /* at objects in one go, and how many of their variants go, */
 	PURGE_DROPS = 64,   /* each by a job of the disk */
+	ROOM_LOOKS = 2000,  /* the same when room is made, and when what is old is looked for */
+	ROOM_DROPS = 64,
+	ROOM_MS = 10,            /* between two such turns */
+	AGE_MS = 10 * 60 * 1000, /* between two looks for what is old */
+	NOTE_S = 86400,          /* so exactly the last use is on record */
 };
 
-enum { RECORD_STORE = 1, RECORD_REMOVE = 2 };
+enum { RECORD_STORE = 1, RECORD_REMOVE = 2, RECORD_USE = 3, RECORD_PIN = 4, RECORD_UNPIN = 5 };
 
 TAILQ_HEAD(variant_queue, variant);
 
@@ -57,6 +62,13 @@ struct shelf {
 	struct journal *renewed; /* takes the journal's place when it has all that is stored */
 	struct variant *cursor;  /* the next one that it lacks */
 	struct timer *renewal;
+
+	char *pins[SHELF_PINS_MAX];
+	size_t pin_count;
+	struct timer *room;
+	uint64_t looked; /* at so many in a row, of which none could go */
+	struct timer *age;
+	struct variant *old; /* the next one to look at, whether it is too old */
 };
 
 /* --- paths --- */
@@ -128,6 +140,31 @@ note_removed(struct shelf *s, uint64_t id)
 }
 
 static void
+print_use(const struct variant *v, struct buf *b)
+{
+	print_id(b, v->id);
+	print_id(b, (uint64_t)v->used);
+}
+
+/* A use is on record once a day. */
+static void
+use(struct shelf *s, struct variant *v)
+{
+	struct buf b;
+
+	TAILQ_REMOVE(&s->by_use, v, by_use);
+	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
+	v->used = loop_wall_ms() / 1000;
+	if (!variant_is_filed(v) || v->used - v->noted < NOTE_S)
+		return;
+	v->noted = v->used;
+	buf_init(&b, 32);
+	print_use(v, &b);
+	note(s, RECORD_USE, buf_str(&b));
+	buf_fini(&b);
+}
+
+static void
 on_renewed(void *arg, const struct err *err)
 {
 	struct shelf *s = arg;
@@ -170,6 +207,11 @@ on_renewal(void *arg)
 		buf_reset(&b);
 		ok = variant_print_record(&b, v->object->key, v) &&
 		     journal_append(s->renewed, RECORD_STORE, buf_str(&b), &err);
+		if (!ok || v->used == v->times.received)
+			continue;
+		buf_reset(&b);
+		print_use(v, &b);
+		ok = journal_append(s->renewed, RECORD_USE, buf_str(&b), &err);
 	}
 	buf_fini(&b);
 	if (!ok)
@@ -196,6 +238,9 @@ renew_when_due(struct shelf *s)
 		log_warn("%s", err.text);
 		return;
 	}
+	for (size_t i = 0; i < s->pin_count && s->renewed != NULL; i++)
+		if (!journal_append(s->renewed, RECORD_PIN, str_of(s->pins[i]), &err))
+			journal_free(&s->renewed);
 	s->cursor = TAILQ_FIRST(&s->by_age);
 	timer_start(s->renewal, SLICE_MS);
 }
@@ -287,6 +332,8 @@ unlink_variant(struct shelf *s, struct variant *v)
 {
 	if (s->cursor == v)
 		s->cursor = TAILQ_NEXT(v, by_age);
+	if (s->old == v)
+		s->old = TAILQ_NEXT(v, by_age);
 	leave_object(s, v);
 	TAILQ_REMOVE(&s->by_use, v, by_use);
 	TAILQ_REMOVE(&s->by_age, v, by_age);
@@ -309,9 +356,7 @@ shelf_find(struct shelf *s, const char *key, const struct http1_head *request)
 	v = o != NULL ? object_select(o, request) : NULL;
 	if (v == NULL)
 		return NULL;
-	TAILQ_REMOVE(&s->by_use, v, by_use);
-	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
-	v->used = loop_wall_ms() / 1000;
+	use(s, v);
 	return v;
 }
 
@@ -395,19 +440,144 @@ shelf_purge(struct shelf *s, const char *prefix, char **cursor)
 	return dropped;
 }
 
+/* --- what gives way --- */
+
+static bool
+is_pinned(const struct shelf *s, const struct variant *v)
+{
+	for (size_t i = 0; i < s->pin_count; i++)
+		if (is_below(v->object->key, s->pins[i]))
+			return true;
+	return false;
+}
+
+static bool
+lacks_room(const struct shelf *s)
+{
+	return s->figures.bytes > s->conf.size || s->memory > s->conf.memory;
+}
+
+/* What may not go is behind all others then, which is no harm to it. */
+static bool
+drop_first(struct shelf *s)
+{
+	struct variant *v = TAILQ_FIRST(&s->by_use);
+
+	if (variant_is_filed(v) && !is_pinned(s, v)) {
+		s->figures.evicted++;
+		s->looked = 0;
+		shelf_drop(s, v);
+		return true;
+	}
+	TAILQ_REMOVE(&s->by_use, v, by_use);
+	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
+	s->looked++;
+	return false;
+}
+
+/* The rest in later turns, until there is room, or nothing that may go. */
 static void
 make_room(struct shelf *s)
 {
-	struct variant *v, *next;
+	unsigned dropped = 0;
 
-	for (v = TAILQ_FIRST(&s->by_use); v != NULL && (s->figures.bytes > s->conf.size || s->memory > s->conf.memory);
-	     v = next) {
-		next = TAILQ_NEXT(v, by_use);
-		if (!variant_is_filed(v))
+	for (unsigned n = 0; n < ROOM_LOOKS && dropped < ROOM_DROPS && lacks_room(s) && s->looked < s->figures.variants;
+	     n++)
+		dropped += drop_first(s) ? 1 : 0;
+	if (lacks_room(s) && s->looked < s->figures.variants)
+		timer_start(s->room, ROOM_MS);
+	else
+		s->looked = 0;
+}
+
+static void
+on_room(void *arg)
+{
+	make_room(arg);
+}
+
+/* Some of all, then the next ones; when all were looked at, after a while from the beginning. */
+static void
+on_age(void *arg)
+{
+	struct shelf *s = arg;
+	int64_t limit = loop_wall_ms() / 1000 - s->conf.age_s;
+	unsigned dropped = 0;
+
+	if (s->old == NULL)
+		s->old = TAILQ_FIRST(&s->by_age);
+	for (unsigned n = 0; n < ROOM_LOOKS && dropped < ROOM_DROPS && s->old != NULL; n++) {
+		struct variant *v = s->old;
+
+		s->old = TAILQ_NEXT(v, by_age);
+		if (v->used >= limit || !variant_is_filed(v) || is_pinned(s, v))
 			continue;
 		s->figures.evicted++;
+		dropped++;
 		shelf_drop(s, v);
 	}
+	timer_start(s->age, s->old != NULL ? ROOM_MS : AGE_MS);
+}
+
+static size_t
+find_pin(const struct shelf *s, struct str prefix)
+{
+	size_t i = 0;
+
+	while (i < s->pin_count && !str_is(prefix, s->pins[i]))
+		i++;
+	return i;
+}
+
+static bool
+add_pin(struct shelf *s, struct str prefix)
+{
+	if (s->pin_count == SHELF_PINS_MAX || prefix.len > SHELF_PIN_SIZE_MAX)
+		return false;
+	if (find_pin(s, prefix) == s->pin_count)
+		s->pins[s->pin_count++] = str_dup(prefix);
+	return true;
+}
+
+static void
+remove_pin(struct shelf *s, size_t i)
+{
+	free(s->pins[i]);
+	s->pins[i] = s->pins[--s->pin_count];
+}
+
+bool
+shelf_pin(struct shelf *s, const char *prefix, struct err *err)
+{
+	size_t count = s->pin_count;
+
+	if (!add_pin(s, str_of(prefix)))
+		return err_set(err, ERR_LIMIT, 0, "more than %d URLs, or one of more than %d bytes, cannot be pinned",
+		    SHELF_PINS_MAX, SHELF_PIN_SIZE_MAX);
+	if (s->pin_count == count || note(s, RECORD_PIN, str_of(prefix)))
+		return true;
+	remove_pin(s, count);
+	return err_set(err, ERR_IO, 0, "the mirror's journal does not take it; is the disk full?");
+}
+
+bool
+shelf_unpin(struct shelf *s, const char *prefix, struct err *err)
+{
+	size_t i = find_pin(s, str_of(prefix));
+
+	if (i == s->pin_count)
+		return err_set(err, ERR_NOT_FOUND, 0, "%.200s is not pinned", prefix);
+	if (!note(s, RECORD_UNPIN, str_of(prefix)))
+		return err_set(err, ERR_IO, 0, "the mirror's journal does not take it; is the disk full?");
+	remove_pin(s, i);
+	make_room(s);
+	return true;
+}
+
+const char *
+shelf_pin_at(const struct shelf *s, size_t index)
+{
+	return index < s->pin_count ? s->pins[index] : NULL;
 }
 
 /* --- a body that arrives --- */
@@ -602,6 +772,25 @@ struct loader {
 	struct loading *by_id;
 };
 
+static uint64_t
+read_id(const char *p)
+{
+	uint64_t id = 0;
+
+	for (int i = 0; i < 8; i++)
+		id |= (uint64_t)(unsigned char)p[i] << 8 * i;
+	return id;
+}
+
+static struct variant *
+find_loaded(const struct loader *l, uint64_t id)
+{
+	struct loading *found;
+
+	HASH_FIND(hh, l->by_id, &id, sizeof(id), found);
+	return found != NULL ? found->variant : NULL;
+}
+
 static void
 unload(struct loader *l, uint64_t id)
 {
@@ -640,25 +829,60 @@ static bool
 load_removed(struct loader *l, struct str payload)
 {
 	struct shelf *s = l->shelf;
-	uint64_t id = 0;
+	uint64_t id;
 
 	if (payload.len != 8)
 		return false;
-	for (int i = 0; i < 8; i++)
-		id |= (uint64_t)(unsigned char)payload.p[i] << 8 * i;
+	id = read_id(payload.p);
 	unload(l, id);
 	s->removed[s->removed_count++ % REMOVED_KEPT] = id;
 	return true;
 }
 
 static bool
+load_use(struct loader *l, struct str payload)
+{
+	struct variant *v;
+	uint64_t used;
+
+	if (payload.len != 16)
+		return false;
+	v = find_loaded(l, read_id(payload.p));
+	used = read_id(payload.p + 8);
+	if (v == NULL)
+		return true;
+	v->used = v->noted = (int64_t)used;
+	TAILQ_REMOVE(&l->shelf->by_use, v, by_use);
+	TAILQ_INSERT_TAIL(&l->shelf->by_use, v, by_use);
+	return true;
+}
+
+static bool
+load_unpinned(struct shelf *s, struct str prefix)
+{
+	size_t i = find_pin(s, prefix);
+
+	if (i < s->pin_count)
+		remove_pin(s, i);
+	return true;
+}
+
+static bool
 on_record(void *arg, unsigned type, struct str payload)
 {
+	struct loader *l = arg;
+
 	switch (type) {
 	case RECORD_STORE:
 		return load_stored(arg, payload);
 	case RECORD_REMOVE:
 		return load_removed(arg, payload);
+	case RECORD_USE:
+		return load_use(arg, payload);
+	case RECORD_PIN:
+		return add_pin(l->shelf, payload);
+	case RECORD_UNPIN:
+		return load_unpinned(l->shelf, payload);
 	default:
 		return false;
 	}
@@ -730,6 +954,8 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	TAILQ_INIT(&s->by_open);
 	LIST_INIT(&s->filings);
 	s->renewal = timer_new(conf->loop, on_renewal, s);
+	s->room = timer_new(conf->loop, on_room, s);
+	s->age = timer_new(conf->loop, on_age, s);
 	if (!make_folders(s, err) || !load(s, err)) {
 		shelf_free(&s);
 		return NULL;
@@ -738,6 +964,8 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	disk_remove_beside(conf->disk, s->drafts);
 	make_room(s);
 	renew_when_due(s);
+	if (s->conf.age_s > 0)
+		timer_start(s->age, ROOM_MS);
 	return s;
 }
 
@@ -756,6 +984,10 @@ shelf_free(struct shelf **shelf)
 		unlink_variant(s, TAILQ_FIRST(&s->by_age));
 	parts_free(&s->parts);
 	timer_free(&s->renewal);
+	timer_free(&s->room);
+	timer_free(&s->age);
+	while (s->pin_count > 0)
+		remove_pin(s, 0);
 	journal_free(&s->renewed);
 	journal_free(&s->journal);
 	free(s->drafts);

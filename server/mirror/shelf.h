@@ -23,6 +23,7 @@ struct shelf_conf {
 	const char *folder; /* made when it is missing; its parent exists */
 	uint64_t size;      /* bytes of all bodies */
 	uint64_t memory;    /* of all heads and tables; 0: SHELF_MEMORY */
+	int64_t age_s;      /* what nobody has asked for that long gives way; 0: however long */
 };
 
 /* A million replies of the usual kind; bodies of no bytes are many in no room on the disk. */
@@ -62,6 +63,15 @@ void shelf_invalidate(struct shelf *shelf, const char *key);
  * first; one that is gone by now: all over again). *cursor becomes the key of the next one, NULL behind the last;
  * free() it. Returns how many. */
 unsigned shelf_purge(struct shelf *shelf, const char *prefix, char **cursor);
+
+/* What has a URL that begins so does not give way, in later processes, too; it can be dropped. False with *err:
+ * ERR_LIMIT, ERR_IO. */
+enum { SHELF_PINS_MAX = 100, SHELF_PIN_SIZE_MAX = 2048 };
+bool shelf_pin(struct shelf *shelf, const char *prefix, struct err *err);
+/* ERR_NOT_FOUND: that is not pinned. */
+bool shelf_unpin(struct shelf *shelf, const char *prefix, struct err *err);
+/* NULL behind the last. */
+const char *shelf_pin_at(const struct shelf *shelf, size_t index);
 
 /* Opens the file of a variant that is filed. One that cannot be opened, or is not its file by shelf_is_file_of, is the
  * caller's reason to drop the variant. */

@@ -13,7 +13,7 @@
 #include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/mirror/fetch.h"
-#include "server/mirror/pins.h"
+#include "server/mirror/shown.h"
 #include "server/mirror/place.h"
 #include "server/mirror/shelf.h"
 #include "server/mirror/snapshot.h"
@@ -84,7 +84,7 @@ struct root {
 struct snapshots {
 	struct snapshots_conf conf;
 	struct root *roots;
-	struct pins pins;
+	struct shown shown;
 };
 
 static void step_ask(struct root *r);
@@ -140,7 +140,7 @@ tell(struct root *r, bool asks, enum transfer_result result, struct variant *v, 
 		void *arg = w->arg;
 
 		if (v != NULL)
-			pins_put(&r->snapshots->pins, w->connection, r, r->shown);
+			shown_put(&r->snapshots->shown, w->connection, r, r->shown);
 		snapshots_leave(&w);
 		fn(arg, result, v, err);
 	}
@@ -178,7 +178,7 @@ root_free(struct root *r)
 
 	assert(TAILQ_EMPTY(&r->waits));
 	stop(r);
-	pins_drop(&ss->pins, r);
+	shown_drop(&ss->shown, r);
 	HASH_DEL(ss->roots, r);
 	timer_free(&r->timer);
 	snapshot_unref(&r->shown);
@@ -634,7 +634,7 @@ look_at(struct search *s, const struct target *root)
 	} else if (r->state == ROOT_READ && r->shown == NULL) {
 		s->unread = r;
 	}
-	snapshot = pins_find(&s->snapshots->pins, s->connection, r);
+	snapshot = shown_find(&s->snapshots->shown, s->connection, r);
 	is_pinned = snapshot != NULL;
 	snapshot = is_pinned ? snapshot : r->shown;
 	if (snapshot == NULL || s->is_pinned || (s->found != NULL && !is_pinned) || !knows(r, snapshot, s->target))
@@ -701,6 +701,6 @@ snapshots_free(struct snapshots **snapshots)
 	*snapshots = NULL;
 	while (ss->roots != NULL)
 		root_free(ss->roots);
-	pins_fini(&ss->pins);
+	shown_fini(&ss->shown);
 	free(ss);
 }

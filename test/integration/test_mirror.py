@@ -391,6 +391,30 @@ def test_handover(mirrored, origin):
     mirrored.davit.stop()
 
 
+def test_pins(make_davit, origin):
+    """What is pinned does not give way, and is on record."""
+    mirrored = Mirrored(make_davit, origin, size=1 << 20)
+    davit = mirrored.davit
+    upstream = f"http://127.0.0.1:{origin.port}"
+    for name in "abc":
+        origin.serve(f"/{name}", Reply(name.encode() * 500_000, **LASTING))
+    mirrored.get("/a")
+    assert davit.cli("mirror", "pin", upstream + "/a").returncode == 0
+    assert davit.cli("mirror", "pin", "/a").returncode == 1
+    mirrored.get("/b")
+    mirrored.get("/c")
+    mirrored.wait_filed(2)
+    davit.kill()
+    mirrored.restart()
+    assert davit.cli("mirror", "pins").stdout == upstream + "/a\n"
+    mirrored.get("/b")
+    mirrored.wait_filed(2)
+    assert mirrored.get("/a")[0].headers["Cache-Status"] == "davit; hit" and origin.count("/a") == 1
+    assert davit.cli("mirror", "unpin", upstream + "/a").returncode == 0
+    assert davit.cli("mirror", "pins").stdout == ""
+    assert davit.cli("mirror", "unpin", upstream + "/a").returncode == 1
+
+
 def test_purge(make_davit, origin):
     mirrored = Mirrored(make_davit, origin)
     davit, upstream = mirrored.davit, f"http://127.0.0.1:{origin.port}"

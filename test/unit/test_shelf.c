@@ -70,14 +70,22 @@ turn(struct probe *p)
 }
 
 static struct shelf *
-open_shelf(struct probe *p, uint64_t size)
+open_aged(struct probe *p, uint64_t size, int64_t age_s)
 {
-	const struct shelf_conf conf = { .loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = size };
+	const struct shelf_conf conf = {
+		.loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = size, .age_s = age_s
+	};
 	struct err err;
 	struct shelf *s = shelf_open(&conf, &err);
 
 	assert_non_null(s);
 	return s;
+}
+
+static struct shelf *
+open_shelf(struct probe *p, uint64_t size)
+{
+	return open_aged(p, size, 0);
 }
 
 /* Others may give way to it. */
@@ -107,6 +115,74 @@ put_away(struct probe *p, struct shelf *s, const char *key, const char *body)
 
 	put_room_for(p, s, key, body);
 	assert_int_equal(shelf_figures(s).bytes, stored + strlen(body));
+}
+
+static void
+wait_variants(struct probe *p, const struct shelf *s, uint64_t count)
+{
+	for (int i = 0; i < 2000 && shelf_figures(s).variants > count; i++)
+		turn(p);
+	assert_int_equal(shelf_figures(s).variants, count);
+}
+
+/* What is pinned stays, whatever comes, and in the next process, until it is not any more. */
+static void
+test_shelf_pins(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 10);
+	struct err err;
+
+	put_away(p, s, "http://a/1", "one");
+	put_away(p, s, "HEAD http://a/1", "");
+	put_away(p, s, "http://b/1", "others");
+	assert_true(shelf_pin(s, "http://a/", &err));
+	for (int i = 0; i < 2; i++) {
+		put_room_for(p, s, "http://b/2", "other");
+		wait_variants(p, s, 3);
+		assert_non_null(shelf_peek(s, "http://a/1"));
+		assert_non_null(shelf_peek(s, "HEAD http://a/1"));
+		assert_null(shelf_peek(s, "http://b/1"));
+		assert_string_equal(shelf_pin_at(s, 0), "http://a/");
+		assert_null(shelf_pin_at(s, 1));
+		shelf_free(&s);
+		s = open_shelf(p, 10);
+	}
+	put_room_for(p, s, "http://a/2", "much too large"); /* where all that is left is pinned */
+	wait_variants(p, s, 3);
+	assert_int_equal(shelf_figures(s).bytes, 17);
+	assert_false(shelf_unpin(s, "http://a", &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_true(shelf_unpin(s, "http://a/", &err));
+	assert_true(shelf_figures(s).bytes <= 10);
+	shelf_free(&s);
+	s = open_shelf(p, 10);
+	assert_null(shelf_pin_at(s, 0));
+	shelf_free(&s);
+}
+
+/* What nobody has used for long goes, and when it was used is known to the next process. */
+static void
+test_shelf_age(void **state)
+{
+	struct probe *p = *state;
+	struct shelf *s = open_shelf(p, 1000);
+	struct http1_head request;
+	struct err err;
+
+	request_for(&request);
+	put_away(p, s, "http://a/1", "one");
+	put_away(p, s, "http://a/2", "two");
+	put_away(p, s, "http://a/3", "three"); /* all came in 1970 */
+	assert_non_null(shelf_find(s, "http://a/1", &request));
+	assert_true(shelf_pin(s, "http://a/3", &err));
+	shelf_free(&s);
+	s = open_aged(p, 1000, 3600);
+	wait_variants(p, s, 2);
+	assert_non_null(shelf_peek(s, "http://a/1"));
+	assert_null(shelf_peek(s, "http://a/2"));
+	assert_int_equal(shelf_figures(s).evicted, 1);
+	shelf_free(&s);
 }
 
 /* A variant that gets another key takes the place of the one there, for the next process, too. */
@@ -293,6 +369,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shelf_rename, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shelf_pins, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shelf_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_used_longest_ago_gives_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_heads_give_way_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_not_whole_is_not_there, setup, teardown),
