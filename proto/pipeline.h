@@ -7,9 +7,9 @@
  * Every error and warning begins with "FILE:LINE:COLUMN: " and says what to write instead; an unknown key is an error
  * that names the nearest known one. Pure: equal bytes and an equal context give equal plans.
  *
- * Whoever has a change does three steps: pipeline_includes names the texts that the file includes, the caller reads
- * them into the items, and pipeline_parse makes the plan. When plan.wants_paths is set afterwards, a condition asks for
- * the changed files: the caller finds them out and parses again. */
+ * Whoever has a change does three steps: pipeline_includes names the texts that the file includes or whose applications
+ * its jobs deploy, the caller reads them into the items, and pipeline_parse makes the plan. When plan.wants_paths is
+ * set afterwards, a condition asks for the changed files: the caller finds them out and parses again. */
 #ifndef DAVIT_PROTO_PIPELINE_H
 #define DAVIT_PROTO_PIPELINE_H
 
@@ -23,11 +23,12 @@
 
 enum { PIPELINE_INCLUDE_MAX = 16 };
 
-/* A text that the file names below include:. */
+/* A text that the file names below include:, or as a job's application. */
 struct pipeline_include {
-	char *name;       /* a path below the repository's root, or a template's name */
-	bool is_template; /* of the server's folder, not of the repository */
-	char *text;       /* filled by the caller; NULL: there is none, an error where it is named */
+	char *name;          /* a path below the repository's root, or a template's name */
+	bool is_template;    /* of the server's folder, not of the repository */
+	bool is_application; /* whose keys are those of a compose file */
+	char *text;          /* filled by the caller; NULL: there is none, an error where it is named */
 	size_t len;
 };
 

@@ -520,6 +520,7 @@ read_service(struct pipeline *p, const char *name, const struct yml_node *key, c
 /* --- the application --- */
 
 struct draft_application {
+	const char *image; /* of the service that is written first: what the history shows */
 	struct draft_service *services;
 	size_t count;
 };
@@ -612,6 +613,7 @@ read_services(struct pipeline *p, const struct yml_node *node, const char *image
 		if (!read_service(p, yml_text(key), key, yml_at(node, i), image, &draft->services[i]))
 			return false;
 	}
+	draft->image = draft->services[0].service.image;
 	return check_after(p, draft) && put_in_order(p, draft);
 }
 
@@ -664,10 +666,11 @@ pipeline_read_application(struct pipeline *p, const struct yml_node *node, struc
 		draft.services = xcalloc(1, sizeof(*draft.services));
 		draft.count = 1;
 		ok = read_service(p, "app", NULL, node, deploy->image, draft.services);
+		draft.image = draft.services[0].service.image;
 	}
 	application_free(&deploy->application);
 	draft_fini(&draft, &deploy->application);
 	if (ok && deploy->image == NULL)
-		deploy->image = xstrdup(deploy->application->services[0].image);
+		deploy->image = xstrdup(draft.image);
 	return ok;
 }

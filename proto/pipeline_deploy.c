@@ -31,8 +31,9 @@ static bool
 read_application(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
 	(void)at;
-	return yml_type(value) == YML_MAPPING ||
-	       pipeline_wants(p, value, name, "a mapping with image: and ports:, or with services:");
+	return yml_type(value) == YML_MAPPING || yml_type(value) == YML_SCALAR ||
+	       pipeline_wants(p, value, name,
+		   "a mapping with image: and ports:, or with services:, or the path of a compose file");
 }
 
 static const struct pipeline_field deploy_fields[] = {
@@ -60,6 +61,8 @@ pipeline_job_deploy(struct pipeline *p, const char *name, const struct yml_node 
 	if (application != NULL && pipeline_find_key(value, "command") != NULL)
 		return yml_err(p->doc, pipeline_find_key(value, "command"), p->err,
 		    "command stands beside application; the server itself deploys an application");
+	if (yml_type(application) == YML_SCALAR && (application = pipeline_open_application(p, application)) == NULL)
+		return false;
 	if (application != NULL && !pipeline_read_application(p, application, job->deploy))
 		return false;
 	return job->deploy->environment != NULL ||

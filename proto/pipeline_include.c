@@ -34,22 +34,67 @@ is_template_name(const char *name)
 }
 
 static bool
+has(const struct pipeline_includes *includes, const struct pipeline_include *wanted)
+{
+	for (size_t i = 0; i < includes->count; i++)
+		if (includes->items[i].is_template == wanted->is_template &&
+		    includes->items[i].is_application == wanted->is_application &&
+		    strcmp(includes->items[i].name, wanted->name) == 0)
+			return true;
+	return false;
+}
+
+/* name is copied. */
+static bool
+append(
+    struct pipeline *p, const struct yml_node *node, struct pipeline_include item, struct pipeline_includes *includes)
+{
+	if (includes->count == PIPELINE_INCLUDE_MAX)
+		return yml_err(p->doc, node, p->err,
+		    "more than %d files are included or named by application:", PIPELINE_INCLUDE_MAX);
+	includes->items = xrealloc(includes->items, (includes->count + 1) * sizeof(*includes->items));
+	item.name = xstrdup(item.name);
+	includes->items[includes->count++] = item;
+	return true;
+}
+
+static bool
 add(struct pipeline *p, const struct yml_node *node, bool is_template, struct pipeline_includes *includes)
 {
 	const char *name = yml_text(node);
+	const struct pipeline_include item = { .name = (char *)name, .is_template = is_template };
 
 	if (is_template && !is_template_name(name))
 		return pipeline_wants(p, node, "template", "the name of one of the server's templates, such as golang");
 	if (!is_template && !is_path(name))
 		return pipeline_wants(p, node, "include", "a path below the repository's root, such as ci/common.yml");
-	for (size_t i = 0; i < includes->count; i++)
-		if (includes->items[i].is_template == is_template && strcmp(includes->items[i].name, name) == 0)
-			return yml_err(p->doc, node, p->err, "\"%.60s\" is included twice", name);
-	if (includes->count == PIPELINE_INCLUDE_MAX)
-		return yml_err(p->doc, node, p->err, "more than %d includes", PIPELINE_INCLUDE_MAX);
-	includes->items = xrealloc(includes->items, (includes->count + 1) * sizeof(*includes->items));
-	includes->items[includes->count++] =
-	    (struct pipeline_include){ .name = xstrdup(name), .is_template = is_template };
+	if (has(includes, &item))
+		return yml_err(p->doc, node, p->err, "\"%.60s\" is included twice", name);
+	return append(p, node, item, includes);
+}
+
+static bool
+add_application(struct pipeline *p, const struct yml_node *node, struct pipeline_includes *includes)
+{
+	const struct pipeline_include item = { .name = (char *)yml_text(node), .is_application = true };
+
+	if (!is_path(item.name))
+		return pipeline_wants(
+		    p, node, "application", "a path below the repository's root, such as compose.yml");
+	return has(includes, &item) || append(p, node, item, includes);
+}
+
+bool
+pipeline_read_application_files(struct pipeline *p, const struct yml_node *root, struct pipeline_includes *includes)
+{
+	const struct yml_node *jobs = yml_get(root, "jobs");
+
+	for (size_t i = 0; yml_type(jobs) == YML_MAPPING && i < yml_count(jobs); i++) {
+		const struct yml_node *application = yml_get(yml_get(yml_at(jobs, i), "deploy"), "application");
+
+		if (yml_type(application) == YML_SCALAR && !add_application(p, application, includes))
+			return false;
+	}
 	return true;
 }
 
@@ -90,6 +135,7 @@ find_text(const struct pipeline *p, const struct pipeline_include *wanted)
 
 	for (size_t i = 0; read != NULL && i < read->count; i++)
 		if (read->items[i].is_template == wanted->is_template &&
+		    read->items[i].is_application == wanted->is_application &&
 		    strcmp(read->items[i].name, wanted->name) == 0 && read->items[i].text != NULL)
 			return &read->items[i];
 	return NULL;
@@ -164,6 +210,57 @@ pipeline_open_includes(struct pipeline *p, const struct yml_node *node)
 	return ok;
 }
 
+/* One that another job has named is not read twice. */
+static const struct yml_node *
+find_open(const struct pipeline *p, const char *file)
+{
+	for (size_t i = 0; i < p->included_count; i++)
+		if (strcmp(yml_file(p->included[i]), file) == 0)
+			return yml_root(p->included[i]);
+	return NULL;
+}
+
+/* As of what is included: so many bytes all together. */
+static bool
+are_applications_small(const struct pipeline *p)
+{
+	const struct pipeline_includes *read = p->context->includes;
+	size_t bytes = 0;
+
+	for (size_t i = 0; read != NULL && i < read->count; i++)
+		bytes += read->items[i].is_application ? read->items[i].len : 0;
+	return bytes <= YML_MAX_BYTES;
+}
+
+const struct yml_node *
+pipeline_open_application(struct pipeline *p, const struct yml_node *node)
+{
+	const struct pipeline_include wanted = { .name = (char *)yml_text(node), .is_application = true };
+	const struct pipeline_include *found = find_text(p, &wanted);
+	const struct yml_node *root = find_open(p, wanted.name);
+	struct yml **doc = &p->included[p->included_count];
+
+	if (root == NULL && found == NULL) {
+		yml_err(p->doc, node, p->err, "there is no file %.100s, which describes the application", wanted.name);
+		return NULL;
+	}
+	if (!are_applications_small(p)) {
+		yml_err(
+		    p->doc, node, p->err, "the files of applications have more than %d bytes together", YML_MAX_BYTES);
+		return NULL;
+	}
+	if (root == NULL) {
+		if (!yml_parse((struct str){ found->text, found->len }, wanted.name, doc, p->err))
+			return NULL;
+		p->included_count++;
+		root = yml_root(*doc);
+	}
+	if (yml_type(root) == YML_MAPPING)
+		return root;
+	yml_err(p->doc, root, p->err, "an application is a mapping with services:, not %s", yml_type_name(root));
+	return NULL;
+}
+
 void
 pipeline_includes_fini(struct pipeline_includes *includes)
 {
@@ -186,7 +283,8 @@ pipeline_includes(struct str text, const char *file, struct pipeline_includes *r
 	if (!yml_parse(text, file, &doc, err))
 		return false;
 	p.doc = doc;
-	ok = pipeline_read_includes(&p, yml_get(yml_root(doc), "include"), &includes);
+	ok = pipeline_read_includes(&p, yml_get(yml_root(doc), "include"), &includes) &&
+	     pipeline_read_application_files(&p, yml_root(doc), &includes);
 	yml_free(&doc);
 	if (ok)
 		*ret = includes;

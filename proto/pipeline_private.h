@@ -212,6 +212,11 @@ bool pipeline_read_parameters(struct pipeline *p, const struct yml_node *node);
 bool pipeline_check_parameters(struct pipeline *p, const struct yml_node *root);
 /* The items are added to *includes, which the caller ends in any case. */
 bool pipeline_read_includes(struct pipeline *p, const struct yml_node *node, struct pipeline_includes *includes);
+/* Those files, too, that the jobs below jobs: name as their applications. */
+bool pipeline_read_application_files(
+    struct pipeline *p, const struct yml_node *root, struct pipeline_includes *includes);
+/* The root of such a file, which the node names; NULL: refused. */
+const struct yml_node *pipeline_open_application(struct pipeline *p, const struct yml_node *node);
 /* Parses the included texts that the context has, as further layers. */
 bool pipeline_open_includes(struct pipeline *p, const struct yml_node *node);
 

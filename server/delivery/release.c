@@ -302,10 +302,8 @@ on_version(void *arg, const union docker_result *result, const struct err *err)
 	if (d->was_away)
 		say(d, "the engine %s answers again", d->destination->name);
 	d->was_away = false;
-	if (d->has_verdict)
-		release_step(d, RELEASE_LIST);
-	else
-		release_step(d, d->is_begun ? RELEASE_NETWORKS : RELEASE_IMAGES);
+	d->made = d->network = 0; /* an engine that was killed may have lost networks */
+	release_step(d, d->is_begun || d->has_verdict ? RELEASE_NETWORKS : RELEASE_IMAGES);
 }
 
 static void

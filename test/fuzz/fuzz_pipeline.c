@@ -1,11 +1,15 @@
 /* Any bytes as a pipeline, planned for one of several changes: an error with a place, or a plan that can be carried
- * out: planned again it is the same, its JSON reads back the same, its jobs have names of their own and stand behind
- * what they need, and each makes a script. What the file includes is a line or two of ours. */
+ * out: containers of applications see nothing of the machine, planned again it is the same, its JSON reads back the
+ * same, its jobs have names of their own and stand behind what they need, and each makes a script. What the file
+ * includes is a line or two of ours. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/application.h"
+#include "proto/docker_spec.h"
+#include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/pipeline.h"
 #include "proto/script.h"
@@ -78,6 +82,37 @@ check_needs(const struct plan *plan, size_t at)
 		must(strcmp(plan->jobs[i].name, job->name) != 0);
 }
 
+/* Whatever is written: of the machine, a container has what this list lets through. */
+static void
+check_container(const struct application_service *service)
+{
+	static const char allowed[] = " Privileged NetworkMode PortBindings RestartPolicy Memory MemorySwap NanoCpus "
+				      "Init ReadonlyRootfs Tmpfs Mounts ";
+	const struct docker_application_spec spec = {
+		.service = service, .replica = 1, .image = "sha256:1", .env = &service->env, .prefix = "a.live."
+	};
+	char *body = docker_application_body(&spec, NULL), key[64];
+	const struct json_value *host, *mounts;
+	struct json *doc;
+
+	must(body != NULL && json_parse(str_of(body), NULL, &doc, NULL));
+	host = json_get(json_root(doc), "HostConfig");
+	for (size_t i = 0; i < json_count(host); i++) {
+		snprintf(key, sizeof(key), " %s ", json_key_at(host, i));
+		must(strstr(allowed, key) != NULL);
+	}
+	must(!json_bool(json_get(host, "Privileged"), true));
+	must(strncmp(json_string(json_get(host, "NetworkMode"), ""), spec.prefix, strlen(spec.prefix)) == 0);
+	mounts = json_get(host, "Mounts");
+	for (size_t i = 0; i < json_count(mounts); i++) {
+		must(strcmp(json_string(json_get(json_at(mounts, i), "Type"), ""), "volume") == 0);
+		must(strncmp(json_string(json_get(json_at(mounts, i), "Source"), ""), spec.prefix,
+			 strlen(spec.prefix)) == 0);
+	}
+	json_free(&doc);
+	free(body);
+}
+
 static void
 check_job(const struct plan *plan, size_t at)
 {
@@ -92,6 +127,10 @@ check_job(const struct plan *plan, size_t at)
 		     job->services[i].ready_timeout_s > 0);
 	must((job->kind == JOB_KIND_BUILD) == (job->build != NULL));
 	must((job->kind == JOB_KIND_DEPLOY) == (job->deploy != NULL));
+	for (size_t i = 0;
+	     job->deploy != NULL && job->deploy->application != NULL && i < job->deploy->application->service_count;
+	     i++)
+		check_container(&job->deploy->application->services[i]);
 	must(job_spec_from_json(str_of(json), &copy, &err));
 	again = job_spec_to_json(&copy);
 	must(strcmp(json, again) == 0);
@@ -138,8 +177,12 @@ fill_includes(struct pipeline_includes *includes)
 	for (size_t i = 0; i < includes->count; i++) {
 		if (i % 4 == 3)
 			continue;
-		includes->items[i].text =
-		    xstrdup(i % 2 == 0 ? "image: a\nenv: [A=1]\n" : "jobs: {z: {image: b, script: c}}\n");
+		if (includes->items[i].is_application)
+			includes->items[i].text =
+			    xstrdup("services: {b: {image: a, ports: ['1:2'], volumes: ['v:/v']}}\n");
+		else
+			includes->items[i].text =
+			    xstrdup(i % 2 == 0 ? "image: a\nenv: [A=1]\n" : "jobs: {z: {image: b, script: c}}\n");
 		includes->items[i].len = strlen(includes->items[i].text);
 	}
 }

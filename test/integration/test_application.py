@@ -2,13 +2,17 @@
 
 import json
 import re
+import shutil
 import subprocess
+import tempfile
 import urllib.request
 
 import pytest
 
+import engine
 import forge
 import nginx
+from registry import Registry
 from server import IMAGE
 
 SERVE = "echo $VERSION > /index.html; exec httpd -f -p 80 -h /"
@@ -168,3 +172,80 @@ def test_cancelled_and_stopped_in_the_midst_of_it(application):
     assert davit.wait_build(number)["state"] == "passed"
     assert application.containers() == ["app.live.app.1.3 running"]
     assert application.deployments()[0]["attempt"] == 1
+
+
+COMPOSE = "services:\n  web: {{image: '{image}', depends_on: [db], networks: [front, back]}}\n" \
+          "  db: {{image: '{image}', networks: [back], volumes: ['data:/data']}}\nnetworks: {{front: , back: }}\n"
+STAGED = """
+jobs:
+  image:
+    secrets: [DOCKER_AUTH_CONFIG]
+    build: {{tags: '{image}', push: true}}
+  staging:
+    needs: image
+    secrets: [DOCKER_AUTH_CONFIG]
+    deploy: {{environment: staging, application: {{image: '{image}', gate: {{stable: 1s}}}}}}
+  live:
+    needs: staging
+    when: {{branch: never}}
+    secrets: [DOCKER_AUTH_CONFIG]
+    deploy: {{environment: live, application: compose.yml}}
+"""
+
+
+def test_the_very_image_goes_from_staging_to_production(application, docker, tmp_path):
+    """By its digest, from a registry that wants a password, whatever its tag means by then; of a compose file."""
+    davit, registry = application.davit, Registry(tmp_path)
+    image = f"{registry.address}/acme/app:one"
+    davit.cli("environment", "set", "app", "staging", "--kind", "engine")
+    davit.api("PUT", "/secrets/repo/app/DOCKER_AUTH_CONFIG", {"value": registry.config()})
+    commit = application.repo.push({
+        "daocloud.yml": STAGED.format(image=image), "compose.yml": COMPOSE.format(image=image),
+        "Dockerfile": f'FROM {IMAGE}\nCMD ["sleep", "600"]\nLABEL x={registry.address}\n'})
+    number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+    assert davit.wait_build(number)["state"] == "passed", davit.job_log(f"{number}.2")
+    digest = registry.digest("acme/app", "one")
+    (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nLABEL other=one\n")
+    (tmp_path / "config.json").write_text(registry.config())
+    docker("build", "-q", "-t", image, str(tmp_path))
+    docker("--config", str(tmp_path), "push", "-q", image)
+    assert registry.digest("acme/app", "one") != digest
+    for one in docker("ps", "-aq", "--filter", "label=davit.application=app/staging").split():
+        docker("rm", "-f", one)
+    docker("rmi", "-f", image, f"{registry.address}/acme/app@{digest}")
+    again = davit.cli("deploy", str(number), "live")
+    assert again.returncode == 0, again.stderr
+    build = davit.wait_build(int(again.stdout.split()[1]))
+    assert build["state"] == "passed", davit.job_log(f"{build['build']}.3")
+    assert application.containers() == ["app.live.db.1.2 running", "app.live.web.1.2 running"]
+    assert application.deployments()[0]["images"][0]["reference"] == f"{registry.address}/acme/app@{digest}"
+    assert docker("image", "inspect", "-f", "{{.RepoDigests}}", docker("inspect", "-f", "{{.Image}}", "app.live.web.1.2")) == (
+        f"[{registry.address}/acme/app@{digest}]")
+    assert docker("exec", "app.live.web.1.2", "nslookup", "-type=a", "db", "127.0.0.11").count("Address") == 2
+    registry.close()
+
+
+@pytest.fixture
+def own_engine():
+    folder = tempfile.mkdtemp(prefix="dv")  # a short name: there are sockets in it
+    made = engine.Engine(folder, "--live-restore")
+    yield made
+    made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_the_engine_dies_in_the_midst_of_it(own_engine, make_davit, repo):
+    """Twice: while the old container is the one that counts, and while nobody knows yet whether the new one does."""
+    def docker(*words):
+        return subprocess.run(["/usr/bin/docker", "-H", own_engine.url, *words], check=True, capture_output=True, text=True).stdout.strip()
+
+    application = Application(make_davit(engines=[{"url": own_engine.url, "slots": 2}]), repo, docker)
+    application.deploy()
+    for deployment in (2, 3):
+        number = application.begin(f"starting app.1 of deployment {deployment}", gate={"stable": "2s"})
+        own_engine.kill()
+        own_engine.start()
+        build = application.davit.wait_build(number)
+        kept = deployment if build["state"] == "passed" else application.deployments()[1]["deployment"]
+        assert application.containers() == [f"app.live.app.1.{kept} running"], build
+        assert b"does not answer" in application.davit.job_log(f"{number}.1")

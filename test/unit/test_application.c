@@ -145,9 +145,47 @@ test_refused(void **state)
 	refuse("{services: {a: {image: a, depends_on: c}}}", "5:32: depends_on: there is no service \"c\"");
 	refuse("{services: {a: {image: a}}, volumes: {d: {external: true}}}",
 	    "5:61: volumes: nothing can be said of d; it is the application's own, of the engine's own kind");
-	refuse("[a]", "5:20: application wants a mapping with image: and ports:, or with services:, not a list");
+	refuse("[a]", "5:20: application wants a mapping with image: and ports:, or with services:, or the path of a "
+		      "compose file, "
+		      "not a list");
+	refuse("compose.yml", "5:20: there is no file compose.yml, which describes the application");
 	refuse("{image: a}\n      command: [x]",
 	    "6:7: command stands beside application; the server itself deploys an application");
+}
+
+#define NAMING                                                         \
+	"jobs:\n  a: {deploy: {environment: a, application: c.yml}}\n" \
+	"  b: {needs: a, deploy: {environment: b, image: 'acme/boat:2', application: c.yml}}\n"
+
+/* A file of the repository, which is read once for all. */
+static void
+test_file(void **state)
+{
+	static char good[] = "services:\n  web: {image: 'acme/web:1', ports: ['80']}\n",
+		    bad[] = "services:\n  web: {imagine: x}\n";
+	struct pipeline_includes includes;
+	struct plan *plan;
+	struct err err;
+
+	(void)state;
+	assert_true(pipeline_includes(STR(NAMING), "f", &includes, &err));
+	assert_int_equal(includes.count, 1);
+	assert_true(includes.items[0].is_application);
+	assert_string_equal(includes.items[0].name, "c.yml");
+	includes.items[0].text = xstrdup(good);
+	includes.items[0].len = strlen(good);
+	struct pipeline_context context = { .includes = &includes };
+	assert_true(pipeline_parse(STR(NAMING), "f", &context, &plan, &err));
+	assert_string_equal(plan->jobs[0].deploy->image, "acme/web:1");
+	assert_string_equal(plan->jobs[1].deploy->application->services[0].image, "acme/web:1");
+	plan_free(&plan);
+	free(includes.items[0].text);
+	includes.items[0].text = xstrdup(bad);
+	includes.items[0].len = strlen(bad);
+	assert_false(pipeline_parse(STR(NAMING), "f", &context, &plan, &err));
+	assert_string_equal(err.text, "c.yml:2:9: unknown key \"imagine\" in a service; did you mean \"image\"?");
+	pipeline_includes_fini(&includes);
+	assert_false(pipeline_includes(STR("jobs: {a: {deploy: {application: ../x}}}"), "f", &includes, &err));
 }
 
 static void
@@ -203,6 +241,7 @@ main(void)
 		cmocka_unit_test(test_one_service),
 		cmocka_unit_test(test_compose),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_variables),
 	};
