@@ -16,7 +16,7 @@
 /* An option's name, and the API's field. */
 static const char *const options[][2] = { { "--kind", "kind" }, { "--engine", "engine" }, { "--image", "image" },
 	{ "--command", "command" }, { "--events", "events" }, { "--branches", "branches" }, { "--tags", "tags" },
-	{ "--deployers", "deployers" } };
+	{ "--deployers", "deployers" }, { "--watch", "watch" } };
 
 /* One request about REPO's environment NAME ("": all of them), VERB "" or "/lock" and such. */
 static int
@@ -83,6 +83,12 @@ print_settings(const struct json_value *e)
 
 		if (value[0] != '\0')
 			printf("  %s: %s\n", options[i][1], value);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		const char *found = json_string(json_get(e, i == 0 ? "watch_digest" : "watch_error"), "");
+
+		if (found[0] != '\0')
+			printf("  watch: %s%s\n", i == 0 ? "at " : "", found);
 	}
 	for (size_t i = 0; i < json_count(variables); i++)
 		printf("  variable: %s=%s\n", json_key_at(variables, i), json_string(json_at(variables, i), ""));

@@ -15,6 +15,7 @@
 #include "server/app_prune.h"
 #include "server/app_rotate.h"
 #include "server/app_sweep.h"
+#include "server/app_watch.h"
 #include "server/builder/builder.h"
 #include "server/conf.h"
 #include "server/controller/controller.h"
@@ -26,6 +27,7 @@
 #include "server/core/systemd.h"
 #include "server/core/zones.h"
 #include "server/delivery/destinations.h"
+#include "server/delivery/watch.h"
 #include "server/handover.h"
 #include "server/hook/hook.h"
 #include "server/hook/polling.h"
@@ -89,6 +91,8 @@ struct app {
 	struct notify *notify;
 	struct hook *hook;
 	struct polling *polling; /* NULL: never */
+	struct app_watch_deps watch_deps;
+	struct watch *watch; /* likewise */
 	struct upstream_rule *upstreams;
 	char engine_token[65]; /* that engines show to the mirror */
 	struct mirror *mirror; /* NULL: none is configured */
@@ -271,6 +275,7 @@ on_wake(void *arg, const char *line)
 		scheduler_wake(app->scheduler, line);
 		schedules_wake(app->schedules, line);
 		polling_wake(app->polling, line);
+		watch_wake(app->watch, line);
 		notify_wake(app->notify, line);
 	}
 	controller_wake(app->controller, line);
@@ -327,6 +332,7 @@ enter_jobs(struct app *app)
 	scheduler_drain(app->scheduler);
 	schedules_drain(app->schedules);
 	polling_drain(app->polling);
+	watch_drain(app->watch);
 	if (app->handover != NULL) {
 		leave_place(app);
 	} else {
@@ -378,6 +384,7 @@ enter_redis(struct app *app)
 	scheduler_free(&app->scheduler);
 	schedules_free(&app->schedules);
 	polling_free(&app->polling);
+	watch_free(&app->watch);
 	notify_free(&app->notify);
 	if (app->redis_server != NULL && app->stops_all)
 		redis_server_stop(app->redis_server, on_redis_gone, app);
@@ -736,6 +743,24 @@ start_hook(struct app *app)
 		app->polling = polling_new(&means);
 }
 
+static void
+start_watch(struct app *app)
+{
+	const struct watch_means means = {
+		.loop = app->loop,
+		.store = app->store,
+		.destinations = app->destinations,
+		.interval_ms = (int64_t)app->conf->hook.watch_s * 1000,
+		.login = app_watch_login,
+		.login_cancel = app_watch_login_cancel,
+		.arg = &app->watch_deps,
+	};
+
+	app->watch_deps = (struct app_watch_deps){ .loop = app->loop, .disk = app->disk, .store = app->store };
+	if (app->conf->hook.watch_s > 0)
+		app->watch = watch_new(&means);
+}
+
 static bool
 start_notify(struct app *app, struct err *err)
 {
@@ -847,6 +872,7 @@ start(struct app *app, struct err *err)
 	start_builder(app);
 	start_scheduler(app);
 	start_hook(app);
+	start_watch(app);
 	if (!start_notify(app, err) || !start_mirror(app, err) || !start_controller(app, err))
 		return false;
 	store_on_wake(app->store, on_wake, app);
@@ -905,6 +931,7 @@ app_free(struct app **app)
 	scheduler_free(&a->scheduler);
 	schedules_free(&a->schedules);
 	polling_free(&a->polling);
+	watch_free(&a->watch);
 	app_jobs_free(&a->jobs);
 	planner_free(&a->planner);
 	builder_free(&a->builder);

@@ -119,6 +119,8 @@ static const struct conf_option options[] = {
 	OPTION("hook.max_body", SIZE, AT(hook.max_body), "26M", "largest delivery that is accepted from a forge", .min = 1024,
 	  .max = 1ull << 30),
 	OPTION("hook.poll", DURATION, AT(hook.poll_s), "5m", "how often missed pushes are looked for; 0s: never", .max = DAY),
+	OPTION("hook.watch", DURATION, AT(hook.watch_s), "1m", "how often tags that environments follow are asked about; 0s: never",
+	    .max = DAY),
 
 	OPTION("mirror.listen", LISTEN, AT(mirror.listen), "[]", "addresses at which the mirror listens; none: there is no mirror"),
 	OPTION("mirror.upstreams", LIST, AT(mirror.upstreams), UPSTREAMS, "servers that the mirror may ask",

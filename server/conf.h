@@ -120,7 +120,8 @@ struct conf {
 	} git;
 	struct {
 		uint64_t max_body;
-		unsigned poll_s; /* 0: never */
+		unsigned poll_s;  /* 0: never */
+		unsigned watch_s; /* likewise */
 	} hook;
 	struct {
 		char *ca; /* PEM; "": the system's */

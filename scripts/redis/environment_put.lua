@@ -12,9 +12,11 @@ elseif how == 'add' and exists then
 elseif not exists and call('SCARD', names) >= max then
 	return { 'many' }
 end
+local now, watched = now_ms(), call('HGET', key, 'watch') or ''
 call('SADD', names, name)
 call('HSET', key, 'repo', repo, 'name', name, unpack(ARGV, 5))
-call('HSETNX', key, 'created_ms', now_ms())
+call('HSETNX', key, 'created_ms', now)
 call('HSETNX', key, 'open', 0)
+environment_watch(repo, name, watched, now)
 wake('repo ' .. repo)
 return { 'ok' }

@@ -1,10 +1,10 @@
 -- A new build of the same change: planned anew, or with the jobs of the old one, of which some run again and the others
 -- are taken over with their results. While it is not finished, asking for the same again gives the same one.
 -- ARGV: build, max_planning, what is to run: '' all, 'failed', a job's number, or 'deploy NAME': what deploys to that
--- environment, whatever the conditions of its event said; then who wants that deployed, and the number of the deployment
--- that is made again, or ''.
+-- environment, whatever the conditions of its event said; then who wants that deployed, the number of the deployment
+-- that is made again, or '', and 1 where nobody has said yes to it.
 -- {new, build} {none} {open} {full} {nothing} {no_deploy} {lacks}
-local old, max_planning, which, deployer, redeploys = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local old, max_planning, which, deployer, redeploys, unasked = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local environment = which:match('^deploy (.+)$')
 local SUMMARY = { 'ref', 'branch', 'commit', 'title', 'author', 'event', 'commit_ms' }
 local PLANNED = {
@@ -159,6 +159,9 @@ else
 	end
 	if environment and redeploys ~= '' then
 		fields[#fields + 1], fields[#fields + 2] = 'redeploys', redeploys
+	end
+	if environment and unasked == '1' then
+		fields[#fields + 1], fields[#fields + 2] = 'unasked', 1
 	end
 	build_add(build, repo, change, now, fields, 'planning')
 	add_jobs(build, runs, count, now)

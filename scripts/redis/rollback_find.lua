@@ -35,12 +35,12 @@ local newest = newest_begun()
 if not newest then
 	return { 'first' }
 end
-local state, commit, image = fields_of(newest, 'state', 'commit', 'image')
+local state, commit, image, images = fields_of(newest, 'state', 'commit', 'image', 'images')
 local is_there = state == 'passed'
 local before = is_there and origin_of(newest) or newest
 for _, n in ipairs(call('ZREVRANGEBYSCORE', rollbacks_key(repo, name), '(' .. before, '-inf')) do
-	local other_commit, other_image = fields_of(n, 'commit', 'image')
-	if not is_there or other_commit ~= commit or other_image ~= image then
+	local other_commit, other_image, other_images = fields_of(n, 'commit', 'image', 'images')
+	if not is_there or other_commit ~= commit or other_image ~= image or other_images ~= images then
 		return { 'deployment', call('HGETALL', 'davit:deployment:' .. n) }
 	end
 end

@@ -131,6 +131,7 @@ static const struct {
 	{ "branches", offsetof(struct environment, branches) },
 	{ "tags", offsetof(struct environment, tags) },
 	{ "deployers", offsetof(struct environment, deployers) },
+	{ "watch", offsetof(struct environment, watch) },
 };
 
 #define TEXT_COUNT (sizeof(texts) / sizeof(texts[0]))
@@ -186,6 +187,10 @@ check(const struct environment *environment, struct err *err)
 
 	if (environment->image[0] != '\0' && !image_parse(str_of(environment->image), &image, &wrong))
 		return err_set(err, ERR_INPUT, 0, "image: %s", wrong.text);
+	if (environment->watch[0] != '\0' && !image_parse(str_of(environment->watch), &image, &wrong))
+		return err_set(err, ERR_INPUT, 0, "watch: %s", wrong.text);
+	if (environment->watch[0] != '\0' && image.digest[0] != '\0')
+		return err_set(err, ERR_INPUT, 0, "watch: what a digest names never changes; a tag is wanted");
 	if (!environment_command_is_valid(environment->command))
 		return err_set(err, ERR_INPUT, 0,
 		    "command: a text of at most %d bytes is wanted, without control "
@@ -198,7 +203,7 @@ static bool
 take_body(const struct json_value *body, struct environment *environment, struct err *err)
 {
 	static const char *const members[] = { "kind", "engine", "image", "command", "events", "branches", "tags",
-		"deployers", "approve", "variables", NULL };
+		"deployers", "watch", "approve", "variables", NULL };
 
 	return api_check_members(body, members, "an environment", err) && take_texts(body, environment, err) &&
 	       take_others(body, environment, err) && check(environment, err);
@@ -236,6 +241,8 @@ environment_new(const char *repo, const char *name)
 		.name = xstrdup(name),
 		.variables = xstrdup(""),
 		.locked_by = xstrdup(""),
+		.watch_digest = xstrdup(""),
+		.watch_error = xstrdup(""),
 		.lock_reason = xstrdup("") };
 	for (size_t i = 0; i < TEXT_COUNT; i++)
 		*(char **)((char *)environment + texts[i].offset) =

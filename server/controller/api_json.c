@@ -156,6 +156,9 @@ api_write_environment(struct json_writer *w, const struct environment *environme
 	json_member_string(w, "branches", environment->branches);
 	json_member_string(w, "tags", environment->tags);
 	json_member_string(w, "deployers", environment->deployers);
+	json_member_string(w, "watch", environment->watch);
+	json_member_string(w, "watch_digest", environment->watch_digest);
+	json_member_string(w, "watch_error", environment->watch_error);
 	json_member_bool(w, "approve", environment->approve);
 	json_member_string(w, "locked_by", environment->locked_by);
 	json_member_string(w, "lock_reason", environment->lock_reason);

@@ -443,8 +443,8 @@ store_build_rerun(struct store *store, int64_t build, const char *which, store_n
 	return op;
 }
 
-struct store_op *
-store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person, int64_t redeploys,
+static struct store_op *
+deploy(struct store *store, int64_t build, const char *environment, const char *who, int64_t redeploys, bool is_unasked,
     store_number_fn *fn, void *arg)
 {
 	struct store_op *op = op_new(store, answer_number, arg, "build %lld", (long long)build);
@@ -454,14 +454,29 @@ store_build_deploy(struct store *store, int64_t build, const char *environment, 
 	args_int(&args, build);
 	args_int(&args, store->conf.max_planning);
 	args_owned(&args, xasprintf("deploy %s", environment));
-	args_text(&args, person);
+	args_text(&args, who);
 	if (redeploys != 0)
 		args_int(&args, redeploys);
 	else
 		args_text(&args, "");
+	args_text(&args, is_unasked ? "1" : "");
 	op_send(op, &script_rerun, &args, STORE_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_QUEUE);
 	return op;
+}
+
+struct store_op *
+store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person, int64_t redeploys,
+    store_number_fn *fn, void *arg)
+{
+	return deploy(store, build, environment, person, redeploys, false, fn, arg);
+}
+
+struct store_op *
+store_build_follow(
+    struct store *store, int64_t build, const char *environment, const char *cause, store_number_fn *fn, void *arg)
+{
+	return deploy(store, build, environment, cause, 0, true, fn, arg);
 }
 
 /* --- retention --- */

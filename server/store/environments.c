@@ -65,7 +65,20 @@ store_environment_get(struct store *store, const char *repo, const char *name, s
 	return op_send(op, &script_environment_get, &args, STORE_TIMEOUT_MS);
 }
 
-/* Two hashes for each: its own, and that of what it has. */
+void
+environments_read(const struct redis_reply *reply, size_t at, struct environment_list *environments,
+    struct deployment_list *deployments)
+{
+	size_t all = redis_reply_count(reply), count = all > at ? (all - at) / 2 : 0;
+
+	environments->items = xcalloc(count + 1, sizeof(*environments->items));
+	deployments->items = xcalloc(count + 1, sizeof(*deployments->items));
+	for (size_t i = 0; i < count; i++) {
+		environment_init(&environments->items[environments->count++], redis_reply_at(reply, at + 2 * i));
+		deployment_init(&deployments->items[deployments->count++], redis_reply_at(reply, at + 2 * i + 1));
+	}
+}
+
 static void
 answer_environments(const struct store_op *op, const struct redis_reply *reply, const struct err *err)
 {
@@ -73,16 +86,8 @@ answer_environments(const struct store_op *op, const struct redis_reply *reply, 
 	struct deployment_list deployments = { 0 };
 	struct err failure;
 
-	if ((err = op_failure(op, NULL, err, &failure)) == NULL) {
-		size_t count = redis_reply_count(reply) / 2;
-
-		environments.items = xcalloc(count + 1, sizeof(*environments.items));
-		deployments.items = xcalloc(count + 1, sizeof(*deployments.items));
-		for (size_t i = 0; i < count; i++) {
-			environment_init(&environments.items[environments.count++], redis_reply_at(reply, 2 * i));
-			deployment_init(&deployments.items[deployments.count++], redis_reply_at(reply, 2 * i + 1));
-		}
-	}
+	if ((err = op_failure(op, NULL, err, &failure)) == NULL)
+		environments_read(reply, 0, &environments, &deployments);
 	op->fn.environments(op->arg, environments, deployments, err);
 }
 

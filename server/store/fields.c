@@ -166,7 +166,7 @@ static const struct field schedule_fields[] = {
 	{ "last_build", FIELD_INT,  offsetof(struct schedule, last_build) },
 };
 
-/* The first two are its id, the last seven are set by the scripts: see environment_settings_record. */
+/* The first two are its id, the last nine are set by the scripts: see environment_settings_record. */
 static const struct field environment_fields[] = {
 	{ "repo", FIELD_TEXT, offsetof(struct environment, repo) },
 	{ "name", FIELD_TEXT, offsetof(struct environment, name) },
@@ -179,6 +179,7 @@ static const struct field environment_fields[] = {
 	{ "branches", FIELD_TEXT, offsetof(struct environment, branches) },
 	{ "tags", FIELD_TEXT, offsetof(struct environment, tags) },
 	{ "deployers", FIELD_TEXT, offsetof(struct environment, deployers) },
+	{ "watch", FIELD_TEXT, offsetof(struct environment, watch) },
 	{ "approve", FIELD_BOOL, offsetof(struct environment, approve) },
 	{ "locked_by", FIELD_TEXT, offsetof(struct environment, locked_by) },
 	{ "lock_reason", FIELD_TEXT, offsetof(struct environment, lock_reason) },
@@ -187,6 +188,8 @@ static const struct field environment_fields[] = {
 	{ "deployed_ms", FIELD_INT, offsetof(struct environment, deployed_ms) },
 	{ "open", FIELD_INT, offsetof(struct environment, open) },
 	{ "created_ms", FIELD_INT, offsetof(struct environment, created_ms) },
+	{ "watch_digest", FIELD_TEXT, offsetof(struct environment, watch_digest) },
+	{ "watch_error", FIELD_TEXT, offsetof(struct environment, watch_error) },
 };
 
 static const struct field deployment_fields[] = {
@@ -234,7 +237,7 @@ const struct record schedule_record = { schedule_fields, COUNT(schedule_fields) 
 const struct record schedule_settings_record = { schedule_fields, COUNT(schedule_fields) - 3 };
 const struct record notice_record = { notice_fields, COUNT(notice_fields) };
 const struct record environment_record = { environment_fields, COUNT(environment_fields) };
-const struct record environment_settings_record = { environment_fields + 2, COUNT(environment_fields) - 9 };
+const struct record environment_settings_record = { environment_fields + 2, COUNT(environment_fields) - 11 };
 const struct record deployment_record = { deployment_fields, COUNT(deployment_fields) };
 const struct record access_token_record = { access_token_fields, COUNT(access_token_fields) };
 const struct record access_token_settings_record = { access_token_fields + 1, COUNT(access_token_fields) - 2 };

@@ -83,6 +83,9 @@ struct schedule_list schedule_list_read(const struct redis_reply *reply, size_t 
 struct deployment_list deployment_list_read(const struct redis_reply *reply, size_t first);
 /* Of a hash; of an empty one all is "" and 0. */
 void environment_init(struct environment *ret, const struct redis_reply *list);
+/* From the element `at` on two hashes for each: its own, and that of the deployment that it has. */
+void environments_read(const struct redis_reply *reply, size_t at, struct environment_list *environments,
+    struct deployment_list *deployments);
 void deployment_init(struct deployment *ret, const struct redis_reply *list);
 
 #endif

@@ -92,6 +92,7 @@ struct store_op {
 		store_polled_fn *polled;
 		store_comparison_fn *comparison;
 		store_insights_fn *insights;
+		store_watches_fn *watches;
 	} fn;
 	void *arg;
 };

@@ -199,6 +199,7 @@ struct environment {
 	char *branches;
 	char *tags;
 	char *deployers;
+	char *watch;     /* the image with its tag that it follows, see delivery/watch.h; "" for none */
 	bool approve;    /* each deployment waits for an approval */
 	char *locked_by; /* "": it is not locked */
 	char *lock_reason;
@@ -207,6 +208,8 @@ struct environment {
 	int64_t deployed_ms;
 	int64_t open; /* deployments that have not ended */
 	int64_t created_ms;
+	char *watch_digest; /* where that tag was when it was last asked about; "": not yet */
+	char *watch_error;  /* why it could not be; "" */
 };
 
 /* What was deployed, or is to be: it goes through the states of its job. */

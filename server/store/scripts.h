@@ -82,5 +82,7 @@ extern const struct redis_script script_secret_put;
 extern const struct redis_script script_started;
 extern const struct redis_script script_stats;
 extern const struct redis_script script_verdict;
+extern const struct redis_script script_watch_due;
+extern const struct redis_script script_watch_seen;
 
 #endif

@@ -46,6 +46,7 @@ bool store_is_up(const struct store *store);
 /* What happens in the store, on this daemon or another one, as a line of words:
  *   "planning"  a build waits to be planned      "queue"   a job waits for a slot, or a slot became free
  *   "cron"      a schedule was added or changed
+ *   "watch"     an environment follows a tag now
  *   "access_tokens"  one was added, changed or removed
  *   "poll"      a repository is new, or lies elsewhere
  *   "outbox"    a notice waits                   "delayed" something was put off: ask store_promote when it is due
@@ -321,6 +322,24 @@ struct store_op *store_job_reject(struct store *store, const char *job, const ch
  * or when the jobs lack something (deploy_spec.lacks); ERR_LIMIT as STORE_FULL. */
 struct store_op *store_build_deploy(struct store *store, int64_t build, const char *environment, const char *person,
     int64_t redeploys, store_number_fn *fn, void *arg);
+/* The same of what nobody asked for, by what stands in person's place; it waits for an approval where the environment
+ * or the job wants one. */
+struct store_op *store_build_follow(
+    struct store *store, int64_t build, const char *environment, const char *cause, store_number_fn *fn, void *arg);
+/* Environments whose tag is to be asked about, at most `limit` of them, each with the deployment that it has (number 0:
+ * none). They are the caller's for wait_ms, and due again then. */
+struct store_watches {
+	struct environment_list environments; /* handed over, as is the next */
+	struct deployment_list deployments;
+	int64_t next_ms; /* until the next is due; -1: there is none */
+};
+typedef void store_watches_fn(void *arg, struct store_watches watches, const struct err *err);
+struct store_op *store_watches_due(
+    struct store *store, unsigned limit, int64_t wait_ms, store_watches_fn *fn, void *arg);
+/* Where the tag that the environment follows is, or in error why that is not known; the other is "". ERR_NOT_FOUND: it
+ * does not follow it any more. */
+struct store_op *store_watch_seen(struct store *store, const struct environment *environment, const char *digest,
+    const char *error, store_done_fn *fn, void *arg);
 /* The one deployment that a rollback makes again. ERR_NOT_FOUND; ERR_CONFLICT: there is none. */
 struct store_op *store_rollback_find(
     struct store *store, const char *repo, const char *name, store_deployments_fn *fn, void *arg);

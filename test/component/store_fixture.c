@@ -711,6 +711,33 @@ job_reject(struct store_fixture *f, const char *job)
 	return CALL(f, store_job_reject(f->store, job, "admin", on_done, f));
 }
 
+static void
+on_watches(void *arg, struct store_watches watches, const struct err *err)
+{
+	struct store_fixture *f = arg;
+
+	f->got.number = watches.next_ms;
+	on_environments(f, watches.environments, watches.deployments, err);
+}
+
+enum err_code
+watches_due(struct store_fixture *f, unsigned limit)
+{
+	return CALL(f, store_watches_due(f->store, limit, 60000, on_watches, f));
+}
+
+enum err_code
+watch_seen(struct store_fixture *f, const struct environment *environment, const char *digest, const char *error)
+{
+	return CALL(f, store_watch_seen(f->store, environment, digest, error, on_done, f));
+}
+
+enum err_code
+build_follow(struct store_fixture *f, int64_t build, const char *environment, const char *cause)
+{
+	return CALL(f, store_build_follow(f->store, build, environment, cause, on_number, f));
+}
+
 enum err_code
 build_deploy(struct store_fixture *f, int64_t build, const char *environment, int64_t redeploys)
 {

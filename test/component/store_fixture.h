@@ -121,6 +121,10 @@ enum err_code deployments(struct store_fixture *f, const char *repo, const char 
 enum err_code job_approve(struct store_fixture *f, const char *job);
 enum err_code job_reject(struct store_fixture *f, const char *job);
 enum err_code build_deploy(struct store_fixture *f, int64_t build, const char *environment, int64_t redeploys);
+enum err_code build_follow(struct store_fixture *f, int64_t build, const char *environment, const char *cause);
+/* -> environments, deployments, number: until the next is due. */
+enum err_code watches_due(struct store_fixture *f, unsigned limit);
+enum err_code watch_seen(struct store_fixture *f, const struct environment *environment, const char *digest, const char *error);
 enum err_code rollback_find(struct store_fixture *f, const char *repo, const char *name);
 /* A push to a ref of "app", told by a delivery of its own; before may be NULL, commit "" deletes and "!ID" is one that
  * asks for no build. Returns the build, 0: none; got.submitted. */

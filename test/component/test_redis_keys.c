@@ -409,7 +409,9 @@ deploy(void)
 {
 	static char repo[] = "app", name[] = "live", kind[] = "command", image[] = "app:1", script[] = "alpine:3",
 		    tag[] = "tag", why[] = "takes tags";
-	const struct environment environment = { .repo = repo, .name = name, .kind = kind, .approve = true };
+	const struct environment environment = {
+		.repo = repo, .name = name, .kind = kind, .watch = image, .approve = true
+	};
 	struct deploy_spec to = { .environment = name, .image = image, .approve = true, .lacks = tag };
 	struct deploy_spec elsewhere = { .environment = name, .refused = why };
 	struct job_spec jobs[2] = { { .name = name,
@@ -423,7 +425,7 @@ deploy(void)
 	char id[JOB_ID_MAX];
 	struct build *build;
 	struct job *claimed;
-	int64_t n;
+	int64_t n, again;
 
 	assert_int_equal(environment_put(&f, &environment, true), ERR_NONE);
 	look();
@@ -449,6 +451,11 @@ deploy(void)
 	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_CONFLICT); /* without a tag */
 	redis_fixture_ask(&server, "HDEL davit:job:%s lacks", id);
 	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_NONE);
+	again = f.got.number;
+	look();
+	assert_int_equal(watch_seen(&f, &environment, "sha256:00", "no route"), ERR_NONE);
+	assert_int_equal(build_cancel(&f, again), ERR_NONE);
+	assert_int_equal(build_follow(&f, n, "live", image), ERR_NONE);
 	look();
 }
 

@@ -544,6 +544,103 @@ test_the_lead_of_a_commit(void **state)
 	assert_int_equal(counted(1)->times[INSIGHTS_LEAD].total, 2);
 }
 
+/* --- following a tag --- */
+
+static struct environment
+following(const char *image)
+{
+	static char repo[] = "app", name[] = "live", kind[] = "command";
+
+	return (struct environment){ .repo = repo, .name = name, .kind = kind, .watch = (char *)image };
+}
+
+static size_t
+due(void)
+{
+	size_t count;
+
+	assert_int_equal(watches_due(&f, 10), ERR_NONE);
+	count = f.got.environments.count;
+	environment_list_fini(&f.got.environments);
+	deployment_list_fini(&f.got.deployments);
+	return count;
+}
+
+static void
+test_a_followed_tag_is_due_once_in_a_while(void **state)
+{
+	struct environment e = following("boat:stable");
+
+	(void)state;
+	add_environment("staging", false);
+	assert_int_equal(due(), 0);
+	assert_int_equal(f.got.number, -1);
+	assert_int_equal(environment_put(&f, &e, true), ERR_NONE);
+	assert_int_equal(watches_due(&f, 10), ERR_NONE);
+	assert_int_equal(f.got.environments.count, 1);
+	assert_string_equal(f.got.environments.items[0].watch, "boat:stable");
+	assert_int_equal(f.got.deployments.items[0].number, 0);
+	assert_in_range(f.got.number, 1, 60000);
+	environment_list_fini(&f.got.environments);
+	deployment_list_fini(&f.got.deployments);
+	assert_int_equal(due(), 0); /* somebody else */
+	assert_int_equal(environment_put(&f, &e, false), ERR_NONE);
+	assert_int_equal(due(), 1);
+	e.watch = NULL;
+	assert_int_equal(environment_put(&f, &e, false), ERR_NONE);
+	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:watch"), 0);
+}
+
+static void
+test_what_was_seen_is_of_the_image_that_was_asked_about(void **state)
+{
+	struct environment e = following("boat:stable"), other = following("boat:next");
+
+	(void)state;
+	assert_int_equal(environment_put(&f, &e, true), ERR_NONE);
+	assert_int_equal(watch_seen(&f, &e, "sha256:aa", ""), ERR_NONE);
+	assert_int_equal(watch_seen(&f, &e, "", "no route"), ERR_NONE);
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:environment:app:live watch_digest"), "sha256:aa");
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:environment:app:live watch_error"), "no route");
+	assert_int_equal(environment_put(&f, &other, false), ERR_NONE);
+	assert_int_equal(redis_fixture_int(&server, "HEXISTS davit:environment:app:live watch_digest"), 0);
+	assert_int_equal(watch_seen(&f, &e, "sha256:bb", ""), ERR_NOT_FOUND);
+	assert_int_equal(environment_delete(&f, "app", "live"), ERR_NONE);
+	assert_int_equal(watch_seen(&f, &other, "sha256:bb", ""), ERR_NOT_FOUND);
+	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:watch"), 0);
+}
+
+static void
+test_what_nobody_asked_for_waits_for_an_approval(void **state)
+{
+	(void)state;
+	add_environment("live", true);
+	deploy_build("live", false);
+	assert_int_equal(job_approve(&f, "1.1"), ERR_NONE);
+	run_job("1.1", JOB_PASSED);
+	assert_int_equal(build_follow(&f, 1, "live", "boat:stable"), ERR_NONE);
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:deployment:2 person"), "boat:stable");
+	assert_string_equal(redis_fixture_text(&server, "HGET davit:deployment:2 state"), "waiting");
+	assert_int_equal(job_approve(&f, "2.1"), ERR_NONE);
+	run_job("2.1", JOB_PASSED);
+}
+
+/* The same commit, and another image of the same name. */
+static void
+test_a_rollback_to_another_image_of_a_commit(void **state)
+{
+	(void)state;
+	add_environment("live", false);
+	deploy_and_end("1.1", JOB_PASSED);
+	assert_int_equal(build_follow(&f, 1, "live", "boat:stable"), ERR_NONE);
+	run_job("2.1", JOB_PASSED);
+	assert_int_equal(rollback_find(&f, "app", "live"), ERR_CONFLICT);
+	redis_fixture_ask(&server, "HSET davit:deployment:2 images other");
+	assert_int_equal(rollback_find(&f, "app", "live"), ERR_NONE);
+	assert_int_equal(f.got.deployments.items[0].number, 1);
+	deployment_list_fini(&f.got.deployments);
+}
+
 int
 main(void)
 {
@@ -552,6 +649,10 @@ main(void)
 		SUITE_TEST(test_changes_that_fail_and_the_time_to_restore),
 		SUITE_TEST(test_the_lead_of_a_commit),
 		SUITE_TEST(test_days_are_named),
+		SUITE_TEST(test_a_followed_tag_is_due_once_in_a_while),
+		SUITE_TEST(test_what_was_seen_is_of_the_image_that_was_asked_about),
+		SUITE_TEST(test_what_nobody_asked_for_waits_for_an_approval),
+		SUITE_TEST(test_a_rollback_to_another_image_of_a_commit),
 		SUITE_TEST(test_an_environment_is_added_changed_and_removed),
 		SUITE_TEST(test_what_is_not_there_cannot_be_deployed_to),
 		SUITE_TEST(test_a_deployment_goes_through_its_jobs_states),

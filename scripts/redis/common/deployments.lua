@@ -11,6 +11,22 @@ local function deployments_key(repo, name)
 	return 'davit:deployments:' .. repo .. ':' .. name
 end
 
+-- An environment's settings were changed: the tag that it follows, if any, is asked about from now on.
+local function environment_watch(repo, name, before, now)
+	local key, id = environment_key(repo, name), repo .. ' ' .. name
+	local image = call('HGET', key, 'watch') or ''
+
+	if image ~= before then
+		call('HDEL', key, 'watch_digest', 'watch_error')
+	end
+	if image == '' then
+		call('ZREM', 'davit:watch', id)
+	else
+		call('ZADD', 'davit:watch', now, id)
+		wake('watch')
+	end
+end
+
 -- The last ones that passed: what a rollback can go back to. Their builds are kept as long.
 local function rollbacks_key(repo, name)
 	return 'davit:rollbacks:' .. repo .. ':' .. name
@@ -115,4 +131,5 @@ local function environment_remove(repo, name)
 	end
 	call('DEL', environment_key(repo, name), deployments_key(repo, name), rollbacks_key(repo, name))
 	call('SREM', 'davit:repo:' .. repo .. ':environments', name)
+	call('ZREM', 'davit:watch', repo .. ' ' .. name)
 end

@@ -127,9 +127,9 @@ end
 
 -- Whether somebody has to say yes first; who asked for this very deployment has said it.
 local function deploy_waits(job, repo, build, environment)
-	local deployer = call('HGET', 'davit:build:' .. build, 'deployer')
+	local deployer, unasked = unpack(call('HMGET', 'davit:build:' .. build, 'deployer', 'unasked'))
 
-	if deployer then
+	if deployer and not unasked then
 		call('HSET', 'davit:job:' .. job, 'approved_by', deployer)
 		deployment_follow(job, 'approved_by', deployer)
 		return false
