@@ -10,6 +10,7 @@
 #include "proto/mem.h"
 #include "proto/registry_login.h"
 #include "proto/tar.h"
+#include "server/builder/bases.h"
 #include "server/builder/collect.h"
 #include "server/builder/context_source.h"
 #include "server/builder/image_push.h"
@@ -68,6 +69,7 @@ struct image_run {
 	const struct build_spec *build;      /* that is made */
 	const struct dockerfile *dockerfile; /* of it, the source's; NULL: not looked at yet */
 	unsigned line;                       /* of the step at hand there; 0: not known */
+	struct bases *bases;                 /* that it begins from are brought */
 	struct collect *collect;             /* what is extracted */
 	struct buf out;                      /* of that */
 	uint64_t member;                     /* bytes of its member that are still to come */
@@ -118,6 +120,7 @@ image_step(struct image_run *r, enum image_state next)
 	log_debug("job %s: image: %s -> %s", r->job->id, states[r->state].name, states[next].name);
 	sandbox_unclaim(&r->claim);
 	docker_cancel(&r->op);
+	bases_cancel(&r->bases);
 	collect_cancel(&r->collect);
 	context_source_free(&r->source);
 	r->dockerfile = NULL;
@@ -468,8 +471,9 @@ on_built(void *arg, const union docker_result *result, const struct err *err)
 	image_step(r, states[r->state].next);
 }
 
+/* The engine asks no registry for what has just come by the mirror. */
 static void
-on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
+on_bases(void *arg, bool are_fresh)
 {
 	struct image_run *r = arg;
 	struct host *host = r->place.host;
@@ -483,14 +487,34 @@ on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
 		.network = sandbox_mode(r->sandbox),
 		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
 		.no_cache = build->no_cache,
-		.pull = r->job->pull_always };
+		.pull = r->job->pull_always && !are_fresh };
+
+	r->bases = NULL;
+	r->op = docker_image_build(host->docker, &spec, on_drain, on_text, on_built, r);
+}
+
+static void
+on_base_notice(void *arg, const char *text)
+{
+	struct image_run *r = arg;
+
+	r->events->notice(r->arg, text);
+}
+
+static void
+on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
+{
+	struct image_run *r = arg;
+	const struct bases_request request = {
+		.dockerfile = dockerfile, .build = r->build, .always = r->job->pull_always
+	};
 
 	if (err != NULL) {
 		image_fail(r, verdict_blame(err), *err);
 		return;
 	}
 	r->dockerfile = dockerfile;
-	r->op = docker_image_build(host->docker, &spec, on_drain, on_text, on_built, r);
+	r->bases = bases_start(r->place.host, &request, on_base_notice, on_bases, r);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "server/builder/puller.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ struct puller {
 	struct docker_op *op;
 	char *name;
 	char *mirrored; /* its name at the mirror; NULL: it has none */
+	char *platform; /* NULL: the engine's */
+	bool is_mirrored_only;
 	puller_fn *fn;
 	void *arg;
 	struct err err;
@@ -54,11 +57,13 @@ puller_step(struct puller *p, enum puller_state next)
 static void
 puller_fail(struct puller *p, const struct err *err)
 {
-	if (p->state == PULLER_REGISTRY)
+	enum puller_state next = states[p->state].failed;
+
+	if (p->state == PULLER_REGISTRY || (p->is_mirrored_only && next == PULLER_REGISTRY))
 		p->err = *err;
-	else
+	if (p->state != PULLER_REGISTRY)
 		log_info("image %s does not come by the mirror: %s", p->name, err->text);
-	puller_step(p, states[p->state].failed);
+	puller_step(p, p->is_mirrored_only ? PULLER_DONE : next);
 }
 
 static void
@@ -81,7 +86,7 @@ enter_mirror(struct puller *p)
 
 	if (p->host->mirror_token != NULL)
 		auth = registry_login_print(STR("davit"), p->host->mirror_token, str_of(p->host->mirror));
-	p->op = docker_image_pull(p->host->docker, p->mirrored, auth, NULL, on_reply, p);
+	p->op = docker_image_pull(p->host->docker, p->mirrored, auth, p->platform, on_reply, p);
 	crypto_wipe_free(&auth);
 }
 
@@ -126,6 +131,7 @@ puller_cancel(struct puller **puller)
 	docker_cancel(&p->op);
 	free(p->name);
 	free(p->mirrored);
+	free(p->platform);
 	free(p);
 }
 
@@ -142,8 +148,17 @@ name_at_mirror(const struct host *host, const char *name)
 	return xasprintf("%s/%s", host->mirror, name);
 }
 
-struct puller *
-puller_start(struct host *host, const char *name, puller_fn *fn, void *arg)
+bool
+puller_can_mirror(const struct host *host, const char *name)
+{
+	char *mirrored = name_at_mirror(host, name);
+
+	free(mirrored);
+	return mirrored != NULL;
+}
+
+static struct puller *
+puller_new(struct host *host, const char *name, puller_fn *fn, void *arg)
 {
 	struct puller *p = xcalloc(1, sizeof(*p));
 
@@ -151,6 +166,26 @@ puller_start(struct host *host, const char *name, puller_fn *fn, void *arg)
 	p->name = xstrdup(name);
 	p->mirrored = name_at_mirror(host, name);
 	CRASH_POINT(pull_beginning);
+	return p;
+}
+
+struct puller *
+puller_start(struct host *host, const char *name, puller_fn *fn, void *arg)
+{
+	struct puller *p = puller_new(host, name, fn, arg);
+
 	puller_step(p, p->mirrored != NULL ? PULLER_MIRROR : PULLER_REGISTRY);
+	return p;
+}
+
+struct puller *
+puller_start_mirrored(struct host *host, const char *name, const char *platform, puller_fn *fn, void *arg)
+{
+	struct puller *p = puller_new(host, name, fn, arg);
+
+	assert(p->mirrored != NULL);
+	p->platform = xstrdup_null(platform);
+	p->is_mirrored_only = true;
+	puller_step(p, PULLER_MIRROR);
 	return p;
 }

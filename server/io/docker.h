@@ -62,11 +62,11 @@ struct docker_op *docker_events(struct docker *docker, const char *filters, dock
 
 /* -> image */
 struct docker_op *docker_image_inspect(struct docker *docker, const char *image, docker_fn *fn, void *arg);
-/* image: a whole name (image_print). auth: see proto/registry_login.h, NULL for nobody. on_progress may be NULL. Fails
- * after 5 minutes without progress, or one hour. */
+/* image: a whole name (image_print). auth: see proto/registry_login.h, NULL for nobody. platform: "linux/arm64", NULL
+ * for the engine's own. Fails after 5 minutes without progress, or one hour. */
 typedef void docker_progress_fn(void *arg, const struct docker_progress *progress);
-struct docker_op *docker_image_pull(struct docker *docker, const char *image, const char *auth,
-    docker_progress_fn *on_progress, docker_fn *fn, void *arg);
+struct docker_op *docker_image_pull(
+    struct docker *docker, const char *image, const char *auth, const char *platform, docker_fn *fn, void *arg);
 /* An image of one layer, the tar, under that repository:tag. */
 struct docker_op *docker_image_import(
     struct docker *docker, const char *image, struct str tar, docker_fn *fn, void *arg);

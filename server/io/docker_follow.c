@@ -175,25 +175,36 @@ docker_follow_post(struct docker_follow *f, const struct docker_call *call, cons
 	free(path);
 }
 
+/* Docker asks registries of this machine without TLS by itself, Podman when it is told so in its own API. */
+static char *
+pull_path(struct docker_op *op, const char *image, const char *platform)
+{
+	char *name = docker_encode(image), *wanted = docker_encode(platform != NULL ? platform : ""), *path;
+	struct str arch = str_of(platform != NULL ? platform : ""), os = str_cut(&arch, '/');
+
+	if (!op->docker->is_podman || strncmp(image, "127.", strlen("127.")) != 0)
+		path = docker_path(op, "/images/create?fromImage=%s&platform=%s", name, wanted);
+	else if (platform != NULL)
+		path = xasprintf("/v4.0.0/libpod/images/pull?reference=%s&tlsVerify=false&OS=%.*s&Arch=%.*s", name,
+		    (int)os.len, os.p, (int)str_cut(&arch, '/').len, arch.p);
+	else
+		path = xasprintf("/v4.0.0/libpod/images/pull?reference=%s&tlsVerify=false", name);
+	free(wanted);
+	free(name);
+	return path;
+}
+
 struct docker_op *
-docker_image_pull(struct docker *docker, const char *image, const char *auth, docker_progress_fn *on_progress,
-    docker_fn *fn, void *arg)
+docker_image_pull(
+    struct docker *docker, const char *image, const char *auth, const char *platform, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "pull image", .method = "POST", .total_ms = 3600000, .idle_ms = 300000
 	};
 	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
-	char *encoded = docker_encode(image), *path;
 
 	f->on_line = docker_on_progress;
-	f->on_progress = on_progress;
-	/* Docker asks registries of this machine without TLS by itself, Podman when it is told so in its own API. */
-	if (docker->is_podman && strncmp(image, "127.", strlen("127.")) == 0)
-		path = xasprintf("/v4.0.0/libpod/images/pull?reference=%s&tlsVerify=false", encoded);
-	else
-		path = docker_path(&f->op, "/images/create?fromImage=%s", encoded);
-	docker_follow_post(f, &call, auth, path, &follow_handler);
-	free(encoded);
+	docker_follow_post(f, &call, auth, pull_path(&f->op, image, platform), &follow_handler);
 	return &f->op;
 }
 

@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+import forge
 import server
 from origin import Origin, Reply
 from test_mirror import Mirrored
@@ -110,3 +111,38 @@ def test_skopeo_by_name(mirrored, registry, tmp_path):
         ran("skopeo", "copy", "--src-tls-verify=false", image, f"dir:{tmp_path}/{name}")
         assert all(os.path.exists(tmp_path / name / layer.split(":")[1]) for layer in shown["Layers"])
         registry.stop()
+
+
+BUILD = """
+jobs:
+  image:
+    build:
+      args: {TAG: "1"}
+      tags: ["davit-test/from-mirror:1"]
+"""
+DOCKERFILE = """ARG TAG=2
+FROM team/tool:${TAG} AS one
+RUN echo made > /made
+FROM one
+COPY --from=team/tool:1 /bin/busybox /other
+"""
+
+
+@pytest.mark.parametrize("pull", ["missing", "always"])
+def test_what_an_image_is_built_from(make_davit, repo, registry, docker, pull):
+    """It is at the mirror alone: the engine's own registry is out of reach."""
+    port = forge.free_port()
+    davit = make_davit(builder={"pull": pull}, mirror={"listen": [f"127.0.0.1:{port}"], "registry": f"http://{registry.address}", "upstreams": [
+        {"host": registry.address, "private": True, "clear": True}]})
+    davit.add_repo(repo)
+    try:
+        for attempt in range(2):
+            commit = repo.push({"daocloud.yml": BUILD, "Dockerfile": DOCKERFILE})
+            number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
+            build = davit.wait_build(number)
+            log = davit.job_log(f"{number}.1").decode()
+            assert build["state"] == "passed", (build, log)
+            assert ("pulling image docker.io/team/tool:1" in log) == (pull == "always" or attempt == 0)
+        davit.stop()
+    finally:
+        docker("rmi", "-f", "davit-test/from-mirror:1", "team/tool:1", check=False)
