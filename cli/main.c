@@ -20,7 +20,8 @@ static const struct command commands[] = {
 	  "set NAME (--repo ID|--org NAME|--environment REPO/NAME) [--events LIST] [--branches LIST] [--file FILE] | ls | rm NAME ... |\n"
 	  "         rotate-key",
 	  "what jobs may ask for; the value is read from FILE or standard input", secret_run },
-	{ "mirror", "status | purge URL | pin URL | unpin URL | pins", "what the server's mirror has and saves; of URLs that begin so, purge drops what is stored, pin keeps it",
+	{ "mirror", "status | purge URL | pin URL | unpin URL | pins |\n"
+	  "         fetch [--platform OS/ARCH|all] [--file FILE] [URL|IMAGE ...]", "what the server's mirror has and saves; of URLs that begin so, purge drops what is stored, pin keeps it; fetch gets what is not there",
 	  mirror_run },
 	{ "token", "add NAME --role read|develop|deploy|admin | ls | rm NAME",
 	  "who may do what; add prints a token, which is shown this once", token_run },

@@ -5,6 +5,7 @@
 
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/mirror.h"
 
 static int64_t
 number(const struct json *doc, const char *key)
@@ -12,9 +13,8 @@ number(const struct json *doc, const char *key)
 	return json_int(json_get(json_root(doc), key), 0);
 }
 
-/* "1.4 GiB" */
-static const char *
-bytes_text(int64_t bytes, char ret[32])
+const char *
+mirror_bytes(int64_t bytes, char ret[32])
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
 	double n = (double)bytes;
@@ -59,11 +59,11 @@ print_status(const struct json *doc)
 	for (size_t i = 0; i < json_count(addresses); i++)
 		printf("%s%s", i > 0 ? ", " : "", json_string(json_at(addresses, i), ""));
 	printf("\nstored      %" PRId64 " replies, %s of %s; %" PRId64 " gave way\n", number(doc, "objects"),
-	    bytes_text(number(doc, "bytes"), a), bytes_text(number(doc, "size"), b), number(doc, "evicted"));
+	    mirror_bytes(number(doc, "bytes"), a), mirror_bytes(number(doc, "size"), b), number(doc, "evicted"));
 	printf("replies     %" PRId64 ", %" PRId64 " %% from here (%" PRId64 " stale); %" PRId64 " errors\n", replies,
 	    replies > 0 ? hits * 100 / replies : 0, number(doc, "stale"), number(doc, "errors"));
-	printf("bodies      %s sent, %s fetched\n", bytes_text(number(doc, "sent_bytes"), a),
-	    bytes_text(number(doc, "fetched_bytes"), b));
+	printf("bodies      %s sent, %s fetched\n", mirror_bytes(number(doc, "sent_bytes"), a),
+	    mirror_bytes(number(doc, "fetched_bytes"), b));
 	printf("upstream    %" PRId64 " requests, %" PRId64 " of clients joined one; %" PRId64 " bodies continued\n",
 	    number(doc, "upstream_requests"), number(doc, "joined"), number(doc, "resumed"));
 	printf("now         %" PRId64 " clients, %" PRId64 " requests upstream\n", number(doc, "connections"),
@@ -131,6 +131,8 @@ mirror_run(int argc, char **argv)
 		return pin("/api/v1/mirror/pins", argv[2], "what is stored of it stays");
 	if (argc == 3 && strcmp(argv[1], "unpin") == 0)
 		return pin("/api/v1/mirror/unpin", argv[2], "what is stored of it may give way");
+	if (argc > 2 && strcmp(argv[1], "fetch") == 0)
+		return mirror_fetch_run(argc - 1, argv + 1);
 	if (argc == 2 && strcmp(argv[1], "pins") == 0)
 		return list_pins();
 	return EXIT_USAGE;

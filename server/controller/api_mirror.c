@@ -140,8 +140,8 @@ write_status(const struct mirror *mirror, struct json_writer *w)
 	json_write_object_close(w);
 }
 
-static bool
-has_mirror(const struct controller *controller, struct http_reply **reply)
+bool
+api_has_mirror(const struct controller *controller, struct http_reply **reply)
 {
 	if (controller->deps.mirror == NULL)
 		reply_error(reply, 404, "no_mirror", "this server has no mirror; mirror.listen in davit.yml starts it");
@@ -154,7 +154,7 @@ api_mirror(void *arg, struct http_reply *reply)
 	struct controller *controller = arg;
 	struct json_writer *w;
 
-	if (!has_mirror(controller, &reply))
+	if (!api_has_mirror(controller, &reply))
 		return;
 	w = json_writer_new(STATUS_MAX);
 	write_status(controller->deps.mirror, w);
@@ -185,7 +185,7 @@ api_mirror_purge(void *arg, struct http_reply *reply)
 	struct api_call *call;
 	struct err err;
 
-	if (!has_mirror(controller, &reply))
+	if (!api_has_mirror(controller, &reply))
 		return;
 	call = api_call_new(controller, reply);
 	if (!api_call_parse(&call))
@@ -205,7 +205,7 @@ api_mirror_pins(void *arg, struct http_reply *reply)
 	struct json_writer *w;
 	const char *url;
 
-	if (!has_mirror(controller, &reply))
+	if (!api_has_mirror(controller, &reply))
 		return;
 	w = json_writer_new(PINS_SIZE_MAX);
 	json_write_object_open(w);
@@ -227,7 +227,7 @@ change_pin(struct controller *controller, struct http_reply *reply,
 	struct err err;
 	const char *url;
 
-	if (!has_mirror(controller, &reply))
+	if (!api_has_mirror(controller, &reply))
 		return;
 	call = api_call_new(controller, reply);
 	if (!api_call_parse(&call))

@@ -42,6 +42,8 @@ static const struct route routes[] = {
 	{ HTTP1_POST,   "/api/v1/seal-key/rotate",     ROLE_ADMIN,  api_seal_key_rotate, 0 },
 	{ HTTP1_GET,    "/api/v1/me",                  ROLE_READ,    api_me,           0 },
 	{ HTTP1_POST,   "/api/v1/mirror/purge",        ROLE_ADMIN,   api_mirror_purge, 0 },
+	{ HTTP1_POST,   "/api/v1/mirror/fetch",        ROLE_ADMIN,   api_mirror_fetch, 0 },
+	{ HTTP1_GET,    "/api/v1/mirror/fetch/:fetch", ROLE_READ,    api_mirror_fetched, 0 },
 	{ HTTP1_GET,    "/api/v1/mirror/pins",         ROLE_READ,    api_mirror_pins,  0 },
 	{ HTTP1_POST,   "/api/v1/mirror/pins",         ROLE_ADMIN,   api_mirror_pin,   0 },
 	{ HTTP1_POST,   "/api/v1/mirror/unpin",        ROLE_ADMIN,   api_mirror_unpin, 0 },

@@ -84,6 +84,8 @@ void api_list_answer(struct api_call **call, struct json_writer **w);
 store_done_fn api_call_done;
 
 struct mirror;
+/* False: there is none, which is answered. */
+bool api_has_mirror(const struct controller *controller, struct http_reply **reply);
 void api_mirror_figures(const struct mirror *mirror, struct buf *out);
 
 /* What was done, into the log: "TEXT by WHO at PEER". */
@@ -115,7 +117,8 @@ route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;
 route_fn api_log_get, api_log_stream;
 route_fn api_job_debug, api_job_release;
-route_fn api_hook, api_health, api_metrics, api_engines, api_mirror, api_mirror_purge, api_mirror_pins, api_mirror_pin, api_mirror_unpin, api_login, api_logout;
+route_fn api_hook, api_health, api_metrics, api_engines, api_mirror, api_mirror_purge, api_mirror_pins, api_mirror_pin,
+    api_mirror_unpin, api_mirror_fetch, api_mirror_fetched, api_login, api_logout;
 route_fn api_me, api_token_list, api_token_put, api_token_delete;
 route_fn page_get, page_asset;
 

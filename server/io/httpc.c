@@ -469,11 +469,11 @@ print_framing(struct buf *b, const struct httpc_request *request)
 static bool
 print_request(struct httpc_op *op, const struct httpc_request *request)
 {
-	char *target = xasprintf("%s%s", op->httpc->prefix, request->path);
+	char *target = xasprintf("%s%s", request->path[0] == '/' ? op->httpc->prefix : "", request->path);
 
 	http1_print_request(&op->request, request->method, str_of(target));
 	free(target);
-	http1_print_header(&op->request, "Host", str_of(op->httpc->authority));
+	http1_print_header(&op->request, "Host", str_of(request->host != NULL ? request->host : op->httpc->authority));
 	http1_print_header(&op->request, "User-Agent", STR("davit/" PACKAGE_VERSION));
 	for (size_t i = 0; i < request->header_count; i++)
 		http1_print_header(&op->request, request->headers[i].name, str_of(request->headers[i].value));
@@ -488,7 +488,7 @@ op_new(struct httpc *httpc, const struct httpc_request *request, const struct ht
 {
 	struct httpc_op *op = xcalloc(1, sizeof(*op));
 
-	assert(handler->on_done != NULL && request->path[0] == '/');
+	assert(handler->on_done != NULL && (request->path[0] == '/' || request->host != NULL));
 	assert(!request->streamed || (request->body.len == 0 && handler->on_drain != NULL));
 	*op = (struct httpc_op){
 		.httpc = httpc,

@@ -44,6 +44,8 @@ struct httpc_header {
 struct httpc_request {
 	const char *method;
 	const char *path; /* path and query, encoded, begins with '/'; appended to the base URL's path */
+	const char *host; /* Host in the place of this server's own, which is a proxy then, or has several names; path
+			   * may be a whole URL of that host. NULL: this server's */
 	/* Host, User-Agent, Content-Length, Transfer-Encoding, Connection and Upgrade are ours. */
 	const struct httpc_header *headers;
 	size_t header_count;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/url.h"
 #include "server/core/loop.h"
@@ -19,6 +20,7 @@ struct mirror {
 	size_t door_count;
 	struct answer_parts parts; /* its shelf is NULL until mirror_open */
 	struct tokens *tokens;
+	struct warmups warmups;
 	struct access_log *log; /* NULL: none is kept */
 	struct timer *leaving;
 	void (*on_left)(void *arg);
@@ -177,6 +179,7 @@ mirror_leave(struct mirror *m, void (*done)(void *arg), void *arg)
 {
 	m->on_left = done;
 	m->arg = arg;
+	warmups_fini(&m->warmups);
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_leave(m->doors[i]);
 	timer_start(m->leaving, are_all_gone(m) ? 0 : LEAVE_MS);
@@ -191,6 +194,7 @@ mirror_free(struct mirror **mirror)
 		return;
 	*mirror = NULL;
 	m->on_left = NULL;
+	warmups_fini(&m->warmups);
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_free(&m->doors[i]);
 	access_log_free(&m->log);
@@ -280,6 +284,30 @@ const char *
 mirror_pin_at(const struct mirror *m, size_t index)
 {
 	return m->parts.shelf != NULL ? shelf_pin_at(m->parts.shelf, index) : NULL;
+}
+
+uint64_t
+mirror_fetch(struct mirror *m, const struct warmup_request *request, struct err *err)
+{
+	const char *token = m->conf.visitors.engine_token;
+	char *authorization = token != NULL ? xasprintf("Bearer %s", token) : NULL;
+	const struct warmup_conf conf = {
+		.loop = m->conf.loop, .mirror = mirror_socket(m, 0)->address, .authorization = authorization
+	};
+	uint64_t id = 0;
+
+	if (m->parts.shelf != NULL && m->on_left == NULL)
+		id = warmups_start(&m->warmups, &conf, request, err);
+	else
+		err_set(err, ERR_UNAVAILABLE, 0, "the mirror's folder is not open; try again");
+	crypto_wipe_free(&authorization);
+	return id;
+}
+
+const struct warmup *
+mirror_fetched(const struct mirror *m, uint64_t id)
+{
+	return warmups_find(&m->warmups, id);
 }
 
 size_t

@@ -12,6 +12,7 @@
 #include "server/mirror/shelf.h"
 #include "server/mirror/transfer.h"
 #include "server/mirror/upstreams.h"
+#include "server/mirror/warmups.h"
 
 struct disk;
 struct inherited;
@@ -63,6 +64,12 @@ bool mirror_pin(struct mirror *mirror, const char *url, struct err *err);
 bool mirror_unpin(struct mirror *mirror, const char *url, struct err *err);
 /* As the upstreams' URLs are known here. NULL behind the last. */
 const char *mirror_pin_at(const struct mirror *mirror, size_t index);
+
+/* Fetches what nobody has asked for yet; goes on by itself. 0 with *err: as warmups_start, and ERR_UNAVAILABLE while
+ * the folder is not open. */
+uint64_t mirror_fetch(struct mirror *mirror, const struct warmup_request *request, struct err *err);
+/* Lent until the loop runs on; NULL: there is none of that number any more. */
+const struct warmup *mirror_fetched(const struct mirror *mirror, uint64_t id);
 
 struct mirror_figures {
 	struct client_figures clients;

@@ -100,6 +100,55 @@ def test_tokens(mirrored, origin):
     assert body == BLOB and again.headers["Cache-Status"] == "davit; hit" and len(origin.requests) == 4
 
 
+def serve_image(origin, name):
+    """Of two platforms, with a layer that both have, and an attestation. The paths of one platform."""
+    def put(kind, body, **headers):
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        path = f"/v2/{name}/{kind}/{digest}"
+        origin.serve(path, Reply(body, **headers))
+        return {"digest": digest, "size": len(body)}, path
+
+    def put_platform(architecture, layers):
+        config, config_path = put("blobs", architecture.encode())
+        manifest, path = put("manifests", json.dumps({"config": config, "layers": [layer for layer, _ in layers]}).encode())
+        platform = {"os": "linux", "architecture": architecture}
+        return {**manifest, "platform": platform}, [path, config_path, *(path for _, path in layers)]
+
+    shared, own, other = (put("blobs", os.urandom(100_000)) for _ in range(3))
+    amd64, paths = put_platform("amd64", [shared, own])
+    arm64, others = put_platform("arm64", [shared, other])
+    attestation, _ = put_platform("unknown", [])
+    index = json.dumps({"manifests": [amd64, arm64, attestation]}).encode()
+    listed, index_path = put("manifests", index)
+    origin.serve(f"/v2/{name}/manifests/1", Reply(index, Docker_Content_Digest=listed["digest"]))
+    return [index_path, *paths], [index_path, *others]
+
+
+def test_what_is_fetched_ahead(mirrored, origin, tmp_path):
+    """Of an image all that its platform has, each once; URLs; and what cannot be had is named."""
+    of_amd64, of_arm64 = serve_image(origin, "library/boat")
+    own = f"127.0.0.1:{origin.port}"
+    origin.serve("/boat.tgz", Reply(b"boat", Cache_Control="max-age=600"))
+    origin.serve("/a/-/a-1.0.0.tgz", Reply(b"package"))
+    origin.serve("/v2/library/dinghy/manifests/1", Reply(b"{}", status=404))
+    davit = mirrored.davit
+    done = davit.cli("mirror", "fetch", "--platform", "linux/amd64", "boat:1", f"http://{own}/boat.tgz", f"/npm/{own}/a/-/a-1.0.0.tgz")
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("7 of 7, "), done
+    assert all(origin.count(path) == 1 for path in of_amd64)
+    assert sum(origin.count(path) for path in of_arm64) == 2  # the index, and the layer that both have
+    for path, body in [(f"/npm/{own}/a/-/a-1.0.0.tgz", b"package"), (f"/generic/{own}/boat.tgz", b"boat")]:
+        reply, got = mirrored.get("", whole_url=path)
+        assert got == body and reply.headers["Cache-Status"] == "davit; hit"
+    names = tmp_path / "names"
+    names.write_text("# of our jobs\n\nboat:1\ndinghy:1\n")
+    done = davit.cli("mirror", "fetch", "--platform", "all", "--file", str(names))
+    assert done.returncode == 1 and done.stderr == "davit: dinghy:1: 404 Not Found\n"
+    assert all(origin.count(path) == 1 for path in {*of_amd64, *of_arm64})
+    assert davit.cli("mirror", "fetch", "--platform", "linux/s390x", "boat:1").stderr == "davit: boat:1: the image is not there for that platform\n"
+    assert davit.cli("mirror", "fetch", "Boat:1").returncode == 1
+    assert davit.ask("GET", "/api/v1/mirror/fetch/77").status == 404
+
+
 def test_what_is_not_for_everybody_is_unknown(mirrored, origin):
     origin.serve("/v2/private/manifests/1", Reply(b"{}", status=401, WWW_Authenticate="Basic realm=x"))
     reply, body = mirrored.get("", whole_url="/v2/private/manifests/1")
