@@ -68,6 +68,7 @@ write_graph(struct json_writer *w, const struct job *job)
 	json_member_int(w, "priority", job->priority);
 	json_member_string(w, "history", job->history);
 	json_member_string(w, "reused_from", job->reused_from);
+	json_member_string(w, "environment", job->environment);
 }
 
 void

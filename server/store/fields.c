@@ -74,6 +74,7 @@ static const struct field job_fields[] = {
 	{ "built_on",    FIELD_TEXT, offsetof(struct job, built_on) },
 	{ "images",      FIELD_TEXT, offsetof(struct job, images) },
 	{ "deployment",  FIELD_INT,  offsetof(struct job, deployment) },
+	{ "environment", FIELD_TEXT, offsetof(struct job, environment) },
 	{ "needed_images", FIELD_TEXT, offsetof(struct job, needed_images) },
 };
 

@@ -105,6 +105,7 @@ struct job {
 	char *built_on;      /* the engine that has it */
 	char *images;        /* that it has made, see proto/built_image.h */
 	int64_t deployment;  /* number of its deployment; 0: none */
+	char *environment;   /* to which it deploys; "": none */
 	char *needed_images; /* of a claimed one: those of the jobs that it needs, the nearest first */
 };
 

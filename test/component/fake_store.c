@@ -559,6 +559,7 @@ run_environment(struct store_op *op)
 			.branches = xstrdup("main"),
 			.tags = xstrdup(""),
 			.deployers = xstrdup(""),
+			.watch = xstrdup(""),
 			.locked_by = xstrdup(""),
 			.lock_reason = xstrdup("") };
 	}

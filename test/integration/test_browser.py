@@ -149,8 +149,9 @@ def test_a_deployment_is_approved_on_its_job(browser, davit, repo):
     browser.wait("[...document.querySelectorAll('.jobfacts button')].some((b) => b.textContent === 'Approve')")
     browser.run("[...document.querySelectorAll('.jobfacts button')].find((b) => b.textContent === 'Approve').click()")
     assert davit.wait_build(number)["state"] == "passed"
-    again = davit.api("POST", f"/builds/{number}/deploy", {"environment": "live"})["build"]
-    visit(browser, davit, f"/builds/{again}", "deployed again to live, of #1")
+    button(browser, "Deploy to live")
+    browser.wait("location.pathname === arguments[0]", f"/builds/{number + 1}")
+    browser.wait("document.body.textContent.includes(arguments[0])", "deployed again to live, of #1")
 
 
 def test_a_network_that_comes_breaks_no_page(browser, davit, repo):

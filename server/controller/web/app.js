@@ -293,18 +293,25 @@ async function showBuild(number) {
 		return words[jobs] || (jobs.startsWith("deploy ") ? "deployed again to " + jobs.slice(7) + ", of " : "job " + jobs + " of ");
 	}
 
-	function act(verb, path) {
+	/* Of a verb that makes a build, that build is shown. */
+	function act(verb, path, body) {
 		return async (e) => {
 			e.target.disabled = true;
 			try {
-				const answer = await api("POST", (path || "/builds/" + number) + "/" + verb);
-				if (verb.startsWith("rerun"))
+				const answer = await api("POST", (path || "/builds/" + number) + "/" + verb, body);
+				if (verb.startsWith("rerun") || verb === "deploy")
 					go("/builds/" + answer.build);
 			} catch (error) {
 				e.target.disabled = false;
 				complain(error);
 			}
 		};
+	}
+
+	/* The very same goes to each environment that its jobs deploy to. */
+	function deployButtons() {
+		const names = new Set(build.jobs.map((job) => job.environment).filter((name) => name));
+		return FINAL.has(build.state) ? [...names].map((name) => el("button", { "data-takes": "deploy", onclick: act("deploy", null, { environment: name }) }, "Deploy to " + name)) : [];
 	}
 
 	function drawHead() {
@@ -315,6 +322,7 @@ async function showBuild(number) {
 			el("div", { class: "bar" }, state(build.state), el("h1", {}, build.title || build.ref || "Build " + number),
 				FINAL.has(build.state) && build.jobs.some(isUnsuccessful) ? el("button", { "data-takes": "develop", onclick: act("rerun?jobs=failed") }, "Run failed jobs again") : null,
 				FINAL.has(build.state) ? el("button", { "data-takes": "develop", onclick: act("rerun") }, "Run again") : null,
+				...deployButtons(),
 				build.state === "waiting" ? el("button", { class: "first", "data-takes": "develop", onclick: act("approve") }, "Approve") : null,
 				build.state === "waiting" ? el("button", { class: "danger", "data-takes": "develop", onclick: act("reject") }, "Reject") : null,
 				FINAL.has(build.state) || build.state === "waiting" ? null

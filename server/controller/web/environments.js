@@ -44,6 +44,8 @@ function environmentRow(path, environment, reload) {
 	};
 	return el("section", { class: "environment", "aria-label": "Environment " + environment.name }, el("h3", {}, environment.name),
 		environment.deployment ? deploymentFacts(environment.deployment) : el("div", {}, "Nothing is deployed."),
+		environment.watch ? el("div", { class: "facts" }, el("span", {}, "follows ", el("code", {}, environment.watch)),
+			environment.watch_error ? el("span", {}, environment.watch_error) : null) : null,
 		el("div", { class: "bar" }, el("button", { class: "quiet", type: "button", onclick: showHistory }, "History"),
 			environment.deployment ? el("button", { class: "quiet danger", type: "button", "data-takes": "deploy", onclick: act("rollback") }, "Roll back") : null,
 			...lockParts(environment, act)), history);

@@ -12,7 +12,7 @@ function svg(tag, attributes, ...children) {
 	return node;
 }
 
-function percent(share) {
+function inHundred(share) {
 	return share === null ? "—" : Math.round(100 * share) + " %";
 }
 
@@ -52,9 +52,9 @@ function insightsPart(title, part, ends, count, facts) {
 
 function insightsParts(all) {
 	const total = (ends) => ends.passed + ends.failed + ends.timed_out + ends.error;
-	return [insightsPart("Builds", all, "Builds", all.day_count, [["ended", total(all.builds).toLocaleString()], ["passed", percent(all.success)]]),
+	return [insightsPart("Builds", all, "Builds", all.day_count, [["ended", total(all.builds).toLocaleString()], ["passed", inHundred(all.success)]]),
 		...all.environments.map((e) => insightsPart(e.name, e, "Deployments", all.day_count, [["deployed", e.deployments.passed.toLocaleString() + " times"],
-			["a day", e.per_day.toFixed(1)], ["changes that failed", percent(e.change_failures)]]))];
+			["a day", e.per_day.toFixed(1)], ["changes that failed", inHundred(e.change_failures)]]))];
 }
 
 function insights(repo) {
