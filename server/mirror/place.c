@@ -96,10 +96,10 @@ put_alternate(struct target *t, size_t folder_len, const struct snapshot *snapsh
 bool
 place_put(struct target *t, const struct target *root, size_t folder_len, const struct snapshot *snapshot)
 {
-	const char *path = t->path + folder_len, *signature = place_signature(root);
+	const char *path = t->path + folder_len, *detached = place_signature(root);
 	const struct index_file *file = index_files_find(&snapshot->files, str_of(path));
 
-	if (signature != NULL && strcmp(path, signature) == 0) {
+	if (detached != NULL && strcmp(path, detached) == 0) {
 		put_signature(t, snapshot);
 		return true;
 	}

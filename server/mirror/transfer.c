@@ -978,7 +978,8 @@ static void
 enter_turn(struct transfer *t)
 {
 	t->state = TRANSFER_TURN;
-	t->turn = upstreams_enter(t->transfers->conf.upstreams, &t->target.origin, on_turn, t);
+	t->turn = t->is_continued ? upstreams_enter_again(t->transfers->conf.upstreams, &t->target.origin, on_turn, t)
+				  : upstreams_enter(t->transfers->conf.upstreams, &t->target.origin, on_turn, t);
 }
 
 /* --- start --- */

@@ -24,6 +24,7 @@ struct upstream_turn {
 	struct deferred *call; /* it is its turn */
 	bool is_waiting;
 	bool is_try;    /* of the breaker */
+	bool is_again;  /* it is not asked */
 	int64_t since;  /* loop_mono_ms: it waits */
 	struct err err; /* why there is no server */
 	upstream_fn *fn;
@@ -364,30 +365,36 @@ wait_turn(struct upstream_turn *turn)
 	call_waiting(s);
 }
 
-struct upstream_turn *
-upstreams_enter(struct upstreams *u, const struct origin *origin, upstream_fn *fn, void *arg)
+static bool
+is_admitted(struct upstream_turn *turn)
 {
-	struct upstream_turn *turn = xcalloc(1, sizeof(*turn));
-	struct server *s;
-	struct err err;
+	struct server *s = turn->server;
 
-	*turn = (struct upstream_turn){ .upstreams = u, .fn = fn, .arg = arg };
-	u->turns++;
-	s = turn->server = server_of(u, origin, &err);
-	if (s == NULL) {
-		refuse(turn, err);
-		return turn;
-	}
-	switch (breaker_ask(&s->breaker, loop_mono_ms())) {
+	switch (turn->is_again ? BREAKER_GO : breaker_ask(&s->breaker, loop_mono_ms())) {
 	case BREAKER_REFUSE:
 		refuse(turn, away(s));
-		return turn;
+		return false;
 	case BREAKER_TRY:
 		turn->is_try = true;
 		break;
 	case BREAKER_GO:
 		break;
 	}
+	return true;
+}
+
+static struct upstream_turn *
+enter(struct upstream_turn *turn, const struct origin *origin)
+{
+	struct server *s;
+	struct err err;
+
+	turn->upstreams->turns++;
+	s = turn->server = server_of(turn->upstreams, origin, &err);
+	if (s == NULL)
+		refuse(turn, err);
+	if (s == NULL || !is_admitted(turn))
+		return turn;
 	if (s->waiting_count >= UPSTREAM_WAITING_MAX)
 		refuse(turn, err_make(ERR_UNAVAILABLE, 0, "too many requests wait for %.80s", s->name));
 	else
@@ -395,12 +402,30 @@ upstreams_enter(struct upstreams *u, const struct origin *origin, upstream_fn *f
 	return turn;
 }
 
+struct upstream_turn *
+upstreams_enter(struct upstreams *u, const struct origin *origin, upstream_fn *fn, void *arg)
+{
+	struct upstream_turn *turn = xcalloc(1, sizeof(*turn));
+
+	*turn = (struct upstream_turn){ .upstreams = u, .fn = fn, .arg = arg };
+	return enter(turn, origin);
+}
+
+struct upstream_turn *
+upstreams_enter_again(struct upstreams *u, const struct origin *origin, upstream_fn *fn, void *arg)
+{
+	struct upstream_turn *turn = xcalloc(1, sizeof(*turn));
+
+	*turn = (struct upstream_turn){ .upstreams = u, .is_again = true, .fn = fn, .arg = arg };
+	return enter(turn, origin);
+}
+
 static void
 fail_server(struct upstream_turn *turn, const char *why)
 {
 	struct server *s = turn->server;
 	bool was_open = breaker_is_open(&s->breaker);
-	struct upstream_turn *waits;
+	struct upstream_turn *waits, *next;
 
 	turn->is_try = false;
 	s->failures++;
@@ -409,8 +434,11 @@ fail_server(struct upstream_turn *turn, const char *why)
 		return;
 	log_warn("mirror: %s: %s: it has not answered %d times in a row, and is left alone for a while", s->name, why,
 	    BREAKER_FAILURES);
-	while ((waits = TAILQ_FIRST(&s->waiting)) != NULL)
-		refuse(waits, away(s));
+	for (waits = TAILQ_FIRST(&s->waiting); waits != NULL; waits = next) {
+		next = TAILQ_NEXT(waits, link);
+		if (!waits->is_again)
+			refuse(waits, away(s));
+	}
 }
 
 /* An address that is out of bounds is no failure of the server's. */

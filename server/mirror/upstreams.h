@@ -74,6 +74,10 @@ const struct origin *upstreams_registry(const struct upstreams *upstreams);
 /* fn gets the client when it is the turn's turn, or NULL and why there is none. An origin that no rule names is asked
  * at public addresses alone: how a redirect leads on. */
 typedef void upstream_fn(void *arg, struct httpc *httpc, const struct err *err);
+/* Of one that has begun, and that clients wait for: it comes soon and seldom enough to be asked for although the origin
+ * is left alone. */
+struct upstream_turn *upstreams_enter_again(
+    struct upstreams *upstreams, const struct origin *origin, upstream_fn *fn, void *arg);
 struct upstream_turn *upstreams_enter(
     struct upstreams *upstreams, const struct origin *origin, upstream_fn *fn, void *arg);
 /* How it came out; once, and no word is needed of a request that was given up. A reply of 502, 503 or 504 comes from

@@ -144,12 +144,12 @@ class Origin:
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self):
-        self.released.set()
         self.server.shutdown()
         self.server.server_close()
         for connection in list(self.connections):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        self.released.set()
 
     def serve(self, path, *replies):
         """One after the other; the last one from then on."""

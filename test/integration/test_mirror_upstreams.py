@@ -5,7 +5,7 @@ import hashlib
 import time
 
 from origin import Reply
-from test_mirror import LASTING, Mirrored, ended, in_threads
+from test_mirror import BODY, HALF, LASTING, Mirrored, ended, in_threads
 from test_mirror_registry import InFrontOf
 
 
@@ -50,6 +50,24 @@ def test_one_that_does_not_answer_is_left_alone(make_davit, origin):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert shown(mirrored)["state"] == "up"
+    mirrored.davit.stop()
+
+
+def test_what_had_begun_goes_on(make_davit, origin):
+    """Six bodies break off at once, which is enough to leave their server alone; they are asked for again all the same."""
+    mirrored = Mirrored(make_davit, origin)
+    for i in range(6):
+        origin.serve(f"/{i}", Reply(BODY, hold=HALF, **LASTING), Reply(BODY, **LASTING))
+    threads, results = in_threads([lambda i=i: mirrored.get(f"/{i}") for i in range(6)])
+    deadline = time.monotonic() + 60
+    while len(origin.requests) < 6:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    origin.stop()
+    mirrored.davit.log.wait("is left alone for a while")
+    origin.start()
+    ended(threads)
+    assert all(body == BODY for _, body in results)
     mirrored.davit.stop()
 
 
