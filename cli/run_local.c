@@ -180,7 +180,12 @@ enter_engine(struct local *l)
 {
 	l->engine =
 	    (struct builder_engine_conf){ .name = "local", .url = l->options->engine, .slots = l->options->jobs };
-	l->conf = (struct builder_conf){ .node = l->node, .engines = &l->engine, .engine_count = 1, .disk = l->disk };
+	l->conf = (struct builder_conf){ .node = l->node,
+		.engines = &l->engine,
+		.engine_count = 1,
+		.disk = l->disk,
+		.children = l->children,
+		.buildkit = BUILDER_BUILDKIT_ON };
 	set_aliases(l);
 	l->deps.builder = builder_new(l->loop, &l->conf, on_slot, l);
 	timer_start(l->timer, ENGINE_LOOK_MS);

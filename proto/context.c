@@ -145,6 +145,12 @@ context_feed(struct context *context, struct str in, struct buf *out, struct err
 	return next != UNTAR_BAD;
 }
 
+uint64_t
+context_skip(struct context *context)
+{
+	return context->left == 0 ? untar_skip(&context->untar) : 0;
+}
+
 bool
 context_finish(const struct context *context, struct err *err)
 {

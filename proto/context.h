@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "proto/buf.h"
 #include "proto/dockerignore.h"
@@ -37,6 +38,9 @@ const char *context_dockerfile(const struct context *context);
  * members without content may get longer names. ERR_LIMIT without it; ERR_INPUT, ERR_PROTO for an archive that is
  * damaged. */
 bool context_feed(struct context *context, struct str in, struct buf *out, struct err *err);
+/* Of whoever has fed all bytes up to here: how many further ones of the archive may be left out, since they are the
+ * content of a member that is left out. */
+uint64_t context_skip(struct context *context);
 /* The workspace has ended, and with it the Dockerfile must have come. The context has no end yet: tar_end. */
 bool context_finish(const struct context *context, struct err *err);
 

@@ -255,8 +255,12 @@ is_same_text(struct str a, struct str b)
 unsigned
 dockerfile_line_of_vertex(const struct dockerfile *d, struct str name)
 {
+	if (str_has_prefix(name, "> "))
+		name = (struct str){ name.p + 2, name.len - 2 };
 	if (str_has_prefix(name, "["))
 		str_cut(&name, ']');
+	if (name.len > 0 && name.p[name.len - 1] == ':')
+		name.len--;
 	for (size_t i = 0; i < d->step_count; i++)
 		if (is_same_text(str_of(d->steps[i].text), str_trim(name)))
 			return d->steps[i].line;

@@ -30,8 +30,9 @@ bool dockerfile_parse(struct str text, struct dockerfile *ret, struct err *err);
 void dockerfile_fini(struct dockerfile *dockerfile);
 
 /* The line of what an engine says, 0 when that is not known: of the n-th step (from 1), as the classic builder counts
- * them; of "[2/3] RUN make all", as BuildKit names one; of "parse error line 2: ...", of which *rest then begins behind
- * the line. */
+ * them; of
+ * "> [2/3] RUN make all:", as BuildKit names the one that failed; of "parse error line 2: ...", of which *rest then
+ * begins behind the line. */
 unsigned dockerfile_line_of_step(const struct dockerfile *dockerfile, size_t n);
 unsigned dockerfile_line_of_vertex(const struct dockerfile *dockerfile, struct str name);
 unsigned dockerfile_line_of_error(struct str text, struct str *rest);

@@ -678,6 +678,7 @@ start_builder(struct app *app)
 	random_hex(app->engine_token, (sizeof(app->engine_token) - 1) / 2);
 	app_conf_builder(app->conf, app->engine_token, &app->builder_conf);
 	app->builder_conf.conf.disk = app->disk;
+	app->builder_conf.conf.children = app->children;
 	app->builder_conf.conf.waits = true;
 	app->builder = builder_new(app->loop, &app->builder_conf.conf, on_slot, app);
 	app->destination_confs = app_conf_destinations(&app->builder_conf);

@@ -73,6 +73,12 @@ engine_labels(const struct conf_engine *engine)
 	return text;
 }
 
+static const enum builder_buildkit buildkits[] = {
+	[CONF_BUILDKIT_OFF] = BUILDER_BUILDKIT_OFF,
+	[CONF_BUILDKIT_ISOLATED] = BUILDER_BUILDKIT_ISOLATED,
+	[CONF_BUILDKIT_ON] = BUILDER_BUILDKIT_ON,
+};
+
 void
 app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_builder_conf *ret)
 {
@@ -97,6 +103,7 @@ app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_b
 		ret->aliases[i] =
 		    (struct builder_alias){ conf->image_aliases.pairs[i].name, conf->image_aliases.pairs[i].value };
 	ret->conf = (struct builder_conf){
+		.buildkit = buildkits[b->buildkit],
 		.node = conf->node,
 		.engines = ret->engines,
 		.engine_count = conf->engine_count,

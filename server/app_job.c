@@ -981,6 +981,8 @@ enter_run(struct app_job *a)
 		.workspace_tar = git_workspace_path(a->workspace),
 		.folder = variables_reports(&a->spec),
 		.pull_always = a->deps->pull_always,
+		.commit_ms = a->build->commit_ms,
+		.is_foreign = a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED,
 		.built = a->job->built,
 		.built_on = a->job->built_on,
 	};

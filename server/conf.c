@@ -13,6 +13,7 @@
 #define DAY 86400u
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
+static const char *const buildkits[] = { "off", "isolated", "on", NULL };
 static const char *const pulls[] = { "missing", "always", NULL };
 static const char *const starttls[] = { "auto", "required", "off", NULL };
 static const char *const web_schemes[] = { "http", "https", NULL };
@@ -82,6 +83,7 @@ static const struct conf_option options[] = {
 	OPTION("builder.blocked", NETWORKS, AT(builder.blocked), "[]", "addresses and networks that jobs must not reach, as 10.0.0.0/8",
 	  .max = 64),
 	OPTION("builder.pull", WORD, AT(builder.pull), "missing", "when an image is fetched from its registry", .words = pulls),
+	OPTION("builder.buildkit", WORD, AT(builder.buildkit), "isolated", "what becomes of Dockerfiles that only BuildKit understands", .words = buildkits),
 
 	OPTION("smtp.url", URL, AT(smtp.url), "\"\"", "mail server; empty: no mail is sent", .words = smtp_schemes),
 	OPTION("smtp.user", TEXT, AT(smtp.user), "\"\"", "login at the mail server"),

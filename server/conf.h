@@ -29,6 +29,7 @@ struct conf_map {
 
 enum conf_log_level { CONF_LOG_ERROR, CONF_LOG_WARN, CONF_LOG_INFO, CONF_LOG_DEBUG };
 enum conf_pull { CONF_PULL_MISSING, CONF_PULL_ALWAYS };
+enum conf_buildkit { CONF_BUILDKIT_OFF, CONF_BUILDKIT_ISOLATED, CONF_BUILDKIT_ON };
 enum conf_starttls { CONF_STARTTLS_AUTO, CONF_STARTTLS_REQUIRED, CONF_STARTTLS_OFF };
 
 struct conf_redis {
@@ -60,6 +61,7 @@ struct conf_builder {
 	unsigned cpu_milli;      /* thousandths of a processor; 0: all but one */
 	unsigned pids;
 	enum conf_pull pull;
+	enum conf_buildkit buildkit;
 	struct conf_strings blocked; /* addresses and networks out of reach for jobs */
 };
 

@@ -6,12 +6,14 @@
 
 #include "proto/labels.h"
 #include "proto/mem.h"
+#include "server/builder/buildkit.h"
 #include "server/builder/engine.h"
 #include "server/builder/run.h"
 #include "server/core/loop.h"
 
 struct builder {
 	struct loop *loop;
+	const char *node; /* lent */
 	struct engine **engines;
 	size_t count;
 	size_t alive;          /* engines not yet ended */
@@ -45,6 +47,7 @@ on_engine_slot(void *arg)
 void
 builder_begin(struct builder *builder)
 {
+	buildkit_tidy(builder->node);
 	for (size_t i = 0; i < builder->count; i++)
 		engine_begin(builder->engines[i]);
 }
@@ -55,7 +58,9 @@ builder_new(struct loop *loop, const struct builder_conf *conf, builder_slot_fn 
 	struct builder *b = xcalloc(1, sizeof(*b));
 
 	assert(conf->engine_count > 0);
-	*b = (struct builder){ .loop = loop, .count = conf->engine_count, .on_slot = on_slot, .arg = arg };
+	*b = (struct builder){
+		.loop = loop, .node = conf->node, .count = conf->engine_count, .on_slot = on_slot, .arg = arg
+	};
 	b->engines = xcalloc(conf->engine_count, sizeof(*b->engines));
 	b->alive = conf->engine_count;
 	for (size_t i = 0; i < conf->engine_count; i++) {

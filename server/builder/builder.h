@@ -37,6 +37,7 @@
 #include "server/io/docker.h"
 
 struct builder;
+struct children;
 struct disk;
 struct engine;
 struct loop;
@@ -66,6 +67,10 @@ struct builder_limits {
 	uint64_t log_bytes; /* a job that writes more is ended */
 };
 
+/* Dockerfiles that only BuildKit understands. Its steps are outside of a job's network and limits, so what is left to
+ * them is said by who runs the engine: nothing, steps without any network, or the engine's own. */
+enum builder_buildkit { BUILDER_BUILDKIT_OFF, BUILDER_BUILDKIT_ISOLATED, BUILDER_BUILDKIT_ON };
+
 /* Rewrites image names: "daocloud/ci-golang:*" -> "golang:*". The first that fits is taken. */
 struct builder_alias {
 	const char *pattern;
@@ -87,7 +92,9 @@ struct builder_conf {
 	unsigned warm_images;         /* how many images have containers started in advance; 0: none */
 	unsigned warm_per_image;      /* how many containers each */
 	const char *wiring;           /* what tells a job's tools of the mirror (proto/wiring.h); NULL: nothing */
-	bool waits;                   /* nothing is asked of an engine before builder_begin */
+	enum builder_buildkit buildkit;
+	struct children *children; /* for its client; NULL: it is off */
+	bool waits;                /* nothing is asked of an engine before builder_begin */
 };
 
 /* Where a job finds its checkout. */
@@ -116,6 +123,8 @@ struct builder_job {
 	const struct docker_piece *inputs; /* tars without an end, unpacked at "/" after the workspace, in order */
 	size_t input_count;
 	const char *folder;   /* below the workspace, made for the job: ".davit"; NULL: none */
+	bool is_foreign;      /* its code is a stranger's, from a fork */
+	int64_t commit_ms;    /* when its commit was made; 0: not known */
 	bool pull_always;     /* ask the registry even when the image is there */
 	const char *built;    /* id of the image that an attempt before has built; NULL or "": none */
 	const char *built_on; /* the engine that has it */

@@ -319,8 +319,8 @@ run(void *arg, struct err *err)
 	w->is_last = in.len == 0;
 	if (w->is_last)
 		context_finish(w->context, err);
-	else
-		context_feed(w->context, in, &w->piece, err);
+	else if (context_feed(w->context, in, &w->piece, err))
+		w->offset += (off_t)context_skip(w->context);
 }
 
 /* --- in the loop --- */

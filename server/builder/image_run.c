@@ -9,10 +9,7 @@
 #include "proto/image.h"
 #include "proto/mem.h"
 #include "proto/registry_login.h"
-#include "proto/tar.h"
-#include "server/builder/bases.h"
-#include "server/builder/collect.h"
-#include "server/builder/context_source.h"
+#include "server/builder/image_build.h"
 #include "server/builder/image_push.h"
 #include "server/builder/verdict.h"
 #include "server/core/crash.h"
@@ -21,11 +18,7 @@
 
 enum {
 	DEFAULT_TIMEOUT_S = 3600,
-	OUT_MAX = 1024 * 1024, /* of members that are taken out of the compiled image, at a time */
-	EXTRACT_MEMBERS_MAX = 1000000,
 };
-
-#define EXTRACT_BYTES_MAX ((uint64_t)16 << 30)
 
 enum image_state {
 	IMAGE_SANDBOX,
@@ -64,16 +57,7 @@ struct image_run {
 	struct image_push *push;
 	struct strings cache; /* of cache_from, those that are there */
 	size_t fetched;       /* how many were asked for */
-
-	struct context_source *source;       /* of a build */
-	const struct build_spec *build;      /* that is made */
-	const struct dockerfile *dockerfile; /* of it, the source's; NULL: not looked at yet */
-	unsigned line;                       /* of the step at hand there; 0: not known */
-	struct bases *bases;                 /* that it begins from are brought */
-	struct collect *collect;             /* what is extracted */
-	struct buf out;                      /* of that */
-	uint64_t member;                     /* bytes of its member that are still to come */
-	uint64_t member_size;
+	struct image_build *build;
 	uint64_t raw_bytes; /* of output */
 
 	struct verdict verdict;
@@ -120,10 +104,7 @@ image_step(struct image_run *r, enum image_state next)
 	log_debug("job %s: image: %s -> %s", r->job->id, states[r->state].name, states[next].name);
 	sandbox_unclaim(&r->claim);
 	docker_cancel(&r->op);
-	bases_cancel(&r->bases);
-	collect_cancel(&r->collect);
-	context_source_free(&r->source);
-	r->dockerfile = NULL;
+	image_build_cancel(&r->build);
 	image_push_cancel(&r->push);
 	r->state = next;
 	states[next].enter(r);
@@ -298,40 +279,12 @@ enter_cache(struct image_run *r)
 
 /* --- a build --- */
 
-/* "Step 2/3 : RUN make" */
 static void
-follow_steps(struct image_run *r, struct str text)
+on_notice(void *arg, const char *text)
 {
-	struct str number;
-	uint64_t n;
+	struct image_run *r = arg;
 
-	if (!str_has_prefix(text, "Step "))
-		return;
-	number = (struct str){ text.p + strlen("Step "), text.len - strlen("Step ") };
-	if (str_to_u64(str_cut(&number, '/'), UINT32_MAX, &n))
-		r->line = dockerfile_line_of_step(r->dockerfile, n);
-}
-
-static const char *
-dockerfile_of(const struct build_spec *build)
-{
-	return build->dockerfile != NULL ? build->dockerfile : "Dockerfile";
-}
-
-/* "server/Dockerfile:12: what is wrong", of what an engine's call says. */
-static struct err
-with_place(const struct image_run *r, const struct err *err)
-{
-	static const char call[] = "build image: ";
-	bool has_call = strncmp(err->text, call, strlen(call)) == 0;
-	struct str rest = str_of(err->text + (has_call ? strlen(call) : 0));
-	unsigned line = dockerfile_line_of_error(rest, &rest);
-	struct err placed = err_make(err->code, err->detail, "%.*s", (int)rest.len, rest.p);
-
-	if (line == 0)
-		line = r->line;
-	return line != 0 ? err_prefix(placed, "%s:%u", dockerfile_of(r->build), line)
-			 : err_prefix(placed, "%s", dockerfile_of(r->build));
+	r->events->notice(r->arg, text);
 }
 
 static void
@@ -340,7 +293,6 @@ on_text(void *arg, struct str text)
 	struct image_run *r = arg;
 	uint64_t limit = r->place.host->limits.log_bytes;
 
-	follow_steps(r, text);
 	r->raw_bytes += text.len;
 	if (r->raw_bytes > limit) {
 		r->verdict.result.truncated = true;
@@ -352,193 +304,45 @@ on_text(void *arg, struct str text)
 }
 
 static void
-send_end(struct image_run *r)
-{
-	buf_reset(&r->out);
-	tar_end(&r->out);
-	docker_build_send(r->op, buf_str(&r->out));
-	docker_build_end(r->op);
-	buf_reset(&r->out);
-}
-
-/* What is made of it goes out; the engine's answer to more comes by on_drain. */
-static void
-flush(struct image_run *r)
-{
-	docker_build_send(r->op, buf_str(&r->out));
-	buf_reset(&r->out);
-	collect_pause(r->collect);
-}
-
-static void
-on_member(void *arg, const struct tar_entry *entry)
+on_built(void *arg, const char *id, const struct err *err)
 {
 	struct image_run *r = arg;
 
-	r->member_size = r->member = entry->kind == TAR_FILE ? entry->size : 0;
-	tar_add_entry(&r->out, entry);
-	if (r->out.len > OUT_MAX / 2)
-		flush(r);
-}
-
-static void
-on_member_bytes(void *arg, struct str bytes)
-{
-	struct image_run *r = arg;
-
-	buf_addstr(&r->out, bytes);
-	r->member -= bytes.len;
-	if (r->member == 0)
-		tar_add_padding(&r->out, r->member_size);
-	assert(!buf_failed(&r->out));
-	flush(r);
-}
-
-static void
-on_extracted(void *arg, unsigned missing, const struct err *err)
-{
-	struct image_run *r = arg;
-
-	r->collect = NULL;
-	if (err != NULL) {
-		image_fail(r, verdict_blame(err), err_prefix(*err, "extract"));
-	} else if (missing > 0) {
-		image_fail(r, BUILDER_FAILED,
-		    err_make(ERR_INPUT, 0, "extract: %u of its paths are not in the compiled image", missing));
-	} else {
-		docker_build_send(r->op, buf_str(&r->out)); /* members without bytes */
-		send_end(r);
-	}
-}
-
-static const struct collect_handler extract_handler = {
-	.on_entry = on_member, .on_bytes = on_member_bytes, .on_done = on_extracted
-};
-
-/* The context has two parts: the workspace, then what is extracted. */
-static void
-begin_extract(struct image_run *r)
-{
-	static const struct collect_limits limits = { EXTRACT_MEMBERS_MAX, EXTRACT_BYTES_MAX };
-
-	buf_reset(&r->out);
-	if (r->state == IMAGE_BUILD && r->container != NULL)
-		r->collect = collect_start(r->place.host->loop, r->place.host->docker, r->container, "/",
-		    &r->job->spec->build->extract, &limits, &extract_handler, r);
-	else
-		send_end(r);
-}
-
-static void
-on_piece(void *arg, struct str piece, bool is_last, const struct err *err)
-{
-	struct image_run *r = arg;
-
-	if (err != NULL)
-		image_fail(r, verdict_blame(err), *err);
-	else if (is_last)
-		begin_extract(r);
-	else
-		docker_build_send(r->op, piece); /* on_drain asks for more */
-}
-
-static void
-on_drain(void *arg)
-{
-	struct image_run *r = arg;
-
-	if (context_source_has_more(r->source)) /* the request's head may leave by itself */
-		context_source_next(r->source, on_piece, r);
-	else if (r->collect != NULL)
-		collect_resume(r->collect);
-}
-
-static void
-on_built(void *arg, const union docker_result *result, const struct err *err)
-{
-	struct image_run *r = arg;
-
-	r->op = NULL;
+	r->build = NULL;
 	CRASH_POINT(image_built);
 	if (err != NULL) {
-		image_fail(r, verdict_blame(err), err->code == ERR_INPUT ? with_place(r, err) : *err);
+		image_fail(r, verdict_blame(err), *err);
 		return;
 	}
 	if (r->state == IMAGE_COMPILE)
-		memcpy(r->compiled, result->id, sizeof(r->compiled));
+		snprintf(r->compiled, sizeof(r->compiled), "%s", id);
 	else
-		memcpy(r->built, result->id, sizeof(r->built));
+		snprintf(r->built, sizeof(r->built), "%s", id);
 	image_step(r, states[r->state].next);
 }
 
-/* The engine asks no registry for what has just come by the mirror. */
+/* names: that it gets; container: out of which files go into the context, NULL for none. */
 static void
-on_bases(void *arg, bool are_fresh)
+begin_build(struct image_run *r, const struct build_spec *build, const struct strings *names, const char *container)
 {
-	struct image_run *r = arg;
-	struct host *host = r->place.host;
-	const struct build_spec *build = r->build;
-	struct docker_build_spec spec = { .dockerfile = context_source_dockerfile(r->source),
-		.target = build->target,
-		.args = &build->args,
-		.tags = r->state == IMAGE_BUILD ? &r->names : NULL,
-		.labels = &build->labels,
+	static const struct image_build_handler handler = { on_notice, on_text, on_built };
+	const struct image_build_spec spec = { .job = r->job,
+		.build = build,
+		.names = names,
 		.cache_from = &r->cache,
+		.engine = r->place.engine,
 		.network = sandbox_mode(r->sandbox),
-		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
-		.no_cache = build->no_cache,
-		.pull = r->job->pull_always && !are_fresh };
+		.container = container };
 
-	r->bases = NULL;
-	r->op = docker_image_build(host->docker, &spec, on_drain, on_text, on_built, r);
-}
-
-static void
-on_base_notice(void *arg, const char *text)
-{
-	struct image_run *r = arg;
-
-	r->events->notice(r->arg, text);
-}
-
-static void
-on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
-{
-	struct image_run *r = arg;
-	const struct bases_request request = {
-		.dockerfile = dockerfile, .build = r->build, .always = r->job->pull_always
-	};
-
-	if (err != NULL) {
-		image_fail(r, verdict_blame(err), *err);
-		return;
-	}
-	r->dockerfile = dockerfile;
-	r->bases = bases_start(r->place.host, &request, on_base_notice, on_bases, r);
-}
-
-static void
-begin_build(struct image_run *r, const struct build_spec *build)
-{
-	const struct context_source_conf conf = { .disk = r->place.host->conf->disk,
-		.tar = r->job->workspace_tar,
-		.inputs = r->job->inputs,
-		.input_count = r->job->input_count,
-		.folder = build->context != NULL ? build->context : "",
-		.dockerfile = dockerfile_of(build) };
-
-	r->build = build;
-	r->line = 0;
 	r->events->segment(r->arg, states[r->state].name, -1);
-	r->source = context_source_new(&conf);
-	context_source_look(r->source, on_looked, r);
+	r->build = image_build_start(r->place.host, &spec, &handler, r);
 }
 
 static void
 enter_compile(struct image_run *r)
 {
 	if (r->job->spec->build->compile != NULL)
-		begin_build(r, r->job->spec->build->compile);
+		begin_build(r, r->job->spec->build->compile, NULL, NULL);
 	else
 		image_step(r, IMAGE_BUILD);
 }
@@ -547,7 +351,7 @@ static void
 enter_build(struct image_run *r)
 {
 	CRASH_POINT(image_building);
-	begin_build(r, r->job->spec->build);
+	begin_build(r, r->job->spec->build, &r->names, r->container);
 }
 
 /* --- what was compiled --- */
@@ -620,14 +424,6 @@ enter_built(struct image_run *r)
 }
 
 static void
-on_notice(void *arg, const char *text)
-{
-	struct image_run *r = arg;
-
-	r->events->notice(r->arg, text);
-}
-
-static void
 on_pushed(void *arg, const char *name, const char *digest)
 {
 	tell_image(arg, name, digest);
@@ -680,7 +476,6 @@ on_finish(void *arg)
 	timer_free(&r->deadline);
 	strings_fini(&r->names);
 	strings_fini(&r->cache);
-	buf_fini(&r->out);
 	free(r);
 	ended(ended_arg);
 	events->done(events_arg, &result);
@@ -734,7 +529,6 @@ image_run_start(const struct run_place *place, const struct builder_job *job, co
 	timer_start(r->deadline, (int64_t)timeout * 1000);
 	host_labels_init(&r->labels, place->host, "job");
 	host_labels_job(&r->labels, job, loop_wall_ms() + (int64_t)timeout * 1000);
-	buf_init(&r->out, OUT_MAX);
 	for (size_t i = 0; i < tags->count && add_name(r, tags->items[i], &err); i++)
 		;
 	if (err.code != ERR_NONE)

@@ -68,6 +68,7 @@ struct child {
 	struct deferred *failed; /* it could not be started */
 	struct err start_err;
 	child_done_fn *done;
+	void (*on_drain)(void *arg);
 	void *arg;
 };
 
@@ -402,6 +403,8 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	event_del(end->event);
 	if (end->child->closing)
 		pipe_close(end);
+	else if (end->child->on_drain != NULL)
+		end->child->on_drain(end->child->arg);
 }
 
 bool
@@ -552,6 +555,7 @@ child_start(struct children *children, const struct child_spec *spec, child_done
 	struct child *child = child_new(children, spec);
 
 	child->done = done;
+	child->on_drain = spec->on_drain;
 	child->arg = arg;
 	if (!launch(child, spec, &child->start_err)) {
 		child->failed = deferred_call(children->loop, on_start_failed, child);

@@ -51,6 +51,7 @@ struct child_spec {
 	const char *dir;         /* where it starts; NULL: where we are */
 	enum child_in in;
 	struct str input;
+	void (*on_drain)(void *arg); /* CHILD_IN_PIPE: all that was written has left; NULL: nobody waits for that */
 	int in_fd;
 	struct child_output out;
 	struct child_output err;

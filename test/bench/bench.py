@@ -550,6 +550,40 @@ def bench_checkout(bench):
     davit.end()
 
 
+# --- the context of an image's build ---
+
+def peak_memory(pid, reset=False):
+    """Resident kB at most since the last reset."""
+    if reset:
+        with open(f"/proc/{pid}/clear_refs", "w") as file:
+            file.write("5")
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:"))
+
+
+def bench_context(bench):
+    """An image that takes over a context of 1 GB, against docker build of the same checkout by the engine's own client."""
+    davit = bench.davit(builder={"warm_images": 0})
+    repo = bench.repo()
+    davit.add_repo(repo)
+    os.makedirs(os.path.join(repo.tree, "large"), exist_ok=True)
+    for i in range(REPO_MB // 10):
+        with open(os.path.join(repo.tree, "large", str(i)), "wb") as file:
+            file.write(os.urandom(10 << 20))
+    files = {"daocloud.yml": "jobs: {image: {build: {cache: false}}}\n", "Dockerfile": f"FROM {IMAGE}\nCOPY large /large\n", ".dockerignore": ".git\n"}
+    job_seconds(davit, repo, files)
+    docker, ours, theirs, peaks = " ".join(DOCKER), [], [], []
+    for i in range(3):
+        before = peak_memory(davit.process.pid, reset=True)
+        ours.append(1000 * job_seconds(davit, repo, {"n": str(i)})[0])
+        peaks.append(peak_memory(davit.process.pid) - before)
+        theirs.append(1000 * tar_seconds(f"DOCKER_BUILDKIT=0 {docker} build --no-cache -q {repo.tree}"))
+        subprocess.run(f"{docker} image prune -f", shell=True, check=True, stdout=subprocess.DEVNULL)
+    times(f"an image with a context of {REPO_MB} MB", ours, theirs)
+    print(f"  davitd's memory grew by {max(peaks) / 1024:.1f} MiB meanwhile (aim: under 16)")
+    davit.end()
+
+
 # --- planning ---
 
 def bench_plan(bench):
@@ -560,7 +594,7 @@ def bench_plan(bench):
 
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache, "checkout": bench_checkout, "plan": bench_plan, "steps": bench_steps,
+         "cache": bench_cache, "checkout": bench_checkout, "context": bench_context, "plan": bench_plan, "steps": bench_steps,
          "mirror": bench_mirror, "race": bench_race}
 # minutes each, and only when they are asked for
 PROMISES = {"pushes": pushes.bench_pushes, "missed": pushes.bench_missed, "refs": pushes.bench_refs}

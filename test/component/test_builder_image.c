@@ -3,11 +3,14 @@
 #include "test/unit/unit.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "proto/mem.h"
 #include "proto/tar.h"
+#include "server/builder/buildkit.h"
+#include "server/core/child.h"
 #include "server/core/disk.h"
 
 #define TAG "davit-test/made:one"
@@ -15,6 +18,7 @@
 static const char *url;
 static struct bench bench;
 static struct disk *disk;
+static struct children *children;
 
 struct file {
 	const char *name;
@@ -123,16 +127,17 @@ test_build(void **state)
 
 	(void)state;
 	begin(&j, FILES({ ".dockerignore", "secret\n" },
-		      { "Dockerfile", "FROM " BENCH_IMAGE
-				      "\nARG WHO=nobody\nCOPY . /src\nRUN echo made for $WHO; ls /src > /list\n" },
+		      { "Dockerfile", "FROM " BENCH_IMAGE "\nARG WHO=nobody\nARG SOURCE_DATE_EPOCH\nCOPY . /src\n"
+				      "RUN echo made for $WHO at $SOURCE_DATE_EPOCH; ls /src > /list\n" },
 		      { "a.txt", "a\n" }, { "secret", "s\n" }));
 	strings_add(&j.spec.build->tags, STR(TAG));
 	strings_add(&j.spec.build->labels, STR("org.opencontainers.image.title=made"));
+	j.job.commit_ms = 1234567890123;
 	env_add(&j.spec.build->args, "WHO", "you & me");
 	j.spec.build->no_cache = true;
 	run(&j);
 	bench_assert_result(&j, BUILDER_PASSED, "");
-	bench_assert_has(&j.out, "made for you & me\n");
+	bench_assert_has(&j.out, "made for you & me at 1234567890\n");
 	assert_string_equal(j.segments.data, "build begin\n");
 	assert_int_equal(strncmp(j.result.image_digest, "sha256:", 7), 0);
 	bench_assert_has(&j.images, "docker.io/" TAG " sha256:");
@@ -253,6 +258,108 @@ test_failures(void **state)
 	    "1 of its paths are not in the compiled image");
 }
 
+/* --- BuildKit --- */
+
+#define WANTS "FROM " BENCH_IMAGE "\nRUN --mount=type=cache,target=/cache true\n"
+
+/* Of the client's files. */
+static void
+assert_nothing_in_memory(void)
+{
+	char *pattern = xasprintf("/dev/shm/davit-%s-build-*", bench.node);
+	glob_t found;
+
+	assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
+	free(pattern);
+}
+
+/* With a secret, of which nothing is left in the image or in memory's folder; its steps have no network. */
+static void
+test_buildkit(void **state)
+{
+	static char name[] = "TOKEN";
+	struct secret_spec secret = { name, name };
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ "docker/Made", WANTS "ARG WHO\nCOPY in /in\n"
+					       "RUN --mount=type=secret,id=TOKEN wc -c < /run/secrets/TOKEN > /length; "
+					       "ip -o link | wc -l > /links; echo made for $WHO\n" },
+		      { "server/in", "within\n" }));
+	j.spec.build->dockerfile = xstrdup("docker/Made");
+	j.spec.build->context = xstrdup("server");
+	j.spec.secrets = xcalloc(1, sizeof(secret));
+	j.spec.secrets[0] = (struct secret_spec){ xstrdup(secret.name), xstrdup(secret.variable) };
+	j.spec.secret_count = 1;
+	j.spec.build->no_cache = true;
+	env_add(&j.env, name, "a secret");
+	env_add(&j.spec.build->args, "WHO", "you & me");
+	strings_add(&j.spec.build->labels, STR("a=b c"));
+	strings_add(&j.spec.build->tags, STR(TAG));
+	run(&j);
+	bench_assert_result(&j, BUILDER_PASSED, "");
+	bench_assert_has(&j.out, "made for you & me\n");
+	bench_assert_has(&j.images, "docker.io/" TAG " sha256:");
+	expect_output(TAG, COMMANDS("cat /in /length /links; ls /run"), "within\n8\n1\n");
+	assert_nothing_in_memory();
+	end(&j);
+	remove_image(TAG);
+}
+
+static void
+test_buildkit_failures(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	fails(FILES({ "Dockerfile", WANTS "RUN exit 3\n" }), NULL, NULL,
+	    "Dockerfile:3: executor failed running [/bin/sh -c exit 3]: exit code: 3");
+	fails(FILES({ "Dockerfile", WANTS "RUNN x\n" }), NULL, NULL, "Dockerfile:3: unknown instruction: RUNN");
+	fails(FILES({ "Dockerfile", WANTS "COPY nothing /\n" }), NULL, NULL, "Dockerfile:3: ");
+	begin(&j, FILES({ "Dockerfile", WANTS }));
+	j.job.is_foreign = true;
+	run(&j);
+	bench_assert_result(
+	    &j, BUILDER_FAILED, "Dockerfile:2: RUN --mount needs BuildKit, which builds nothing of a fork");
+	end(&j);
+}
+
+/* What a killed process has left goes with the next one of its node. */
+static void
+test_buildkit_is_tidied(void **state)
+{
+	char *folder = xasprintf("/dev/shm/davit-%s-build-XXXXXX", bench.node), *file;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	file = xasprintf("%s/TOKEN", folder);
+	fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	buildkit_tidy("another");
+	assert_int_equal(access(file, F_OK), 0);
+	buildkit_tidy(bench.node);
+	assert_nothing_in_memory();
+	free(file);
+	free(folder);
+}
+
+static void
+test_buildkit_is_cancelled(void **state)
+{
+	struct bench_job j;
+
+	(void)state;
+	begin(&j, FILES({ "Dockerfile", WANTS "RUN echo going; sleep 600\n" }));
+	j.spec.build->no_cache = true;
+	j.cancel_on = "going\n";
+	run(&j);
+	bench_assert_result(&j, BUILDER_CANCELLED, "");
+	assert_nothing_in_memory();
+	end(&j);
+}
+
 /* The steps are behind the walls of a job, and within its limits. */
 static void
 test_steps_are_confined(void **state)
@@ -295,6 +402,9 @@ open_bench(void **state)
 	bench_prepare(&bench, url, &conf);
 	disk = disk_new(bench.loop);
 	bench.conf.disk = disk;
+	children = children_new(bench.loop);
+	bench.conf.children = children;
+	bench.conf.buildkit = BUILDER_BUILDKIT_ISOLATED;
 	bench_begin(&bench);
 	bench_wait_up(&bench);
 	return 0;
@@ -306,6 +416,7 @@ close_bench(void **state)
 	(void)state;
 	bench_stop(&bench);
 	disk_free(&disk);
+	children_free(&children);
 	bench_close(&bench);
 	return 0;
 }
@@ -319,6 +430,10 @@ main(void)
 		cmocka_unit_test(test_ignore_of_its_own_and_files_of_other_jobs),
 		cmocka_unit_test(test_compile_and_extract),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_buildkit),
+		cmocka_unit_test(test_buildkit_failures),
+		cmocka_unit_test(test_buildkit_is_tidied),
+		cmocka_unit_test(test_buildkit_is_cancelled),
 		cmocka_unit_test(test_steps_are_confined),
 		cmocka_unit_test(test_cancel),
 	};

@@ -1,5 +1,6 @@
 """Images that jobs build, on the real engine."""
 
+import hashlib
 import json
 
 import pytest
@@ -197,3 +198,16 @@ def test_tags_and_labels_follow_from_the_version(davit, repo, docker, tmp_path):
     assert registry.digest("acme/app", "latest") == first != registry.digest("acme/app", "1.4.4")
     docker("rmi", "-f", *docker("images", "-q", name).split())
     registry.close()
+
+
+def test_buildkit_where_the_dockerfile_wants_it(davit, repo, docker, tmp_path):
+    davit.add_repo(repo)
+    set_secret(davit, "TOKEN", "s3cret-of-the-build", tmp_path)
+    pipeline = {"jobs": {"image": {"secrets": ["TOKEN"], "build": {"tags": "davit-test/kit:one", "cache": False}}}}
+    done = build(davit, repo.push({"daocloud.yml": json.dumps(pipeline), "Dockerfile":
+                                   f"FROM {IMAGE}\nRUN --mount=type=secret,id=TOKEN sha1sum < /run/secrets/TOKEN > /sum; cat /run/secrets/TOKEN\n"}), "kit")
+    assert done["state"] == "passed", done
+    log = davit.job_log(f"{done['build']}.1")
+    assert b"s3cret-of-the-build" not in log and b"***" in log, log
+    assert docker("run", "--rm", "davit-test/kit:one", "cat", "/sum") == hashlib.sha1(b"s3cret-of-the-build").hexdigest() + "  -"
+    docker("rmi", "davit-test/kit:one")

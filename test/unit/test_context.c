@@ -80,10 +80,15 @@ feed(struct context *context, struct str in, size_t cut, struct buf *out, struct
 {
 	while (in.len > 0) {
 		size_t len = in.len < cut ? in.len : cut;
+		uint64_t skipped = 0;
 
 		if (!context_feed(context, (struct str){ in.p, len }, out, err))
 			return false;
 		in = (struct str){ in.p + len, in.len - len };
+		if (cut % 2 != 0) /* what is left out need not be fed */
+			skipped = context_skip(context);
+		assert_true(skipped <= in.len);
+		in = (struct str){ in.p + skipped, in.len - skipped };
 	}
 	return true;
 }

@@ -32,7 +32,7 @@ test_steps_and_their_lines(void **state)
 		assert_int_equal(dockerfile_line_of_step(&d, i + 1), steps[i].line);
 		assert_int_equal(dockerfile_line_of_vertex(&d, str_of(steps[i].text)), steps[i].line);
 	}
-	assert_int_equal(dockerfile_line_of_vertex(&d, STR("[one 2/3] RUN make &&   make install")), 6);
+	assert_int_equal(dockerfile_line_of_vertex(&d, STR("> [one 2/3] RUN make &&   make install:")), 6);
 	assert_int_equal(dockerfile_line_of_vertex(&d, STR("[one 2/3] RUN made")), 0);
 	assert_int_equal(dockerfile_line_of_step(&d, 0), 0);
 	assert_int_equal(dockerfile_line_of_step(&d, 5), 0); /* LABEL, which nobody wrote there */
