@@ -1,4 +1,4 @@
-#include "server/app_job.h"
+#include "server/app_job_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,80 +12,13 @@
 #include "proto/mem.h"
 #include "proto/recovery.h"
 #include "proto/variables.h"
-#include "server/app_release.h"
-#include "server/app_deploy.h"
-#include "server/app_files.h"
-#include "server/app_secrets.h"
-#include "server/builder/builder.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
-#include "server/io/git.h"
-#include "server/store/log_store.h"
 #include "server/store/store.h"
 
 #define RETRY_MS 500
-#define NONCE_BYTES 16
 #define IMAGES_MAX (64 * 1024)
-
-enum app_job_state {
-	APP_JOB_RECALL, /* what the log has already, of one that was adopted */
-	APP_JOB_REPO,
-	APP_JOB_ENVIRONMENT,
-	APP_JOB_SECRETS,
-	APP_JOB_FETCH,
-	APP_JOB_FETCH_BASE,
-	APP_JOB_MERGE,
-	APP_JOB_WORKSPACE,
-	APP_JOB_FILES,
-	APP_JOB_RUN,
-	APP_JOB_FLUSH,
-	APP_JOB_RECORD,
-	APP_JOB_END,
-};
-
-/* How it is to end, when not by the job's own result. */
-enum ending { ENDING_OWN, ENDING_LOST, ENDING_AGAIN, ENDING_LEFT };
-
-struct app_job {
-	const struct app_job_deps *deps;
-	struct job *job;
-	struct build *build;
-	struct engine *slot; /* NULL: the run has it */
-	enum app_job_state state;
-	enum ending ending;
-	struct repo *repo;
-	struct app_secrets *secrets; /* from APP_JOB_SECRETS on */
-	struct job_spec spec;
-	struct env env;
-	char nonce[2 * NONCE_BYTES + 1];
-	struct progress progress; /* before the present container */
-	bool is_adopted;
-	bool is_cancelled;
-	bool is_placed; /* that the builder has it, was said */
-	struct deferred *recall;
-	struct store_op *op;
-	struct git_op *git_op;
-	struct git_workspace *workspace;
-	struct app_files *files; /* from APP_JOB_FILES on */
-	struct log_writer *log;
-	struct log_finish *log_finish;
-	struct builder_job builder_job; /* lent to the run */
-	struct builder_run *run;
-	struct app_deploy_target target; /* of a job that deploys an application, as the next four */
-	struct app_release_deps release_deps;
-	struct app_release *release;
-	char undoing[200];                 /* why one that was adopted must not go on; "": it may */
-	void (*record)(struct app_job *a); /* writes down what the run waits for */
-	struct buf images;                 /* that it has made, as proto/built_image.h has them */
-	struct timer *retry;
-	struct deferred *begin;
-	struct builder_result ended; /* as the script has */
-	enum job_state result;       /* JOB_RUNNING: none yet */
-	int64_t exit_code;
-	char reason[256];
-	int64_t log_bytes;
-};
 
 static void enter_recall(struct app_job *a);
 static void enter_repo(struct app_job *a);
@@ -123,8 +56,8 @@ static const struct {
 /* clang-format on */
 
 /* The only place where the state changes. a may be gone when it returns. */
-static void
-job_step(struct app_job *a, enum app_job_state next)
+void
+app_job_step(struct app_job *a, enum app_job_state next)
 {
 	log_debug("job %s: %s -> %s", a->job->id, states[a->state].name, states[next].name);
 	store_cancel(&a->op);
@@ -139,8 +72,8 @@ job_step(struct app_job *a, enum app_job_state next)
 	states[next].enter(a);
 }
 
-static void
-set_result(struct app_job *a, enum job_state state, int64_t exit_code, const char *reason)
+void
+app_job_set_result(struct app_job *a, enum job_state state, int64_t exit_code, const char *reason)
 {
 	if (a->result != JOB_RUNNING)
 		return; /* the first cause, not its echoes */
@@ -152,8 +85,8 @@ set_result(struct app_job *a, enum job_state state, int64_t exit_code, const cha
 }
 
 /* What people see in the log when a job never got a container. */
-static void
-note(struct app_job *a, const char *text)
+void
+app_job_note(struct app_job *a, const char *text)
 {
 	char line[320];
 	int len = snprintf(line, sizeof(line), "davit: %s\n", text);
@@ -168,9 +101,9 @@ note(struct app_job *a, const char *text)
 static void
 job_fail(struct app_job *a, enum job_state state, const char *reason)
 {
-	set_result(a, state, -1, reason);
-	note(a, reason);
-	job_step(a, APP_JOB_FLUSH);
+	app_job_set_result(a, state, -1, reason);
+	app_job_note(a, reason);
+	app_job_step(a, APP_JOB_FLUSH);
 }
 
 /* Somebody who ended it has written down how it comes out. */
@@ -182,13 +115,13 @@ has_verdict(const struct app_job *a)
 
 /* Likewise, of one that gets another attempt, unless it is known how it came out: then the end of its log may be
  * missing, for that reason. */
-static void
-job_again(struct app_job *a, const char *reason)
+void
+app_job_again(struct app_job *a, const char *reason)
 {
 	if (has_verdict(a)) {
-		note(a, reason);
-		set_result(a, a->job->verdict, a->job->verdict_exit, a->job->verdict_reason);
-		job_step(a, APP_JOB_FLUSH);
+		app_job_note(a, reason);
+		app_job_set_result(a, a->job->verdict, a->job->verdict_exit, a->job->verdict_reason);
+		app_job_step(a, APP_JOB_FLUSH);
 		return;
 	}
 	if (a->ending == ENDING_OWN)
@@ -204,7 +137,7 @@ undo(struct app_job *a, const char *why)
 	if (!a->is_adopted || !app_deploy_is_application(&a->spec))
 		return false;
 	snprintf(a->undoing, sizeof(a->undoing), "%s", why);
-	job_step(a, APP_JOB_RUN);
+	app_job_step(a, APP_JOB_RUN);
 	return true;
 }
 
@@ -213,7 +146,7 @@ static void
 job_fail_or_again(struct app_job *a, enum job_state state, const char *reason)
 {
 	if (a->is_adopted)
-		job_again(a, reason);
+		app_job_again(a, reason);
 	else
 		job_fail(a, state, reason);
 }
@@ -224,11 +157,11 @@ on_retry(void *arg)
 {
 	struct app_job *a = arg;
 
-	job_step(a, a->state);
+	app_job_step(a, a->state);
 }
 
-static void
-job_retry(struct app_job *a, const struct err *err)
+void
+app_job_retry(struct app_job *a, const struct err *err)
 {
 	log_debug("job %s: %s: %s", a->job->id, states[a->state].name, err->text);
 	timer_start(a->retry, RETRY_MS);
@@ -247,7 +180,7 @@ static void
 enter_recall(struct app_job *a)
 {
 	if (log_recall(a->log, a->progress.log))
-		job_step(a, APP_JOB_REPO);
+		app_job_step(a, APP_JOB_REPO);
 	else
 		a->recall = deferred_call(a->deps->loop, on_recall, a);
 }
@@ -260,11 +193,11 @@ on_repo(void *arg, struct repo *repo, const struct err *err)
 	a->op = NULL;
 	if (err == NULL) {
 		a->repo = repo;
-		job_step(a, a->spec.deploy != NULL ? APP_JOB_ENVIRONMENT : APP_JOB_SECRETS);
+		app_job_step(a, a->spec.deploy != NULL ? APP_JOB_ENVIRONMENT : APP_JOB_SECRETS);
 	} else if (err->code == ERR_NOT_FOUND) {
 		job_fail(a, JOB_ERROR, "the repository was removed");
 	} else {
-		job_retry(a, err);
+		app_job_retry(a, err);
 	}
 }
 
@@ -306,9 +239,9 @@ on_environment(void *arg, struct environment *environment, const struct err *err
 	if (err != NULL && err->code == ERR_NOT_FOUND && !undo(a, err->text))
 		job_fail_or_again(a, JOB_FAILED, err->text);
 	else if (err != NULL && err->code != ERR_NOT_FOUND)
-		job_retry(a, err);
+		app_job_retry(a, err);
 	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &a->target, &why))
-		job_step(a, APP_JOB_SECRETS);
+		app_job_step(a, APP_JOB_SECRETS);
 	else if (!undo(a, why.text))
 		job_fail_or_again(a, JOB_FAILED, why.text);
 	environment_free(&environment);
@@ -339,16 +272,16 @@ on_secrets(void *arg, const struct err *err)
 	if (a->is_adopted &&
 	    (err == NULL ? app_secrets_changed_ms(a->secrets) > a->job->started_ms : err->code == ERR_REFUSED)) {
 		if (!undo(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason))
-			job_again(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason);
+			app_job_again(a, recovery_find(RECOVERY_SECRET_CHANGED)->reason);
 	} else if (err == NULL) {
 		CRASH_POINT(secrets_found);
 		if (app_secrets_words(a->secrets) != NULL && !a->is_adopted)
-			note(a, app_secrets_words(a->secrets));
-		job_step(a, with_secrets(a));
+			app_job_note(a, app_secrets_words(a->secrets));
+		app_job_step(a, with_secrets(a));
 	} else if (err->code == ERR_REFUSED) {
 		job_fail(a, JOB_FAILED, err->text);
 	} else {
-		job_retry(a, err);
+		app_job_retry(a, err);
 	}
 }
 
@@ -377,7 +310,7 @@ on_fetched(void *arg, const struct err *err)
 	if (err != NULL)
 		job_fail_or_again(a, JOB_ERROR, err_prefix(*err, "fetch").text);
 	else
-		job_step(a, a->build->built[0] != '\0' ? APP_JOB_FETCH_BASE : with_commit(a));
+		app_job_step(a, a->build->built[0] != '\0' ? APP_JOB_FETCH_BASE : with_commit(a));
 }
 
 /* Planning brought the commit into this node's mirror; on another node, or after its loss, it is fetched here. */
@@ -404,7 +337,7 @@ on_fetched_base(void *arg, const struct err *err)
 	if (err != NULL)
 		job_fail_or_again(a, JOB_ERROR, err_prefix(*err, "fetch the target").text);
 	else
-		job_step(a, APP_JOB_MERGE);
+		app_job_step(a, APP_JOB_MERGE);
 }
 
 static void
@@ -427,7 +360,7 @@ on_merged(void *arg, const char *commit, const struct err *err)
 		job_fail_or_again(
 		    a, JOB_ERROR, "this node's git merges otherwise than the node's that planned the build");
 	else
-		job_step(a, with_commit(a));
+		app_job_step(a, with_commit(a));
 }
 
 /* The planning node made it already; any other one makes the same again. */
@@ -448,7 +381,7 @@ on_workspace(void *arg, struct git_workspace *workspace, const struct err *err)
 	if (err != NULL)
 		job_fail(a, JOB_ERROR, err_prefix(*err, "workspace").text);
 	else
-		job_step(a, APP_JOB_FILES);
+		app_job_step(a, APP_JOB_FILES);
 }
 
 static void
@@ -459,21 +392,10 @@ enter_workspace(struct app_job *a)
 	a->git_op = git_workspace(a->deps->git, &checkout, on_workspace, a);
 }
 
-/* A log that cannot take bytes (disk full) ends the job: a build without its log is worth nothing. */
-static void
-check_log(struct app_job *a, bool ok, const struct err *err)
+void
+app_job_on_notice(void *arg, const char *text)
 {
-	if (ok || a->result != JOB_RUNNING)
-		return;
-	set_result(a, JOB_ERROR, -1, err->text);
-	if (a->run != NULL)
-		builder_end(a->run, err->text);
-}
-
-static void
-on_notice(void *arg, const char *text)
-{
-	note(arg, text);
+	app_job_note(arg, text);
 }
 
 static void
@@ -491,9 +413,9 @@ on_gathered(void *arg, const struct err *err)
 
 	CRASH_POINT(files_gathered);
 	if (err == NULL)
-		job_step(a, APP_JOB_RUN);
+		app_job_step(a, APP_JOB_RUN);
 	else if (err->code == ERR_UNAVAILABLE || err->code == ERR_TIMEOUT)
-		job_retry(a, err);
+		app_job_retry(a, err);
 	else
 		job_fail_or_again(a, JOB_ERROR, err->text);
 }
@@ -506,7 +428,7 @@ make_files(struct app_job *a)
 		.build = a->build,
 		.spec = &a->spec,
 		.is_left = a->is_adopted,
-		.note = on_notice,
+		.note = app_job_on_notice,
 		.hide = on_hide,
 		.arg = a,
 	};
@@ -521,277 +443,6 @@ enter_files(struct app_job *a)
 	make_files(a);
 	app_files_gather(a->files, on_gathered, a);
 }
-
-static void
-append(struct app_job *a, enum app_secrets_stream stream, struct app_secrets_output output)
-{
-	struct err err;
-
-	check_log(a,
-	    log_append(a->log, stream == APP_SECRETS_STDOUT ? LOG_STDOUT : LOG_STDERR, output.text, output.raw, &err),
-	    &err);
-}
-
-static void
-on_output(void *arg, enum builder_stream from, struct str text, uint64_t raw)
-{
-	struct app_job *a = arg;
-	enum app_secrets_stream stream = from == BUILDER_STDOUT ? APP_SECRETS_STDOUT : APP_SECRETS_STDERR;
-	struct app_secrets_output output = app_secrets_hide(a->secrets, stream, text, raw);
-
-	if (output.text.len > 0 || text.len == 0) /* else all of it is held back */
-		append(a, stream, output);
-}
-
-static void
-flush(struct app_job *a, enum app_secrets_stream stream)
-{
-	struct app_secrets_output output = app_secrets_flush(a->secrets, stream);
-
-	if (output.text.len > 0)
-		append(a, stream, output);
-}
-
-/* The mark stands in standard output, and what came before it stands before it. */
-static void
-on_segment(void *arg, const char *name, int exit_code)
-{
-	struct app_job *a = arg;
-	struct err err;
-
-	flush(a, APP_SECRETS_STDOUT);
-	check_log(a, log_mark(a->log, name, exit_code, &err), &err);
-}
-
-/* What the run waited for is written down. */
-static void
-on_recorded_word(void *arg, const struct err *err)
-{
-	struct app_job *a = arg;
-
-	a->op = NULL;
-	if (err == NULL) {
-		builder_go(a->run);
-	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
-		a->ending = ENDING_LOST;
-		builder_end(a->run, "the job is not ours any more");
-	} else {
-		job_retry(a, err);
-	}
-}
-
-static void
-on_recorded_start(void *arg, const struct err *err)
-{
-	if (err == NULL)
-		CRASH_POINT(start_recorded);
-	on_recorded_word(arg, err);
-}
-
-static void
-record_start(struct app_job *a)
-{
-	CRASH_POINT(start_recording);
-	a->record = record_start;
-	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine,
-	    a->job->progress, "", on_recorded_start, a);
-}
-
-/* All that the containers before it have written stands before its place in the log. */
-static void
-keep_progress(struct app_job *a, const struct progress *progress)
-{
-	a->progress = *progress;
-	if (progress->part > 0) {
-		flush(a, APP_SECRETS_STDOUT);
-		flush(a, APP_SECRETS_STDERR);
-		a->progress.log = log_place(a->log);
-	}
-	free(a->job->progress);
-	a->job->progress = progress_to_json(&a->progress);
-}
-
-static void
-on_started(void *arg, const char *container, const char *engine, const struct progress *progress)
-{
-	struct app_job *a = arg;
-
-	free(a->job->container);
-	free(a->job->engine);
-	a->job->container = xstrdup(container);
-	a->job->engine = xstrdup(engine);
-	keep_progress(a, progress);
-	if (a->result == JOB_RUNNING) /* else the log could not be written */
-		record_start(a);
-}
-
-static void
-on_recorded_built(void *arg, const struct err *err)
-{
-	if (err == NULL)
-		CRASH_POINT(image_recorded);
-	on_recorded_word(arg, err);
-}
-
-static void
-record_built(struct app_job *a)
-{
-	a->record = record_built;
-	a->op = store_job_built(
-	    a->deps->store, a->job->id, a->job->token, a->job->built_on, a->job->built, on_recorded_built, a);
-}
-
-static void
-on_built(void *arg, const char *id)
-{
-	struct app_job *a = arg;
-
-	free(a->job->built);
-	free(a->job->built_on);
-	a->job->built = xstrdup(id);
-	a->job->built_on = xstrdup(a->job->engine);
-	if (a->result == JOB_RUNNING)
-		record_built(a);
-}
-
-static void
-on_image(void *arg, const char *name, const char *digest, const char *id)
-{
-	struct app_job *a = arg;
-
-	built_image_add(&a->images, name, digest, id);
-}
-
-/* By enum builder_state. */
-static const enum job_state states_of_jobs[] = {
-	[BUILDER_PASSED] = JOB_PASSED,
-	[BUILDER_FAILED] = JOB_FAILED,
-	[BUILDER_CANCELLED] = JOB_CANCELLED,
-	[BUILDER_TIMED_OUT] = JOB_TIMED_OUT,
-	[BUILDER_ERROR] = JOB_ERROR,
-	[BUILDER_AGAIN] = JOB_ERROR,
-};
-
-static enum builder_state
-builder_state_of(enum job_state state)
-{
-	enum builder_state s = BUILDER_PASSED;
-
-	while (s < BUILDER_ERROR && states_of_jobs[s] != state)
-		s++;
-	return s;
-}
-
-static void
-on_recorded_verdict(void *arg, const struct err *err)
-{
-	struct app_job *a = arg;
-
-	a->op = NULL;
-	if (err == NULL)
-		CRASH_POINT(verdict_recorded);
-	else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND)
-		a->ending = ENDING_LOST;
-	else
-		log_warn("job %s: it is ended without a record of its result: %s", a->job->id, err->text);
-	builder_go(a->run);
-}
-
-/* Nothing holds up its end: what cannot be written now may be lost with us, and is tried at the result's own record. */
-static void
-on_verdict(void *arg, const struct builder_result *result)
-{
-	struct app_job *a = arg;
-	bool has_result = a->result != JOB_RUNNING;
-	struct builder_result own = *result;
-	struct store_job_result verdict = {
-		.state = has_result ? a->result : states_of_jobs[own.state],
-		.exit_code = has_result ? a->exit_code : own.exit_code,
-		.reason = has_result ? a->reason : own.reason,
-	};
-
-	if (a->state != APP_JOB_RUN)
-		return;       /* its result is on its way, and builder_forget is the answer */
-	store_cancel(&a->op); /* the record of a further container, which comes to nothing now */
-	timer_stop(a->retry);
-	if (a->ending != ENDING_OWN) {
-		builder_go(a->run);
-		return;
-	}
-	app_secrets_hide_text(a->secrets, own.reason);
-	CRASH_POINT(verdict_recording);
-	a->op = store_job_verdict(a->deps->store, a->job->id, a->job->token, &verdict, on_recorded_verdict, a);
-}
-
-static void
-take_result(struct app_job *a, const struct builder_result *result)
-{
-	CRASH_POINT(run_ended);
-	if (result->reason[0] != '\0')
-		note(a, result->reason);
-	set_result(a, states_of_jobs[result->state], result->exit_code, result->reason);
-	job_step(a, APP_JOB_FLUSH);
-}
-
-/* The script's own failure counts before that of its files. The container stays until the result is on record: who
- * finds it after our death knows how the job came out. */
-static void
-on_collected(void *arg, const struct err *err)
-{
-	struct app_job *a = arg;
-
-	if (err != NULL && a->ended.state == BUILDER_PASSED)
-		set_result(a, err->code == ERR_LIMIT ? JOB_FAILED : JOB_ERROR, 0, err->text);
-	if (err != NULL)
-		note(a, err->text);
-	CRASH_POINT(files_collected);
-	take_result(a, &a->ended);
-}
-
-static void
-on_ended(void *arg, const struct builder_result *result)
-{
-	struct app_job *a = arg;
-
-	flush(a, APP_SECRETS_STDOUT);
-	flush(a, APP_SECRETS_STDERR);
-	a->ended = *result;
-	CRASH_POINT(collect_beginning);
-	app_files_collect(a->files, a->run, result->state == BUILDER_PASSED, on_collected, a);
-}
-
-static void
-on_done(void *arg, const struct builder_result *result)
-{
-	struct app_job *a = arg;
-
-	a->run = NULL;
-	if (a->state == APP_JOB_END) {
-		job_step(a, APP_JOB_END);
-		return;
-	}
-	if (a->state != APP_JOB_RUN)
-		return; /* its result is on its way */
-	app_files_stop(a->files);
-	flush(a, APP_SECRETS_STDOUT);
-	flush(a, APP_SECRETS_STDERR);
-	if (result->state == BUILDER_AGAIN)
-		job_again(a, result->reason);
-	else
-		take_result(a, result);
-}
-
-static const struct builder_events builder_events = {
-	.notice = on_notice,
-	.started = on_started,
-	.output = on_output,
-	.segment = on_segment,
-	.built = on_built,
-	.image = on_image,
-	.verdict = on_verdict,
-	.ended = on_ended,
-	.done = on_done,
-};
 
 static void
 add_env(struct app_job *a)
@@ -840,7 +491,7 @@ say_placed(struct app_job *a)
 static struct builder_result
 recorded_verdict(const struct app_job *a)
 {
-	struct builder_result result = { .state = builder_state_of(a->job->verdict), .exit_code = -1 };
+	struct builder_result result = { .state = app_job_builder_state(a->job->verdict), .exit_code = -1 };
 
 	snprintf(result.reason, sizeof(result.reason), "%s", a->job->verdict_reason);
 	return result;
@@ -899,8 +550,8 @@ adopt_run(struct app_job *a)
 		.pull_always = a->deps->pull_always,
 	};
 	fill_env(a);
-	if (!builder_adopt(a->deps->builder, &a->builder_job, &left, &builder_events, a, &a->run)) {
-		job_again(a, recovery_find(RECOVERY_NO_ENGINE)->reason);
+	if (!builder_adopt(a->deps->builder, &a->builder_job, &left, &app_job_events, a, &a->run)) {
+		app_job_again(a, recovery_find(RECOVERY_NO_ENGINE)->reason);
 		return;
 	}
 	if (a->job->cancel && left.verdict != NULL) /* which that has brought about, or was faster */
@@ -924,12 +575,15 @@ on_delivered(void *arg, const struct release_result *result)
 		return;
 	}
 	if (result->state != RELEASE_PASSED)
-		note(a, result->reason);
-	set_result(a, app_release_state(result->state), result->state == RELEASE_PASSED ? 0 : -1, result->reason);
-	job_step(a, APP_JOB_FLUSH);
+		app_job_note(a, result->reason);
+	app_job_set_result(
+	    a, app_release_state(result->state), result->state == RELEASE_PASSED ? 0 : -1, result->reason);
+	app_job_step(a, APP_JOB_FLUSH);
 }
 
-static const struct app_release_events release_events = { .notice = on_notice, .hide = on_hide, .done = on_delivered };
+static const struct app_release_events release_events = {
+	.notice = app_job_on_notice, .hide = on_hide, .done = on_delivered
+};
 
 static void
 deliver(struct app_job *a)
@@ -949,7 +603,7 @@ deliver(struct app_job *a)
 	a->release_deps = (struct app_release_deps){ a->deps->loop, a->deps->store, a->deps->destinations };
 	a->release = app_release_start(&a->release_deps, &job, &release_events, a);
 	if (a->is_adopted)
-		note(a, "davitd was restarted; the deployment goes on");
+		app_job_note(a, "davitd was restarted; the deployment goes on");
 	if (a->is_adopted && a->job->cancel)
 		app_release_cancel(a->release, "cancelled");
 	say_placed(a);
@@ -992,7 +646,7 @@ enter_run(struct app_job *a)
 	if (a->spec.build != NULL)
 		label_image(a);
 	a->slot = NULL;
-	builder_start(a->deps->builder, &a->builder_job, &builder_events, a, &a->run);
+	builder_start(a->deps->builder, &a->builder_job, &app_job_events, a, &a->run);
 }
 
 static void
@@ -1003,8 +657,8 @@ on_flushed(void *arg, const struct err *err)
 	a->log_finish = NULL;
 	CRASH_POINT(log_synced);
 	if (err != NULL)
-		set_result(a, JOB_ERROR, -1, err->text);
-	job_step(a, APP_JOB_RECORD);
+		app_job_set_result(a, JOB_ERROR, -1, err->text);
+	app_job_step(a, APP_JOB_RECORD);
 }
 
 /* The log is on disk before the result is, so that a finished job has a whole log. */
@@ -1013,7 +667,7 @@ enter_flush(struct app_job *a)
 {
 	say_placed(a);
 	if (a->log == NULL) {
-		job_step(a, APP_JOB_RECORD);
+		app_job_step(a, APP_JOB_RECORD);
 		return;
 	}
 	a->log_bytes = (int64_t)log_writer_size(a->log);
@@ -1027,13 +681,13 @@ on_recorded(void *arg, const struct err *err)
 
 	a->op = NULL;
 	if (err != NULL && err->code != ERR_CONFLICT && err->code != ERR_NOT_FOUND) {
-		job_retry(a, err);
+		app_job_retry(a, err);
 		return;
 	}
 	CRASH_POINT(result_recorded);
 	if (err != NULL)
 		log_warn("job %s: its result is not wanted any more: %s", a->job->id, err->text);
-	job_step(a, APP_JOB_END);
+	app_job_step(a, APP_JOB_END);
 }
 
 static void
@@ -1057,7 +711,7 @@ enter_record(struct app_job *a)
 		return;
 	case ENDING_LOST:
 	case ENDING_LEFT:
-		job_step(a, APP_JOB_END);
+		app_job_step(a, APP_JOB_END);
 		return;
 	}
 }
@@ -1127,14 +781,14 @@ on_begin(void *arg)
 	}
 	CRASH_POINT(job_begun);
 	if (a->spec.kind == JOB_KIND_BUILD && a->is_adopted) {
-		job_again(a, recovery_find(RECOVERY_IMAGE_BUILD)->reason);
+		app_job_again(a, recovery_find(RECOVERY_IMAGE_BUILD)->reason);
 		return;
 	}
 	if (a->spec.timeout_s == 0)
 		a->spec.timeout_s = a->deps->timeout_s;
 	if (a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED)
 		a->spec.hold_s = 0; /* a stranger's code keeps no slot */
-	job_step(a, a->is_adopted ? APP_JOB_RECALL : APP_JOB_REPO);
+	app_job_step(a, a->is_adopted ? APP_JOB_RECALL : APP_JOB_REPO);
 }
 
 /* Of the attempt, which a later process of this node can make again, and nobody who has not the claim's token. */
@@ -1224,7 +878,7 @@ job_leave(struct app_job *a)
 	deferred_cancel(&a->begin);
 	log_close(&a->log);
 	a->ending = ENDING_LEFT;
-	job_step(a, APP_JOB_END);
+	app_job_step(a, APP_JOB_END);
 }
 
 /* Where the container of one that was to be adopted is, only a later process will find out. */
@@ -1250,12 +904,12 @@ app_job_suspend(struct app_job *a)
 		job_leave(a);
 	} else if (a->state == APP_JOB_RUN && a->release != NULL) {
 		app_release_leave(&a->release);
-		job_again(a, why);
+		app_job_again(a, why);
 	} else if (a->state == APP_JOB_RUN && a->run != NULL) {
 		builder_put_back(a->run, why);
 	} else if (a->state < APP_JOB_RUN) {
 		deferred_cancel(&a->begin);
-		job_again(a, why);
+		app_job_again(a, why);
 	}
 }
 
