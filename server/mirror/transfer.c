@@ -899,7 +899,7 @@ add_registry_headers(struct transfer *t, struct headers *h)
 {
 	const char *authorization = NULL;
 
-	if (t->redirects == 0)
+	if (t->redirects == 0 || t->target.as != NULL) /* which a redirect to elsewhere has not */
 		authorization = tokens_find(t->transfers->conf.tokens, t->first.scope);
 	if (authorization == NULL && t->target.as != NULL && !is_login(t->target.as->authorization))
 		authorization = t->target.as->authorization;

@@ -93,6 +93,21 @@ def test_a_login_leaves_its_server_with_nobody(guarded, origin):
     guarded.davit.stop()
 
 
+def test_index_files_of_a_login(guarded, origin):
+    """The version of a repository that a login gets is nobody else's, either."""
+    packages = b"Package: a\n"
+    release = f"Suite: stable\nSHA256:\n {hashlib.sha256(packages).hexdigest()} {len(packages)} main/Packages\n".encode()
+    origin.serve("/d/dists/stable/InRelease", Reply(release, login=CORP, ETag='"1"'))
+    origin.serve("/d/dists/stable/main/Packages", Reply(packages, login=CORP, ETag='"2"'))
+    base = guarded.base.replace("generic", "apt") + "/d/dists/stable/"
+    for member in [True, False, True, False]:
+        for path, text in [("InRelease", release), ("main/Packages", packages)]:
+            reply, body = guarded.ask(base + path, headers=login(guarded.token) if member else {})
+            assert (reply.status, body) == ((200, text) if member else (401, b"who are you?"))
+    assert [headers.get("Authorization") for _, _, headers in origin.requests].count(CORP) == 3
+    guarded.davit.stop()
+
+
 def test_a_token_for_a_server(make_davit, tmp_path, origin):
     (tmp_path / "token").write_text("npm-secret\n")
     guarded = Guarded(make_davit, tmp_path, origin.port, {"token_file": str(tmp_path / "token")})
@@ -124,11 +139,29 @@ def test_a_registry_that_gives_tokens_for_a_login(guarded, origin):
     assert [headers.get("Authorization") for _, _, headers in origin.requests] == [None, CORP, "Bearer for-ci"]
     origin.serve(f"/v2/a/blobs/{DIGEST}", Reply(b"{}", status=401, WWW_Authenticate="Basic realm=x"))
     assert guarded.ask(url, headers={"Authorization": "Bearer nobody"})[0].status == 404
+    other = "sha256:" + hashlib.sha256(BLOB[1:]).hexdigest()
+    origin.serve(f"/v2/a/blobs/{other}", Reply(status=307, login="Bearer for-ci", Location=f"http://localhost:{origin.port}/cdn"))
+    origin.serve("/cdn", Reply(status=307, Location=f"http://127.0.0.1:{origin.port}/back"))
+    origin.serve("/back", Reply(BLOB[1:]))
+    origin.requests.clear()
+    assert guarded.ask(f"/v2/a/blobs/{other}", headers={"Authorization": f"Bearer {guarded.token}"})[1] == BLOB[1:]
+    assert [headers.get("Authorization") for _, _, headers in origin.requests] == ["Bearer for-ci", None, None]
     for realm in [f"http://localhost:{origin.port}/token", "https://127.0.0.2/token"]:
         origin.serve("/v2/b/manifests/1", Reply(b"{}", status=401, WWW_Authenticate=f'Bearer realm="{realm}"'))
         origin.requests.clear()
         reply, body = guarded.ask("/v2/b/manifests/1", headers={"Authorization": f"Bearer {guarded.token}"})
         assert reply.status == 404 and b"name it as realm" in body and len(origin.requests) == 1
+    guarded.davit.stop()
+
+
+def test_a_place_for_tokens_that_the_rule_names(make_davit, tmp_path, origin):
+    """And a redirect to the registry itself, which has the token again."""
+    guarded = Guarded(make_davit, tmp_path, origin.port, {"user": "ci", "password_file": str(tmp_path / "secret"), "realm": "localhost"})
+    origin.serve("/token", Reply(b'{"access_token": "for-ci"}', login=CORP))
+    bearer = Reply(b"{}", status=401, WWW_Authenticate=f'Bearer realm="http://localhost:{origin.port}/token"')
+    origin.serve(f"/v2/a/blobs/{DIGEST}", bearer, Reply(status=307, login="Bearer for-ci", Location="/v2/a/same"))
+    origin.serve("/v2/a/same", Reply(BLOB, login="Bearer for-ci"))
+    assert guarded.ask(f"/v2/a/blobs/{DIGEST}", headers={"Authorization": f"Bearer {guarded.token}"})[1] == BLOB
     guarded.davit.stop()
 
 
