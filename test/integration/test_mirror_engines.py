@@ -122,22 +122,22 @@ jobs:
 """
 DOCKERFILE = """ARG TAG=2
 FROM team/tool:${TAG} AS one
-RUN echo made > /made
+RUN {flag} echo made > /made
 FROM one
 COPY --from=team/tool:1 /bin/busybox /other
 """
 
 
-@pytest.mark.parametrize("pull", ["missing", "always"])
-def test_what_an_image_is_built_from(make_davit, repo, registry, docker, pull):
-    """It is at the mirror alone: the engine's own registry is out of reach."""
+@pytest.mark.parametrize("pull, flag", [("missing", "--mount=type=tmpfs,target=/t"), ("always", "")], ids=["buildkit", "always"])
+def test_what_an_image_is_built_from(make_davit, repo, registry, docker, pull, flag):
+    """It is at the mirror alone: the engine's own registry is out of reach. By BuildKit, and by the classic builder."""
     port = forge.free_port()
     davit = make_davit(builder={"pull": pull}, mirror={"listen": [f"127.0.0.1:{port}"], "registry": f"http://{registry.address}", "upstreams": [
         {"host": registry.address, "private": True, "clear": True}]})
     davit.add_repo(repo)
     try:
         for attempt in range(2):
-            commit = repo.push({"daocloud.yml": BUILD, "Dockerfile": DOCKERFILE})
+            commit = repo.push({"daocloud.yml": BUILD, "Dockerfile": DOCKERFILE.replace("{flag}", flag)})
             number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
             build = davit.wait_build(number)
             log = davit.job_log(f"{number}.1").decode()
