@@ -530,12 +530,10 @@ on_upgrade(void *arg)
 static void
 take_place(struct app *app)
 {
-	struct err err;
-
 	git_sweep(app->git);
 	file_store_sweep(app->files);
-	if (app->mirror != NULL && !mirror_open(app->mirror, &err))
-		log_error("%s; the mirror serves nobody", err.text);
+	if (app->mirror != NULL)
+		mirror_open(app->mirror);
 }
 
 static void

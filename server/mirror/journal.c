@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,51 +51,92 @@ get_u32(const unsigned char *p)
 
 /* --- reading --- */
 
-/* The next record's type and payload in text, which holds them for the caller. False: there is no whole one. */
+#define READ_SIZE (1024 * 1024)
+
+/* What was read of the file and not yet understood. */
+struct input {
+	int fd;
+	char *text; /* READ_SIZE and a record */
+	size_t at, end;
+};
+
+/* More bytes behind those that are left. False: there are none. */
 static bool
-read_record(FILE *file, unsigned char *text, struct str *record)
+read_more(struct input *in)
 {
-	unsigned char frame[FRAME];
+	ssize_t n;
+
+	memmove(in->text, in->text + in->at, in->end - in->at);
+	in->end -= in->at;
+	in->at = 0;
+	do
+		n = read(in->fd, in->text + in->end, READ_SIZE);
+	while (n < 0 && errno == EINTR);
+	in->end += n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
+
+static bool
+has_bytes(struct input *in, size_t len)
+{
+	while (in->end - in->at < len)
+		if (!read_more(in))
+			return false;
+	return true;
+}
+
+/* The next record's type and payload, good until the next call. False: there is no whole one. */
+static bool
+read_record(struct input *in, struct str *record)
+{
+	const unsigned char *frame;
 	uint32_t len;
 
-	if (fread(frame, 1, FRAME, file) != FRAME)
+	if (!has_bytes(in, FRAME))
 		return false;
-	len = get_u32(frame);
-	if (len < 1 || len > JOURNAL_RECORD_MAX || fread(text, 1, len, file) != len)
+	len = get_u32((const unsigned char *)in->text + in->at);
+	if (len < 1 || len > JOURNAL_RECORD_MAX || !has_bytes(in, FRAME + len))
 		return false;
-	*record = (struct str){ (const char *)text, len };
+	frame = (const unsigned char *)in->text + in->at; /* which may have moved */
+	*record = (struct str){ in->text + in->at + FRAME, len };
+	in->at += FRAME + len;
 	return crc32c(*record) == get_u32(frame + 4);
 }
 
-static void
-read_all(struct journal *j, FILE *file, journal_fn *fn, void *arg)
+/* What is not ours, or of another version, is begun anew: it is a cache. */
+static struct journal_extent
+read_all(struct input *in, journal_fn *fn, void *arg)
 {
-	unsigned char *text = xcalloc(1, JOURNAL_RECORD_MAX);
+	struct journal_extent extent = { 0 };
 	struct str record;
 
-	while (read_record(file, text, &record) && fn(arg, text[0], (struct str){ record.p + 1, record.len - 1 })) {
-		j->size += FRAME + record.len;
-		j->count++;
+	if (!has_bytes(in, sizeof(magic)) || memcmp(in->text, magic, sizeof(magic)) != 0)
+		return extent;
+	in->at = extent.size = sizeof(magic);
+	while (read_record(in, &record) &&
+	       fn(arg, (unsigned char)record.p[0], (struct str){ record.p + 1, record.len - 1 })) {
+		extent.size += FRAME + record.len;
+		extent.count++;
 	}
-	free(text);
+	return extent;
 }
 
-/* What is not ours, or of another version, is begun anew: it is a cache. */
-static void
-load(struct journal *j, journal_fn *fn, void *arg)
+struct journal_extent
+journal_read(const char *path, journal_fn *fn, void *arg)
 {
-	int fd = fn != NULL ? fcntl(j->fd, F_DUPFD_CLOEXEC, 0) : -1;
-	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
-	char begin[sizeof(magic)];
+	struct input in = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	struct journal_extent extent = { 0 };
 
-	if (file == NULL)
-		return;
-	if (fread(begin, 1, sizeof(begin), file) == sizeof(begin) && memcmp(begin, magic, sizeof(magic)) == 0) {
-		j->size = sizeof(magic);
-		read_all(j, file, fn, arg);
-	}
-	fclose(file);
+	if (in.fd < 0)
+		return extent;
+	in.text = xcalloc(1, READ_SIZE + FRAME + JOURNAL_RECORD_MAX);
+	extent = read_all(&in, fn, arg);
+	free(in.text);
+	close(in.fd);
+	return extent;
 }
+
+/* --- writing --- */
 
 static bool
 write_all(int fd, const void *p, size_t len, uint64_t at)
@@ -164,10 +204,11 @@ mark_dirty(struct journal *j)
 /* --- life --- */
 
 struct journal *
-journal_open(struct loop *loop, struct disk *disk, const char *path, journal_fn *fn, void *arg, struct err *err)
+journal_open(
+    struct loop *loop, struct disk *disk, const char *path, const struct journal_extent *extent, struct err *err)
 {
 	struct journal *j;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (fn == NULL ? O_TRUNC : 0), 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | (extent == NULL ? O_TRUNC : 0), 0600);
 
 	if (fd < 0) {
 		*err = err_errno("mirror: open %s", path);
@@ -176,7 +217,10 @@ journal_open(struct loop *loop, struct disk *disk, const char *path, journal_fn 
 	j = xcalloc(1, sizeof(*j));
 	*j = (struct journal){ .disk = disk, .fd = fd, .path = xstrdup(path) };
 	j->timer = timer_new(loop, on_timer, j);
-	load(j, fn, arg);
+	if (extent != NULL) {
+		j->size = extent->size;
+		j->count = extent->count;
+	}
 	if (!cut_to_whole(j, err))
 		journal_free(&j);
 	return j;

@@ -21,9 +21,17 @@ struct loop;
  * read. */
 typedef bool journal_fn(void *arg, unsigned type, struct str payload);
 
-/* Opens or makes the file and reads it, in the caller's thread: for the start. fn NULL: the file is made anew. */
+/* How far a file is whole. */
+struct journal_extent {
+	uint64_t size; /* bytes; 0: it is none of ours, or of another version */
+	uint64_t count;
+};
+
+/* Reads the file, if there is one, in the caller's thread, which may be any. */
+struct journal_extent journal_read(const char *path, journal_fn *fn, void *arg);
+/* Opens or makes the file; what stands behind what was read is cut off. extent NULL: it is made anew. */
 struct journal *journal_open(
-    struct loop *loop, struct disk *disk, const char *path, journal_fn *fn, void *arg, struct err *err);
+    struct loop *loop, struct disk *disk, const char *path, const struct journal_extent *extent, struct err *err);
 /* Accepts NULL inside. */
 void journal_free(struct journal **journal);
 /* False with a word in *err when the disk does not take it; the file is then as before. */

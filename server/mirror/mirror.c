@@ -6,6 +6,7 @@
 #include "proto/crypto.h"
 #include "proto/mem.h"
 #include "proto/url.h"
+#include "server/core/log.h"
 #include "server/core/loop.h"
 #include "server/io/listening.h"
 #include "server/mirror/access_log.h"
@@ -19,6 +20,7 @@ struct mirror {
 	struct clients **doors; /* one for each address */
 	size_t door_count;
 	struct answer_parts parts; /* its shelf is NULL until mirror_open */
+	struct shelf_opening *opening;
 	struct tokens *tokens;
 	struct warmups warmups;
 	struct access_log *log; /* NULL: none is kept */
@@ -143,8 +145,32 @@ mirror_new(const struct mirror_conf *conf, struct err *err)
 	return m;
 }
 
-bool
-mirror_open(struct mirror *m, struct err *err)
+static void
+on_open(void *arg, struct shelf *shelf, const struct err *err)
+{
+	struct mirror *m = arg;
+	struct transfers_conf transfers = {
+		.loop = m->conf.loop, .shelf = shelf, .upstreams = m->parts.upstreams, .body_max = m->conf.size
+	};
+	struct snapshots_conf snapshots = { .loop = m->conf.loop, .disk = m->conf.disk, .shelf = shelf };
+
+	m->opening = NULL;
+	if (err != NULL) {
+		log_error("%s; the mirror serves nobody", err->text);
+		return;
+	}
+	m->parts.shelf = shelf;
+	m->tokens = tokens_new(m->conf.loop, m->parts.upstreams);
+	transfers.tokens = m->tokens;
+	m->parts.transfers = transfers_new(&transfers);
+	snapshots.transfers = m->parts.transfers;
+	m->parts.snapshots = snapshots_new(&snapshots);
+	for (size_t i = 0; i < m->door_count && m->on_left == NULL; i++)
+		clients_accept(m->doors[i]);
+}
+
+void
+mirror_open(struct mirror *m)
 {
 	char *folder = xasprintf("%s/mirror", m->conf.state_dir);
 	const struct shelf_conf shelf = { .loop = m->conf.loop,
@@ -152,26 +178,10 @@ mirror_open(struct mirror *m, struct err *err)
 		.folder = folder,
 		.size = m->conf.size,
 		.age_s = m->conf.age_s };
-	struct transfers_conf transfers = {
-		.loop = m->conf.loop, .upstreams = m->parts.upstreams, .body_max = m->conf.size
-	};
-	struct snapshots_conf snapshots = { .loop = m->conf.loop, .disk = m->conf.disk };
 
-	assert(m->parts.shelf == NULL);
-	m->parts.shelf = shelf_open(&shelf, err);
+	assert(m->parts.shelf == NULL && m->opening == NULL);
+	m->opening = shelf_open(&shelf, on_open, m);
 	free(folder);
-	if (m->parts.shelf == NULL)
-		return false;
-	m->tokens = tokens_new(m->conf.loop, m->parts.upstreams);
-	transfers.shelf = m->parts.shelf;
-	transfers.tokens = m->tokens;
-	m->parts.transfers = transfers_new(&transfers);
-	snapshots.shelf = m->parts.shelf;
-	snapshots.transfers = m->parts.transfers;
-	m->parts.snapshots = snapshots_new(&snapshots);
-	for (size_t i = 0; i < m->door_count; i++)
-		clients_accept(m->doors[i]);
-	return true;
 }
 
 void
@@ -198,6 +208,7 @@ mirror_free(struct mirror **mirror)
 	for (size_t i = 0; i < m->door_count; i++)
 		clients_free(&m->doors[i]);
 	access_log_free(&m->log);
+	shelf_open_cancel(&m->opening);
 	snapshots_free(&m->parts.snapshots);
 	transfers_free(&m->parts.transfers);
 	tokens_free(&m->tokens);

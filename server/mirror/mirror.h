@@ -43,8 +43,9 @@ struct mirror_conf {
 /* Listens on return; clients wait in the kernel until mirror_open. conf is copied; its strings and rules are lent for
  * the mirror's life, but for inherited. NULL and *err when an address is taken. */
 struct mirror *mirror_new(const struct mirror_conf *conf, struct err *err);
-/* No other process uses the folder: from now on it is ours, and clients are let in. */
-bool mirror_open(struct mirror *mirror, struct err *err);
+/* No other process uses the folder: from now on it is ours, and clients are let in when it is known what is there. What
+ * goes wrong is logged; then the mirror serves nobody. Once only. */
+void mirror_open(struct mirror *mirror);
 /* Another process has our sockets: what has begun is answered, then done is called, after 10 s at the latest, and not
  * before this returns. Once only. */
 void mirror_leave(struct mirror *mirror, void (*done)(void *arg), void *arg);

@@ -12,13 +12,18 @@
 struct variant *
 variant_new(uint64_t id, struct str head, struct str selection, const struct http_cache_times *times)
 {
-	struct variant *v = xcalloc(1, sizeof(*v));
+	struct variant *v = xcalloc(1, sizeof(*v) + head.len + 1 + selection.len + 1);
 
-	*v =
-	    (struct variant){ .refs = 1, .id = id, .times = *times, .used = times->received, .noted = times->received };
-	v->head = str_dup(head);
+	v->refs = 1;
+	v->id = id;
+	v->times = *times;
+	v->used = v->noted = times->received;
+	memcpy(v->text, head.p, head.len);
+	if (selection.len > 0)
+		memcpy(v->text + head.len + 1, selection.p, selection.len);
+	v->head = v->text;
 	v->head_len = head.len;
-	v->selection = str_dup(selection);
+	v->selection = v->text + head.len + 1;
 	return v;
 }
 
@@ -39,8 +44,8 @@ variant_unref(struct variant **variant)
 		return;
 	draft_unref(&v->draft);
 	draft_unref(&v->open);
-	free(v->selection);
-	free(v->head);
+	if (v->head != v->text)
+		free(v->head);
 	free(v);
 }
 
@@ -51,6 +56,15 @@ variant_read_head(const struct variant *v, struct http1_head *ret)
 	struct http1_scan scan = { 0 };
 
 	http1_parse_reply(&scan, (struct str){ v->head, v->head_len }, NULL, ret);
+}
+
+bool
+variant_is_clean(const struct variant *v)
+{
+	struct http1_scan scan = { 0 };
+	struct http1_head head;
+
+	return http1_parse_reply(&scan, (struct str){ v->head, v->head_len }, NULL, &head) == HTTP1_DONE;
 }
 
 bool
@@ -120,7 +134,8 @@ variant_freshen(struct variant *v, const struct http1_head *news, const struct h
 			print_header(&b, &news->headers[i]);
 	http1_print_end(&b);
 	if (!buf_failed(&b) && b.len < http1_reply_limits.head) {
-		free(v->head);
+		if (v->head != v->text)
+			free(v->head);
 		v->head = buf_take(&b, &v->head_len);
 	}
 	v->times = *times;
@@ -192,22 +207,18 @@ variant_print_record(struct buf *b, const char *key, const struct variant *v)
 }
 
 struct variant *
-variant_read_record(struct str record, char **key)
+variant_read_record(struct str record, struct str *key)
 {
 	uint64_t id, size, requested, received;
 	struct str name, selection, head;
-	struct http1_scan scan = { 0 };
-	struct http1_head parsed;
 	struct variant *v;
 
 	if (!get_u64(&record, &id) || !get_u64(&record, &size) || !get_u64(&record, &requested) ||
 	    !get_u64(&record, &received) || !get_text(&record, &name) || !get_text(&record, &selection) ||
 	    !get_text(&record, &head) || record.len > 0 || size > INT64_MAX)
 		return NULL;
-	if (http1_parse_reply(&scan, head, NULL, &parsed) != HTTP1_DONE)
-		return NULL;
 	v = variant_new(id, head, selection, &(struct http_cache_times){ (int64_t)requested, (int64_t)received });
 	v->size = size;
-	*key = str_dup(name);
+	*key = name;
 	return v;
 }

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "proto/buf.h"
 #include "proto/http1.h"
@@ -21,9 +20,9 @@ struct variant {
 	TAILQ_ENTRY(variant) by_age;   /* of the shelf, in the order of storing */
 	struct object *object;         /* NULL: not on the shelf, or no more */
 	unsigned refs;
-	uint64_t id;     /* names its file */
-	char *selection; /* see proto/http_vary.h; "" without Vary */
-	char *head;      /* of the reply, as the text of a head without what is of one connection */
+	uint64_t id;           /* names its file */
+	const char *selection; /* see proto/http_vary.h; "" without Vary */
+	char *head;            /* of the reply, as the text of a head without what is of one connection */
 	size_t head_len;
 	size_t memory; /* that the shelf has counted for it */
 	struct http_cache_times times;
@@ -33,14 +32,16 @@ struct variant {
 	struct draft *open; /* its file, while the shelf keeps it open */
 	TAILQ_ENTRY(variant) by_open;
 	struct draft *draft; /* while it arrives, and until its file has its name. NULL: it has */
+	char text[];         /* head, until it is another, and selection */
 };
 
 LIST_HEAD(variant_list, variant);
 
 struct object {
-	UT_hash_handle hh;
+	TAILQ_ENTRY(object) link; /* in the order of coming */
 	struct variant_list variants;
-	char *key;
+	size_t key_len;
+	char key[]; /* and a NUL */
 };
 
 /* head as made by variant_print_head; strings are copied. One reference is the caller's. */
@@ -64,7 +65,9 @@ struct variant *object_select(const struct object *object, const struct http1_he
 
 /* As one record of the journal: the key, and all of the variant but its body. */
 bool variant_print_record(struct buf *b, const char *key, const struct variant *variant);
-/* *key is handed over. NULL when it makes no sense. */
-struct variant *variant_read_record(struct str record, char **key);
+/* *key points into the record, which this has printed: its head is not looked at. NULL when it makes no sense. */
+struct variant *variant_read_record(struct str record, struct str *key);
+/* Its head is one that variant_read_head can read. */
+bool variant_is_clean(const struct variant *variant);
 
 #endif

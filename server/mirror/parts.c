@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uthash.h>
 
 #include "proto/crypto.h"
 #include "proto/http_vary.h"
@@ -262,7 +263,7 @@ part_read(const struct parts *ps, const struct found *f, char *room, size_t size
 	struct str note = read_note(f->path, room, size);
 	struct variant *v;
 	struct part *p;
-	char *key;
+	struct str key;
 
 	if (note.len <= BOOT_LEN || memcmp(note.p, ps->boot, BOOT_LEN) != 0)
 		return NULL;
@@ -270,8 +271,8 @@ part_read(const struct parts *ps, const struct found *f, char *room, size_t size
 	if (v == NULL)
 		return NULL;
 	p = xcalloc(1, sizeof(*p));
-	*p = (struct part){ .key = key, .variant = v };
-	if (f->have <= v->size)
+	*p = (struct part){ .key = str_dup(key), .variant = v };
+	if (f->have <= v->size && variant_is_clean(v))
 		return p;
 	part_free(p);
 	return NULL;

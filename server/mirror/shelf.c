@@ -5,19 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/crypto.h"
 #include "proto/hex.h"
 #include "proto/mem.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
-#include "server/mirror/journal.h"
 #include "server/mirror/parts.h"
+#include "server/mirror/shelf_private.h"
 
 enum {
-	FOLDERS = 256,
-	REMOVED_KEPT = 64, /* files whose removal may not have been carried out when the process before ended */
-	SLICE = 256,       /* records of a journal's renewal that are written in one go */
+	SLICE = 256, /* records of a journal's renewal that are written in one go */
 	SLICE_MS = 5,
 	SLACK = 10000,      /* records without use before the journal is renewed */
 	PURGE_LOOKS = 5000, /* at objects in one go, and how many of their variants go, */
@@ -29,46 +26,12 @@ enum {
 	NOTE_S = 86400,          /* so exactly the last use is on record */
 };
 
-enum { RECORD_STORE = 1, RECORD_REMOVE = 2, RECORD_USE = 3, RECORD_PIN = 4, RECORD_UNPIN = 5 };
-
-TAILQ_HEAD(variant_queue, variant);
-
 /* A variant whose file is synced and then named. */
 struct filing {
 	LIST_ENTRY(filing) link;
 	struct shelf *shelf;
 	struct variant *variant;
 	struct disk_op *op;
-};
-
-struct shelf {
-	struct shelf_conf conf;
-	char *folder;
-	char *drafts; /* folder of this process */
-	struct object *objects;
-	struct variant_queue by_use;
-	struct variant_queue by_age;
-	struct variant_queue by_open; /* the one opened longest ago first */
-	unsigned open_count;
-	struct shelf_figures figures;
-	uint64_t memory;
-	uint64_t next_id;
-	LIST_HEAD(, filing) filings;
-	struct parts *parts;
-	struct journal *journal;
-	uint64_t removed[REMOVED_KEPT]; /* as the journal tells, the last ones */
-	unsigned removed_count;
-
-	struct journal *renewed; /* takes the journal's place when it has all that is stored */
-	struct variant *cursor;  /* the next one that it lacks */
-	struct timer *renewal;
-
-	char *pins[SHELF_PINS_MAX];
-	size_t pin_count;
-	struct timer *room;
-	uint64_t looked; /* at so many in a row, of which none could go */
-	struct timer *age;
-	struct variant *old; /* the next one to look at, whether it is too old */
 };
 
 /* --- paths --- */
@@ -232,7 +195,7 @@ renew_when_due(struct shelf *s)
 	if (s->renewed != NULL || journal_count(s->journal) < 2 * s->figures.variants + SLACK)
 		return;
 	path = xasprintf("%s/journal.new", s->folder);
-	s->renewed = journal_open(s->conf.loop, s->conf.disk, path, NULL, NULL, &err);
+	s->renewed = journal_open(s->conf.loop, s->conf.disk, path, NULL, &err);
 	free(path);
 	if (s->renewed == NULL) {
 		log_warn("%s", err.text);
@@ -247,26 +210,11 @@ renew_when_due(struct shelf *s)
 
 /* --- objects --- */
 
-static struct object *
-object_of(struct shelf *s, const char *key)
-{
-	struct object *o;
-
-	HASH_FIND_STR(s->objects, key, o);
-	if (o != NULL)
-		return o;
-	o = xcalloc(1, sizeof(*o));
-	o->key = xstrdup(key);
-	LIST_INIT(&o->variants);
-	HASH_ADD_KEYPTR(hh, s->objects, o->key, strlen(o->key), o);
-	return o;
-}
-
 /* What it takes in memory, about: its object may have others. */
 static size_t
 memory_of(const struct variant *v)
 {
-	return sizeof(*v) + sizeof(*v->object) + v->head_len + strlen(v->selection) + strlen(v->object->key);
+	return sizeof(*v) + sizeof(*v->object) + v->head_len + strlen(v->selection) + v->object->key_len;
 }
 
 static void
@@ -277,10 +225,10 @@ count_memory(struct shelf *s, struct variant *v)
 	s->memory += v->memory;
 }
 
-static void
-link_variant(struct shelf *s, const char *key, struct variant *v)
+void
+shelf_link(struct shelf *s, struct str key, struct variant *v)
 {
-	v->object = object_of(s, key);
+	v->object = object_table_get(&s->objects, key);
 	LIST_INSERT_HEAD(&v->object->variants, v, of_object);
 	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
 	TAILQ_INSERT_TAIL(&s->by_age, v, by_age);
@@ -319,16 +267,12 @@ leave_object(struct shelf *s, struct variant *v)
 
 	LIST_REMOVE(v, of_object);
 	v->object = NULL;
-	if (!LIST_EMPTY(&o->variants))
-		return;
-	HASH_DEL(s->objects, o);
-	free(o->key);
-	free(o);
+	if (LIST_EMPTY(&o->variants))
+		object_table_remove(&s->objects, o);
 }
 
-/* The shelf's reference goes with it. */
-static void
-unlink_variant(struct shelf *s, struct variant *v)
+void
+shelf_unlink(struct shelf *s, struct variant *v)
 {
 	if (s->cursor == v)
 		s->cursor = TAILQ_NEXT(v, by_age);
@@ -349,10 +293,9 @@ unlink_variant(struct shelf *s, struct variant *v)
 struct variant *
 shelf_find(struct shelf *s, const char *key, const struct http1_head *request)
 {
-	struct object *o;
+	struct object *o = object_table_find(&s->objects, str_of(key));
 	struct variant *v;
 
-	HASH_FIND_STR(s->objects, key, o);
 	v = o != NULL ? object_select(o, request) : NULL;
 	if (v == NULL)
 		return NULL;
@@ -363,9 +306,8 @@ shelf_find(struct shelf *s, const char *key, const struct http1_head *request)
 struct variant *
 shelf_peek(const struct shelf *s, const char *key)
 {
-	struct object *o;
+	struct object *o = object_table_find(&s->objects, str_of(key));
 
-	HASH_FIND_STR(s->objects, key, o);
 	return o != NULL ? LIST_FIRST(&o->variants) : NULL;
 }
 
@@ -377,7 +319,7 @@ shelf_drop(struct shelf *s, struct variant *v)
 
 	if (v->object == NULL)
 		return;
-	unlink_variant(s, v);
+	shelf_unlink(s, v);
 	if (!is_filed) {
 		shelf_forget_draft(s, id);
 		return;
@@ -403,9 +345,8 @@ drop_all(struct shelf *s, struct object *o)
 void
 shelf_invalidate(struct shelf *s, const char *key)
 {
-	struct object *o;
+	struct object *o = object_table_find(&s->objects, str_of(key));
 
-	HASH_FIND_STR(s->objects, key, o);
 	if (o != NULL)
 		drop_all(s, o);
 }
@@ -427,12 +368,12 @@ shelf_purge(struct shelf *s, const char *prefix, char **cursor)
 
 	if (**cursor == '\0')
 		parts_drop(s->parts, is_below, prefix);
-	HASH_FIND_STR(s->objects, *cursor, o);
+	o = object_table_find(&s->objects, str_of(*cursor));
 	free(*cursor);
 	*cursor = NULL;
-	o = o != NULL ? o : s->objects;
+	o = o != NULL ? o : TAILQ_FIRST(&s->objects.all);
 	for (unsigned n = 0; o != NULL && n < PURGE_LOOKS && dropped < PURGE_DROPS; n++, o = next) {
-		next = o->hh.next;
+		next = TAILQ_NEXT(o, link);
 		if (is_below(o->key, prefix))
 			dropped += drop_all(s, o);
 	}
@@ -519,8 +460,8 @@ on_age(void *arg)
 	timer_start(s->age, s->old != NULL ? ROOM_MS : AGE_MS);
 }
 
-static size_t
-find_pin(const struct shelf *s, struct str prefix)
+size_t
+shelf_find_pin(const struct shelf *s, struct str prefix)
 {
 	size_t i = 0;
 
@@ -529,18 +470,18 @@ find_pin(const struct shelf *s, struct str prefix)
 	return i;
 }
 
-static bool
-add_pin(struct shelf *s, struct str prefix)
+bool
+shelf_add_pin(struct shelf *s, struct str prefix)
 {
 	if (s->pin_count == SHELF_PINS_MAX || prefix.len > SHELF_PIN_SIZE_MAX)
 		return false;
-	if (find_pin(s, prefix) == s->pin_count)
+	if (shelf_find_pin(s, prefix) == s->pin_count)
 		s->pins[s->pin_count++] = str_dup(prefix);
 	return true;
 }
 
-static void
-remove_pin(struct shelf *s, size_t i)
+void
+shelf_remove_pin(struct shelf *s, size_t i)
 {
 	free(s->pins[i]);
 	s->pins[i] = s->pins[--s->pin_count];
@@ -551,25 +492,25 @@ shelf_pin(struct shelf *s, const char *prefix, struct err *err)
 {
 	size_t count = s->pin_count;
 
-	if (!add_pin(s, str_of(prefix)))
+	if (!shelf_add_pin(s, str_of(prefix)))
 		return err_set(err, ERR_LIMIT, 0, "more than %d URLs, or one of more than %d bytes, cannot be pinned",
 		    SHELF_PINS_MAX, SHELF_PIN_SIZE_MAX);
 	if (s->pin_count == count || note(s, RECORD_PIN, str_of(prefix)))
 		return true;
-	remove_pin(s, count);
+	shelf_remove_pin(s, count);
 	return err_set(err, ERR_IO, 0, "the mirror's journal does not take it; is the disk full?");
 }
 
 bool
 shelf_unpin(struct shelf *s, const char *prefix, struct err *err)
 {
-	size_t i = find_pin(s, str_of(prefix));
+	size_t i = shelf_find_pin(s, str_of(prefix));
 
 	if (i == s->pin_count)
 		return err_set(err, ERR_NOT_FOUND, 0, "%.200s is not pinned", prefix);
 	if (!note(s, RECORD_UNPIN, str_of(prefix)))
 		return err_set(err, ERR_IO, 0, "the mirror's journal does not take it; is the disk full?");
-	remove_pin(s, i);
+	shelf_remove_pin(s, i);
 	make_room(s);
 	return true;
 }
@@ -615,7 +556,7 @@ void
 shelf_add(struct shelf *s, const char *key, struct variant *v)
 {
 	assert(v->object == NULL && v->draft != NULL);
-	link_variant(s, key, variant_ref(v));
+	shelf_link(s, str_of(key), variant_ref(v));
 }
 
 static void
@@ -647,7 +588,7 @@ shelf_rename(struct shelf *s, const char *key, struct variant *v)
 	if (v->object == NULL)
 		return;
 	leave_object(s, v);
-	v->object = object_of(s, key);
+	v->object = object_table_get(&s->objects, str_of(key));
 	LIST_INSERT_HEAD(&v->object->variants, v, of_object);
 	count_memory(s, v);
 	if (v->draft != NULL)
@@ -760,188 +701,15 @@ shelf_figures(const struct shelf *s)
 
 /* --- start and end --- */
 
-/* Records by id while the journal is read: a later one of the same id replaces an earlier one. */
-struct loading {
-	UT_hash_handle hh;
-	uint64_t id;
-	struct variant *variant;
-};
-
-struct loader {
+struct shelf_opening {
 	struct shelf *shelf;
-	struct loading *by_id;
+	struct disk_op *op;
+	shelf_open_fn *fn;
+	void *arg;
 };
 
-static uint64_t
-read_id(const char *p)
-{
-	uint64_t id = 0;
-
-	for (int i = 0; i < 8; i++)
-		id |= (uint64_t)(unsigned char)p[i] << 8 * i;
-	return id;
-}
-
-static struct variant *
-find_loaded(const struct loader *l, uint64_t id)
-{
-	struct loading *found;
-
-	HASH_FIND(hh, l->by_id, &id, sizeof(id), found);
-	return found != NULL ? found->variant : NULL;
-}
-
-static void
-unload(struct loader *l, uint64_t id)
-{
-	struct loading *old;
-
-	HASH_FIND(hh, l->by_id, &id, sizeof(id), old);
-	if (old == NULL)
-		return;
-	HASH_DEL(l->by_id, old);
-	unlink_variant(l->shelf, old->variant);
-	free(old);
-}
-
-static bool
-load_stored(struct loader *l, struct str payload)
-{
-	char *key;
-	struct variant *v = variant_read_record(payload, &key);
-	struct loading *loading;
-
-	if (v == NULL)
-		return false;
-	unload(l, v->id);
-	link_variant(l->shelf, key, v);
-	free(key);
-	loading = xcalloc(1, sizeof(*loading));
-	loading->id = v->id;
-	loading->variant = v;
-	HASH_ADD(hh, l->by_id, id, sizeof(loading->id), loading);
-	if (v->id >= l->shelf->next_id)
-		l->shelf->next_id = v->id + 1;
-	return true;
-}
-
-static bool
-load_removed(struct loader *l, struct str payload)
-{
-	struct shelf *s = l->shelf;
-	uint64_t id;
-
-	if (payload.len != 8)
-		return false;
-	id = read_id(payload.p);
-	unload(l, id);
-	s->removed[s->removed_count++ % REMOVED_KEPT] = id;
-	return true;
-}
-
-static bool
-load_use(struct loader *l, struct str payload)
-{
-	struct variant *v;
-	uint64_t used;
-
-	if (payload.len != 16)
-		return false;
-	v = find_loaded(l, read_id(payload.p));
-	used = read_id(payload.p + 8);
-	if (v == NULL)
-		return true;
-	v->used = v->noted = (int64_t)used;
-	TAILQ_REMOVE(&l->shelf->by_use, v, by_use);
-	TAILQ_INSERT_TAIL(&l->shelf->by_use, v, by_use);
-	return true;
-}
-
-static bool
-load_unpinned(struct shelf *s, struct str prefix)
-{
-	size_t i = find_pin(s, prefix);
-
-	if (i < s->pin_count)
-		remove_pin(s, i);
-	return true;
-}
-
-static bool
-on_record(void *arg, unsigned type, struct str payload)
-{
-	struct loader *l = arg;
-
-	switch (type) {
-	case RECORD_STORE:
-		return load_stored(arg, payload);
-	case RECORD_REMOVE:
-		return load_removed(arg, payload);
-	case RECORD_USE:
-		return load_use(arg, payload);
-	case RECORD_PIN:
-		return add_pin(l->shelf, payload);
-	case RECORD_UNPIN:
-		return load_unpinned(l->shelf, payload);
-	default:
-		return false;
-	}
-}
-
-static void
-remove_again(struct shelf *s, const struct loader *l)
-{
-	struct loading *found;
-
-	for (unsigned i = 0; i < s->removed_count && i < REMOVED_KEPT; i++) {
-		HASH_FIND(hh, l->by_id, &s->removed[i], sizeof(s->removed[i]), found);
-		if (found == NULL)
-			remove_file(s, s->removed[i]);
-	}
-}
-
-static bool
-load(struct shelf *s, struct err *err)
-{
-	struct loader l = { .shelf = s };
-	struct loading *i, *next;
-	char *path = xasprintf("%s/journal", s->folder);
-
-	s->journal = journal_open(s->conf.loop, s->conf.disk, path, on_record, &l, err);
-	free(path);
-	if (s->journal != NULL)
-		remove_again(s, &l);
-	HASH_ITER(hh, l.by_id, i, next)
-	{
-		HASH_DEL(l.by_id, i);
-		free(i);
-	}
-	return s->journal != NULL;
-}
-
-static bool
-make_folders(struct shelf *s, struct err *err)
-{
-	char *drafts = xasprintf("%s/drafts", s->folder), *objects = xasprintf("%s/objects", s->folder), id[17];
-	bool ok = disk_make_folder(s->folder, 0700, err) && disk_make_folder(drafts, 0700, err) &&
-		  disk_make_folder(objects, 0700, err);
-
-	random_hex(id, 8);
-	s->drafts = xasprintf("%s/%s", drafts, id);
-	ok = ok && disk_make_folder(s->drafts, 0700, err);
-	for (int i = 0; ok && i < FOLDERS; i++) {
-		char *path = xasprintf("%s/%02x", objects, (unsigned)i);
-
-		ok = disk_make_folder(path, 0700, err);
-		free(path);
-	}
-	free(drafts);
-	free(objects);
-	return ok;
-}
-
-struct shelf *
-shelf_open(const struct shelf_conf *conf, struct err *err)
+static struct shelf *
+shelf_new(const struct shelf_conf *conf)
 {
 	struct shelf *s = xcalloc(1, sizeof(*s));
 
@@ -949,6 +717,7 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	s->conf.memory = conf->memory != 0 ? conf->memory : SHELF_MEMORY;
 	s->folder = xstrdup(conf->folder);
 	s->next_id = 1;
+	object_table_init(&s->objects);
 	TAILQ_INIT(&s->by_use);
 	TAILQ_INIT(&s->by_age);
 	TAILQ_INIT(&s->by_open);
@@ -956,17 +725,75 @@ shelf_open(const struct shelf_conf *conf, struct err *err)
 	s->renewal = timer_new(conf->loop, on_renewal, s);
 	s->room = timer_new(conf->loop, on_room, s);
 	s->age = timer_new(conf->loop, on_age, s);
-	if (!make_folders(s, err) || !load(s, err)) {
-		shelf_free(&s);
-		return NULL;
-	}
-	s->parts = parts_open(conf->disk, s->drafts, conf->size, &s->next_id);
-	disk_remove_beside(conf->disk, s->drafts);
+	return s;
+}
+
+/* What the thread has not done: all that the loop takes part in. */
+static bool
+begin(struct shelf *s, struct err *err)
+{
+	char *path = xasprintf("%s/journal", s->folder);
+
+	s->journal = journal_open(s->conf.loop, s->conf.disk, path, &s->extent, err);
+	free(path);
+	if (s->journal == NULL)
+		return false;
+	for (unsigned i = 0; i < s->removed_count; i++)
+		remove_file(s, s->removed[i]);
+	s->parts = parts_open(s->conf.disk, s->drafts, s->conf.size, &s->next_id);
+	disk_remove_beside(s->conf.disk, s->drafts);
 	make_room(s);
 	renew_when_due(s);
 	if (s->conf.age_s > 0)
 		timer_start(s->age, ROOM_MS);
-	return s;
+	return true;
+}
+
+static void
+on_loaded(void *arg, const struct err *err)
+{
+	struct shelf_opening *o = arg;
+	struct shelf *s = o->shelf;
+	shelf_open_fn *fn = o->fn;
+	struct err why;
+
+	arg = o->arg;
+	free(o);
+	if (err == NULL && !begin(s, &why))
+		err = &why;
+	if (err != NULL)
+		shelf_free(&s);
+	fn(arg, s, err);
+}
+
+static void
+release(void *work)
+{
+	struct shelf *s = work;
+
+	shelf_free(&s);
+}
+
+struct shelf_opening *
+shelf_open(const struct shelf_conf *conf, shelf_open_fn *fn, void *arg)
+{
+	struct shelf_opening *o = xcalloc(1, sizeof(*o));
+
+	*o = (struct shelf_opening){ .shelf = shelf_new(conf), .fn = fn, .arg = arg };
+	o->op = disk_call(conf->disk, shelf_load, release, o->shelf, on_loaded, o);
+	return o;
+}
+
+void
+shelf_open_cancel(struct shelf_opening **opening)
+{
+	struct shelf_opening *o = *opening;
+
+	if (o == NULL)
+		return;
+	*opening = NULL;
+	disk_cancel(&o->op);
+	free(o);
 }
 
 void
@@ -981,13 +808,14 @@ shelf_free(struct shelf **shelf)
 	while ((f = LIST_FIRST(&s->filings)) != NULL)
 		filing_free(f);
 	while (!TAILQ_EMPTY(&s->by_age))
-		unlink_variant(s, TAILQ_FIRST(&s->by_age));
+		shelf_unlink(s, TAILQ_FIRST(&s->by_age));
+	object_table_fini(&s->objects);
 	parts_free(&s->parts);
 	timer_free(&s->renewal);
 	timer_free(&s->room);
 	timer_free(&s->age);
 	while (s->pin_count > 0)
-		remove_pin(s, 0);
+		shelf_remove_pin(s, 0);
 	journal_free(&s->renewed);
 	journal_free(&s->journal);
 	free(s->drafts);

@@ -29,8 +29,13 @@ struct shelf_conf {
 /* A million replies of the usual kind; bodies of no bytes are many in no room on the disk. */
 #define SHELF_MEMORY (1ull << 30)
 
-/* Reads the journal in the caller's thread: for the start. */
-struct shelf *shelf_open(const struct shelf_conf *conf, struct err *err);
+/* Reads the journal, in a thread of the disk: a million replies take a second. The shelf is the callback's; NULL with
+ * err when the folder cannot be used. conf is copied, and its folder. */
+struct shelf_opening;
+typedef void shelf_open_fn(void *arg, struct shelf *shelf, const struct err *err);
+struct shelf_opening *shelf_open(const struct shelf_conf *conf, shelf_open_fn *fn, void *arg);
+/* Accepts NULL inside. */
+void shelf_open_cancel(struct shelf_opening **opening);
 /* Every read must have been cancelled. Accepts NULL inside. */
 void shelf_free(struct shelf **shelf);
 

@@ -300,10 +300,15 @@ test_addresses(void **state)
 static void
 test_crc(void **state)
 {
+	char text[32];
+
 	(void)state;
-	assert_int_equal(
-	    crc32c(STR("123456789")), 0xe3069283u); /* RFC 3720 has others; this is the usual check value */
+	assert_int_equal(crc32c(STR("123456789")), 0xe3069283u); /* the usual check value */
 	assert_int_equal(crc32c(STR("")), 0);
+	memset(text, 0, sizeof(text));
+	assert_int_equal(crc32c((struct str){ text, sizeof(text) }), 0x8a9136aau); /* these are RFC 3720's */
+	memset(text, 0xff, sizeof(text));
+	assert_int_equal(crc32c((struct str){ text, sizeof(text) }), 0x62a8ab43u);
 }
 
 int

@@ -69,9 +69,11 @@ open_journal(struct probe *p)
 {
 	struct err err;
 	struct journal *j;
+	struct journal_extent extent;
 
 	p->read = 0;
-	j = journal_open(p->dir.loop, p->dir.disk, p->path, on_record, p, &err);
+	extent = journal_read(p->path, on_record, p);
+	j = journal_open(p->dir.loop, p->dir.disk, p->path, &extent, &err);
 	assert_non_null(j);
 	assert_int_equal(journal_count(j), p->read);
 	return j;
@@ -162,7 +164,7 @@ test_renewed(void **state)
 
 	append(j, 0, 5);
 	append(j, 0, 5);
-	renewed = journal_open(p->dir.loop, p->dir.disk, path, NULL, NULL, &err);
+	renewed = journal_open(p->dir.loop, p->dir.disk, path, NULL, &err);
 	assert_non_null(renewed);
 	append(renewed, 0, RECORDS / 2);
 	journal_rename(renewed, p->path, on_renamed, p);

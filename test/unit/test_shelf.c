@@ -21,6 +21,7 @@ enum {
 struct probe {
 	struct disk_dir dir;
 	char *path;
+	struct shelf *opened;
 };
 
 static int
@@ -69,17 +70,32 @@ turn(struct probe *p)
 	timer_free(&timer);
 }
 
+static void
+on_open(void *arg, struct shelf *shelf, const struct err *err)
+{
+	struct probe *p = arg;
+
+	assert_null(err);
+	p->opened = shelf;
+	loop_stop(p->dir.loop);
+}
+
+static struct shelf *
+open_by(struct probe *p, const struct shelf_conf *conf)
+{
+	shelf_open(conf, on_open, p);
+	loop_run(p->dir.loop);
+	return p->opened;
+}
+
 static struct shelf *
 open_aged(struct probe *p, uint64_t size, int64_t age_s)
 {
 	const struct shelf_conf conf = {
 		.loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = size, .age_s = age_s
 	};
-	struct err err;
-	struct shelf *s = shelf_open(&conf, &err);
 
-	assert_non_null(s);
-	return s;
+	return open_by(p, &conf);
 }
 
 static struct shelf *
@@ -123,6 +139,51 @@ wait_variants(struct probe *p, const struct shelf *s, uint64_t count)
 	for (int i = 0; i < 2000 && shelf_figures(s).variants > count; i++)
 		turn(p);
 	assert_int_equal(shelf_figures(s).variants, count);
+}
+
+static void
+on_failed(void *arg, struct shelf *shelf, const struct err *err)
+{
+	struct probe *p = arg;
+
+	assert_null(shelf);
+	assert_non_null(err);
+	loop_stop(p->dir.loop);
+}
+
+static void
+on_nobody(void *arg, struct shelf *shelf, const struct err *err)
+{
+	(void)arg;
+	(void)shelf;
+	(void)err;
+	fail_msg("%s", "the opening was cancelled");
+}
+
+/* A start that ends before it is over, and a folder that cannot be used. */
+static void
+test_shelf_is_not_opened(void **state)
+{
+	struct probe *p = *state;
+	struct shelf_conf conf = { .loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = 10 };
+	struct shelf_opening *opening;
+	char *below = xasprintf("%s/file/shelf", p->dir.path);
+	struct shelf *s = open_shelf(p, 10);
+
+	put_away(p, s, "http://a/1", "one");
+	shelf_free(&s);
+	opening = shelf_open(&conf, on_nobody, p);
+	shelf_open_cancel(&opening);
+	assert_null(opening);
+	for (int i = 0; i < 10; i++)
+		turn(p);
+	s = open_shelf(p, 10);
+	assert_non_null(shelf_peek(s, "http://a/1"));
+	shelf_free(&s);
+	conf.folder = below;
+	shelf_open(&conf, on_failed, p);
+	loop_run(p->dir.loop);
+	free(below);
 }
 
 /* What is pinned stays, whatever comes, and in the next process, until it is not any more. */
@@ -289,11 +350,9 @@ test_heads_give_way_too(void **state)
 	const struct shelf_conf conf = {
 		.loop = p->dir.loop, .disk = p->dir.disk, .folder = p->path, .size = 1000, .memory = 3000
 	};
-	struct err err;
-	struct shelf *s = shelf_open(&conf, &err);
+	struct shelf *s = open_by(p, &conf);
 	char key[64];
 
-	assert_non_null(s);
 	for (int i = 0; i < 40; i++) {
 		snprintf(key, sizeof(key), "http://a/%d", i);
 		put_room_for(p, s, key, "");
@@ -369,6 +428,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shelf_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shelf_rename, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shelf_is_not_opened, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shelf_pins, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shelf_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_used_longest_ago_gives_way, setup, teardown),
