@@ -29,6 +29,7 @@ static const struct member members[] = {
 	MEMBER(entrypoint, MEMBER_LIST),
 	MEMBER(env, MEMBER_ENV),
 	MEMBER(ports, MEMBER_LIST),
+	MEMBER(dnsrr, MEMBER_FLAG),
 	MEMBER(volumes, MEMBER_LIST),
 	MEMBER(networks, MEMBER_LIST),
 	MEMBER(labels, MEMBER_LIST),
@@ -55,6 +56,12 @@ static const struct member members[] = {
 	MEMBER(stable_s, MEMBER_NUMBER),
 	MEMBER(gate_s, MEMBER_NUMBER),
 	MEMBER(drain_s, MEMBER_NUMBER),
+};
+
+static const char *const publish_names[] = {
+	[APPLICATION_PUBLISH_ANYWHERE] = "anywhere",
+	[APPLICATION_PUBLISH_INGRESS] = "ingress",
+	[APPLICATION_PUBLISH_HOST] = "host",
 };
 
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
@@ -173,6 +180,7 @@ application_write(struct json_writer *w, const struct application *application)
 		json_write_object_open(w);
 		for (size_t k = 0; k < MEMBER_COUNT; k++)
 			write_member(w, &members[k], member_of(service, &members[k]));
+		json_member_string(w, "publish", publish_names[service->publish]);
 		json_member_bool(w, "stop_first", service->order == APPLICATION_STOP_FIRST);
 		json_write_object_close(w);
 	}
@@ -220,11 +228,22 @@ read_member(const struct json_value *value, const struct member *member, void *a
 	}
 }
 
+static enum application_publish
+read_publish(const struct json_value *value)
+{
+	enum application_publish publish = APPLICATION_PUBLISH_HOST;
+
+	while (publish != APPLICATION_PUBLISH_ANYWHERE && strcmp(json_string(value, ""), publish_names[publish]) != 0)
+		publish--;
+	return publish;
+}
+
 static bool
 read_service(const struct json_value *item, struct application_service *service, struct err *err)
 {
 	for (size_t k = 0; k < MEMBER_COUNT; k++)
 		read_member(json_get(item, members[k].name), &members[k], (char *)service + members[k].offset);
+	service->publish = read_publish(json_get(item, "publish"));
 	if (json_bool(json_get(item, "stop_first"), false))
 		service->order = APPLICATION_STOP_FIRST;
 	return (service->name != NULL && application_name_is_valid(service->name) && service->image != NULL &&
@@ -362,6 +381,8 @@ application_has_fixed_ports(const struct application_service *service)
 	struct application_port port;
 	struct err ignored;
 
+	if (service->publish == APPLICATION_PUBLISH_INGRESS)
+		return false;
 	for (size_t i = 0; i < service->ports.count; i++)
 		if (application_port(service->ports.items[i], &port, &ignored) && port.first != 0)
 			return true;

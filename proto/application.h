@@ -33,6 +33,13 @@ enum {
 /* Which of two containers of a replica runs first. */
 enum application_order { APPLICATION_START_FIRST, APPLICATION_STOP_FIRST };
 
+/* Where ports are published. Only a swarm has more than one place. */
+enum application_publish {
+	APPLICATION_PUBLISH_ANYWHERE, /* as the destination does it: on the engine's machine, in a swarm as INGRESS */
+	APPLICATION_PUBLISH_INGRESS,  /* on each node of the swarm, one port for all replicas */
+	APPLICATION_PUBLISH_HOST,     /* on the node where the container runs */
+};
+
 struct application_service {
 	char *name;
 	char *image;               /* as written */
@@ -40,6 +47,8 @@ struct application_service {
 	struct strings entrypoint; /* likewise */
 	struct env env;            /* $NAME and ${NAME} refer, $$ is a dollar sign: application_env */
 	struct strings ports;
+	enum application_publish publish; /* all of them */
+	bool dnsrr;                       /* in a swarm its name is all replicas' addresses, not one for them all */
 	struct strings volumes;
 	struct strings networks; /* beside the application's own */
 	struct strings labels;
@@ -86,7 +95,7 @@ bool application_port(const char *text, struct application_port *ret, struct err
 char *application_port_text(const struct application_port *port);
 /* A word of a-z, 0-9 and - within, at most APPLICATION_NAME_MAX. */
 bool application_name_is_valid(const char *name);
-/* Whether the service has a port of the machine to itself, so that two of its containers cannot run side by side. */
+/* Whether each container has a port of the machine to itself, so that two of them cannot run side by side. */
 bool application_has_fixed_ports(const struct application_service *service);
 
 /* The service's variables with their values: what they refer to is in known, or in others before them. ERR_INPUT names

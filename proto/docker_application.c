@@ -4,100 +4,14 @@
 #include <string.h>
 
 #include "proto/application.h"
+#include "proto/docker_parts.h"
 #include "proto/docker_spec.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 
 enum { BODY_MAX = 8 * 1024 * 1024 };
 
-#define NS_PER_S ((int64_t)1000000000)
 #define DEFAULT_NETWORK "default"
-
-static void
-write_list(struct json_writer *w, const char *key, const struct strings *list)
-{
-	if (list->count == 0)
-		return;
-	json_write_key(w, key);
-	json_write_array_open(w);
-	for (size_t i = 0; i < list->count; i++)
-		json_write_string(w, list->items[i]);
-	json_write_array_close(w);
-}
-
-static void
-write_text(struct json_writer *w, const char *key, const char *text)
-{
-	if (text != NULL)
-		json_member_string(w, key, text);
-}
-
-static void
-write_env(struct json_writer *w, const struct env *env)
-{
-	json_write_key(w, "Env");
-	json_write_array_open(w);
-	for (size_t i = 0; i < env->count; i++) {
-		char *text = xasprintf("%s=%s", env->vars[i].name, env->vars[i].value);
-
-		json_write_string(w, text);
-		explicit_bzero(text, strlen(text));
-		free(text);
-	}
-	json_write_array_close(w);
-}
-
-/* A name comes once: the engine takes the last of two, but not every reader of ours would. */
-static bool
-is_ours(const struct docker_application_spec *spec, struct str name)
-{
-	for (size_t i = 0; i < spec->label_count; i++)
-		if (str_is(name, spec->labels[i].name))
-			return true;
-	return false;
-}
-
-static void
-write_labels(struct json_writer *w, const struct docker_application_spec *spec)
-{
-	const struct strings *labels = &spec->service->labels;
-
-	json_write_key(w, "Labels");
-	json_write_object_open(w);
-	for (size_t i = 0; i < labels->count; i++) {
-		struct str value = str_of(labels->items[i]), name = str_cut(&value, '=');
-		char *copy = str_dup(name);
-
-		if (!is_ours(spec, name))
-			json_member_string(w, copy, value.p);
-		free(copy);
-	}
-	for (size_t i = 0; i < spec->label_count; i++)
-		json_member_string(w, spec->labels[i].name, spec->labels[i].value);
-	json_write_object_close(w);
-}
-
-static void
-write_seconds(struct json_writer *w, const char *key, unsigned seconds)
-{
-	if (seconds != 0)
-		json_member_int(w, key, seconds * NS_PER_S);
-}
-
-/* What is not said is the image's own. */
-static void
-write_health(struct json_writer *w, const struct application_service *service)
-{
-	json_write_key(w, "Healthcheck");
-	json_write_object_open(w);
-	write_list(w, "Test", &service->health);
-	write_seconds(w, "Interval", service->health_interval_s);
-	write_seconds(w, "Timeout", service->health_timeout_s);
-	write_seconds(w, "StartPeriod", service->health_start_s);
-	if (service->health_retries != 0)
-		json_member_int(w, "Retries", service->health_retries);
-	json_write_object_close(w);
-}
 
 /* --- ports: {"80/tcp": ...} --- */
 
@@ -179,22 +93,6 @@ write_bindings(struct json_writer *w, const struct docker_application_spec *spec
 /* --- what belongs to the machine --- */
 
 static void
-write_mount(struct json_writer *w, const char *prefix, const char *volume)
-{
-	struct str rest = str_of(volume), name = str_cut(&rest, ':'), path = str_cut(&rest, ':');
-	char *source = xasprintf("%s%.*s", prefix, (int)name.len, name.p), *target = str_dup(path);
-
-	json_write_object_open(w);
-	json_member_string(w, "Type", "volume");
-	json_member_string(w, "Source", source);
-	json_member_string(w, "Target", target);
-	json_member_bool(w, "ReadOnly", str_is(rest, "ro"));
-	json_write_object_close(w);
-	free(source);
-	free(target);
-}
-
-static void
 write_tmpfs(struct json_writer *w, const struct strings *tmpfs)
 {
 	json_write_key(w, "Tmpfs");
@@ -240,7 +138,7 @@ write_host_config(struct json_writer *w, const struct docker_application_spec *s
 	json_write_key(w, "Mounts");
 	json_write_array_open(w);
 	for (size_t i = 0; i < service->volumes.count; i++)
-		write_mount(w, spec->prefix, service->volumes.items[i]);
+		docker_write_mount(w, spec->prefix, service->volumes.items[i]);
 	json_write_array_close(w);
 	json_write_object_close(w);
 	free(network);
@@ -291,16 +189,16 @@ docker_application_body(const struct docker_application_spec *spec, size_t *len)
 
 	json_write_object_open(w);
 	json_member_string(w, "Image", spec->image);
-	write_list(w, "Entrypoint", &service->entrypoint);
-	write_list(w, "Cmd", &service->command);
-	write_env(w, spec->env);
-	write_labels(w, spec);
-	write_text(w, "User", service->user);
-	write_text(w, "WorkingDir", service->workdir);
-	write_text(w, "Hostname", service->hostname);
-	write_text(w, "StopSignal", service->stop_signal);
+	docker_write_list(w, "Entrypoint", &service->entrypoint);
+	docker_write_list(w, "Cmd", &service->command);
+	docker_write_env(w, spec->env);
+	docker_write_labels(w, spec);
+	docker_write_text(w, "User", service->user);
+	docker_write_text(w, "WorkingDir", service->workdir);
+	docker_write_text(w, "Hostname", service->hostname);
+	docker_write_text(w, "StopSignal", service->stop_signal);
 	json_member_int(w, "StopTimeout", service->grace_s);
-	write_health(w, service);
+	docker_write_health(w, service);
 	write_exposed(w, service);
 	write_host_config(w, spec);
 	write_networking(w, spec);

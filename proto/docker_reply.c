@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/docker_reply_private.h"
 #include "proto/docker_spec.h"
 #include "proto/json.h"
 #include "proto/mem.h"
@@ -11,8 +12,8 @@
 /* An inspection of a container is some 10 kB, a list of a thousand containers 1.5 MB. */
 static const struct json_limits limits = { .bytes = 16 * 1024 * 1024, .depth = 32, .values = 1000000 };
 
-static bool
-parse(struct str body, const char *what, enum json_type type, struct json **doc, struct err *err)
+bool
+docker_reply_parse(struct str body, const char *what, enum json_type type, struct json **doc, struct err *err)
 {
 	struct err cause;
 
@@ -24,9 +25,8 @@ parse(struct str body, const char *what, enum json_type type, struct json **doc,
 	return err_set(err, ERR_PROTO, 0, "the engine's %s is not what it should be", what);
 }
 
-/* At most size - 1 bytes, control characters as blanks: these words end up in one line for people. */
-static void
-copy_text(char *to, size_t size, struct str text)
+void
+docker_copy_text(char *to, size_t size, struct str text)
 {
 	size_t len = text.len < size - 1 ? text.len : size - 1;
 
@@ -35,15 +35,14 @@ copy_text(char *to, size_t size, struct str text)
 	to[len] = '\0';
 }
 
-static void
-copy_member(char *to, size_t size, const struct json_value *object, const char *path)
+void
+docker_copy_member(char *to, size_t size, const struct json_value *object, const char *path)
 {
-	copy_text(to, size, str_of(json_string(json_path(object, path), "")));
+	docker_copy_text(to, size, str_of(json_string(json_path(object, path), "")));
 }
 
-/* Ids are put into paths. */
-static bool
-copy_id(char to[DOCKER_ID_SIZE], const char *id)
+bool
+docker_copy_id(char to[DOCKER_ID_SIZE], const char *id)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
 	size_t len = id != NULL ? strlen(id) : 0;
@@ -73,9 +72,9 @@ copy_words(char *ret, size_t size, const struct json_value *root, const char *me
 {
 	char words[1024];
 
-	copy_member(words, sizeof(words), root, member);
+	docker_copy_member(words, sizeof(words), root, member);
 	drop_ids(words);
-	copy_text(ret, size, str_of(words));
+	docker_copy_text(ret, size, str_of(words));
 }
 
 void
@@ -90,7 +89,7 @@ docker_reply_message(struct str body, char *ret, size_t size)
 			copy_words(ret, size, json_root(doc), "cause");
 		json_free(&doc);
 	} else {
-		copy_text(ret, size, str_trim(body));
+		docker_copy_text(ret, size, str_trim(body));
 	}
 	if (ret[0] == '\0')
 		snprintf(ret, size, "no reason given");
@@ -102,9 +101,9 @@ docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
 	struct json *doc;
 	bool good;
 
-	if (!parse(body, "answer", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "answer", JSON_OBJECT, &doc, err))
 		return false;
-	good = copy_id(ret, json_string(json_get(json_root(doc), "Id"), NULL));
+	good = docker_copy_id(ret, json_string(json_get(json_root(doc), "Id"), NULL));
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "the engine gave no id for what it made");
 }
@@ -115,11 +114,11 @@ docker_reply_version(struct str body, struct docker_version *ret, struct err *er
 	const struct json_value *first;
 	struct json *doc;
 
-	if (!parse(body, "version", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "version", JSON_OBJECT, &doc, err))
 		return false;
-	copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
-	copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
-	copy_member(ret->min_api, sizeof(ret->min_api), json_root(doc), "MinAPIVersion");
+	docker_copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
+	docker_copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
+	docker_copy_member(ret->min_api, sizeof(ret->min_api), json_root(doc), "MinAPIVersion");
 	first = json_at(json_get(json_root(doc), "Components"), 0);
 	ret->is_podman = strcmp(json_string(json_get(first, "Name"), ""), "Podman Engine") == 0;
 	json_free(&doc);
@@ -132,11 +131,11 @@ docker_reply_exit(struct str body, struct docker_exit *ret, struct err *err)
 	int64_t code;
 	struct json *doc;
 
-	if (!parse(body, "exit status", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "exit status", JSON_OBJECT, &doc, err))
 		return false;
 	code = json_int(json_get(json_root(doc), "StatusCode"), -1);
 	ret->code = (int)code;
-	copy_member(ret->error, sizeof(ret->error), json_root(doc), "Error.Message");
+	docker_copy_member(ret->error, sizeof(ret->error), json_root(doc), "Error.Message");
 	json_free(&doc);
 	return (code >= 0 && code <= 255) || err_set(err, ERR_PROTO, 0, "the engine gave no exit code");
 }
@@ -149,7 +148,7 @@ copy_address(struct docker_container *ret, const struct json_value *root)
 
 	ret->address[0] = '\0';
 	if (json_type(networks) == JSON_OBJECT && json_count(networks) > 0)
-		copy_member(ret->address, sizeof(ret->address), json_at(networks, 0), "IPAddress");
+		docker_copy_member(ret->address, sizeof(ret->address), json_at(networks, 0), "IPAddress");
 }
 
 bool
@@ -159,16 +158,16 @@ docker_reply_container(struct str body, struct docker_container *ret, struct err
 	struct json *doc;
 	bool good;
 
-	if (!parse(body, "description of a container", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "description of a container", JSON_OBJECT, &doc, err))
 		return false;
 	root = json_root(doc);
-	good = copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
+	good = docker_copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
 	ret->running = json_bool(json_path(root, "State.Running"), false);
 	ret->exit_code = (int)json_int(json_path(root, "State.ExitCode"), -1);
 	ret->oom_killed = json_bool(json_path(root, "State.OOMKilled"), false);
 	ret->restarts = (unsigned)json_int(json_get(root, "RestartCount"), 0);
-	copy_member(ret->error, sizeof(ret->error), root, "State.Error");
-	copy_member(ret->health, sizeof(ret->health), root, "State.Health.Status");
+	docker_copy_member(ret->error, sizeof(ret->error), root, "State.Error");
+	docker_copy_member(ret->health, sizeof(ret->health), root, "State.Health.Status");
 	copy_address(ret, root);
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of a container has no id");
@@ -180,7 +179,7 @@ docker_reply_exec(struct str body, struct docker_exec_end *ret, struct err *err)
 	struct json *doc;
 	int64_t code;
 
-	if (!parse(body, "description of a process", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "description of a process", JSON_OBJECT, &doc, err))
 		return false;
 	code = json_int(json_get(json_root(doc), "ExitCode"), -1);
 	ret->running = json_bool(json_get(json_root(doc), "Running"), false);
@@ -197,7 +196,7 @@ docker_reply_is_twin(struct str body, const struct docker_label *labels, size_t 
 	struct json *doc;
 	bool twin;
 
-	if (!parse(body, "description of a container", JSON_OBJECT, &doc, NULL))
+	if (!docker_reply_parse(body, "description of a container", JSON_OBJECT, &doc, NULL))
 		return false;
 	root = json_root(doc);
 	have = json_path(root, "Config.Labels");
@@ -215,7 +214,7 @@ copy_digest(struct docker_image *ret, const struct json_value *digests)
 	const char *name = json_string(json_at(digests, 0), "");
 	const char *at = strchr(name, '@');
 
-	copy_text(ret->digest, sizeof(ret->digest), str_of(at != NULL ? at + 1 : ""));
+	docker_copy_text(ret->digest, sizeof(ret->digest), str_of(at != NULL ? at + 1 : ""));
 }
 
 static bool
@@ -233,10 +232,10 @@ docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
 	struct json *doc;
 	bool good;
 
-	if (!parse(body, "description of an image", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "description of an image", JSON_OBJECT, &doc, err))
 		return false;
 	root = json_root(doc);
-	good = copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
+	good = docker_copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
 	copy_digest(ret, json_get(root, "RepoDigests"));
 	ret->has_health = has_health(json_path(root, "Config.Healthcheck"));
 	json_free(&doc);
@@ -250,7 +249,7 @@ docker_reply_remote(struct str body, char ret[128], struct err *err)
 	struct json *doc;
 	bool good;
 
-	if (!parse(body, "description of a registry's image", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(body, "description of a registry's image", JSON_OBJECT, &doc, err))
 		return false;
 	digest = json_string(json_path(json_root(doc), "Descriptor.digest"), "");
 	good = strncmp(digest, "sha256:", 7) == 0 && snprintf(ret, 128, "%s", digest) < 128;
@@ -272,7 +271,7 @@ fill_item(struct docker_item *item, const struct json_value *v)
 	item->state = json_string(json_get(v, "State"), "");
 	item->network_mode = json_string(json_path(v, "HostConfig.NetworkMode"), "");
 	item->address = json_string(json_get(json_at(json_path(v, "NetworkSettings.Networks"), 0), "IPAddress"), "");
-	return copy_id(item->id, json_string(json_get(v, "Id"), item->name));
+	return docker_copy_id(item->id, json_string(json_get(v, "Id"), item->name));
 }
 
 bool
@@ -316,17 +315,17 @@ docker_reply_progress(struct str line, struct docker_progress *ret, struct err *
 	const struct json_value *root;
 	struct json *doc;
 
-	if (!parse(line, "progress", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(line, "progress", JSON_OBJECT, &doc, err))
 		return false;
 	root = json_root(doc);
-	copy_member(ret->status, sizeof(ret->status), root, "status");
-	copy_member(ret->layer, sizeof(ret->layer), root, "id");
+	docker_copy_member(ret->status, sizeof(ret->status), root, "status");
+	docker_copy_member(ret->layer, sizeof(ret->layer), root, "id");
 	ret->current = json_int(json_path(root, "progressDetail.current"), 0);
 	ret->total = json_int(json_path(root, "progressDetail.total"), 0);
-	copy_member(ret->digest, sizeof(ret->digest), root, "aux.Digest");
-	copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
+	docker_copy_member(ret->digest, sizeof(ret->digest), root, "aux.Digest");
+	docker_copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
 	if (ret->error[0] == '\0')
-		copy_member(ret->error, sizeof(ret->error), root, "error");
+		docker_copy_member(ret->error, sizeof(ret->error), root, "error");
 	json_free(&doc);
 	return true;
 }
@@ -353,15 +352,15 @@ docker_reply_build(struct str line, struct docker_build_line *ret, struct err *e
 	const struct json_value *root;
 
 	*ret = (struct docker_build_line){ .doc = NULL };
-	if (!parse(line, "build", JSON_OBJECT, &ret->doc, err))
+	if (!docker_reply_parse(line, "build", JSON_OBJECT, &ret->doc, err))
 		return false;
 	root = json_root(ret->doc);
 	ret->text = str_of(json_string(json_get(root, "stream"), ""));
-	if (json_path(root, "aux.ID") != NULL && !copy_id(ret->id, json_string(json_path(root, "aux.ID"), NULL)))
+	if (json_path(root, "aux.ID") != NULL && !docker_copy_id(ret->id, json_string(json_path(root, "aux.ID"), NULL)))
 		ret->id[0] = '\0';
-	copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
+	docker_copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
 	if (ret->error[0] == '\0')
-		copy_member(ret->error, sizeof(ret->error), root, "error");
+		docker_copy_member(ret->error, sizeof(ret->error), root, "error");
 	ret->is_theirs = ret->error[0] != '\0' && is_dockerfiles_fault(root, ret->error);
 	return true;
 }
@@ -380,14 +379,14 @@ docker_reply_event(struct str line, struct docker_event *ret, struct err *err)
 	const char *name;
 	bool good;
 
-	if (!parse(line, "event", JSON_OBJECT, &doc, err))
+	if (!docker_reply_parse(line, "event", JSON_OBJECT, &doc, err))
 		return false;
 	root = json_root(doc);
 	name = json_string(json_path(root, "Actor.ID"), NULL);
 	good = name != NULL; /* empty in Podman's event of a pull */
-	if (!good || !copy_id(ret->id, name))
+	if (!good || !docker_copy_id(ret->id, name))
 		ret->id[0] = '\0';
-	copy_member(ret->action, sizeof(ret->action), root, "Action");
+	docker_copy_member(ret->action, sizeof(ret->action), root, "Action");
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "an event of the engine names nothing");
 }

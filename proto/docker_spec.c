@@ -220,19 +220,31 @@ docker_container_body(const struct docker_container_spec *spec, bool for_podman,
 	return json_writer_finish(&w, len);
 }
 
-char *
-docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len)
+static char *
+network_body(const char *driver, const char *name, const struct docker_label *labels, size_t count, size_t *len)
 {
 	struct json_writer *w = json_writer_new(BODY_MAX);
 
 	json_write_object_open(w);
 	json_member_string(w, "Name", name);
 	json_member_bool(w, "CheckDuplicate", true);
-	json_member_string(w, "Driver", "bridge");
+	json_member_string(w, "Driver", driver);
 	json_member_bool(w, "EnableIPv6", false);
 	write_labels(w, labels, count);
 	json_write_object_close(w);
 	return json_writer_finish(&w, len);
+}
+
+char *
+docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len)
+{
+	return network_body("bridge", name, labels, count, len);
+}
+
+char *
+docker_overlay_body(const char *name, const struct docker_label *labels, size_t count, size_t *len)
+{
+	return network_body("overlay", name, labels, count, len);
 }
 
 char *

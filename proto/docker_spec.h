@@ -71,6 +71,8 @@ char *docker_connect_body(const char *container, const char *alias, size_t *len)
 char *docker_update_body(const struct docker_limits *limits, size_t *len);
 /* A bridge network. */
 char *docker_network_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
+/* A network of all nodes of a swarm. */
+char *docker_overlay_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
 /* A volume on the engine's own disk. */
 char *docker_volume_body(const char *name, const struct docker_label *labels, size_t count, size_t *len);
 

@@ -1,5 +1,6 @@
 /* application: of a job that deploys: one service, or several in the words of compose files, of which those are taken
  * that mean something here. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,18 +140,68 @@ read_pull(struct pipeline *p, const char *name, const struct yml_node *value, vo
 
 /* --- ports, volumes, networks --- */
 
+/* A port in compose's long form. */
+struct long_port {
+	unsigned target, published;
+	char *protocol, *mode;
+};
+
 static bool
-add_port(struct pipeline *p, const struct yml_node *value, struct strings *ports)
+read_port_number(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	return read_number(p, name, value, 1, 65535, at);
+}
+
+static bool
+read_protocol(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	static const char *const words[] = { "tcp", "udp", NULL };
+
+	return read_word_of(p, name, value, words, at);
+}
+
+static bool
+read_mode(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	static const char *const words[] = { "ingress", "host", NULL };
+
+	return read_word_of(p, name, value, words, at);
+}
+
+static const struct pipeline_field port_fields[] = {
+	{ "target", read_port_number, offsetof(struct long_port, target) },
+	{ "published", read_port_number, offsetof(struct long_port, published) },
+	{ "protocol", read_protocol, offsetof(struct long_port, protocol) },
+	{ "mode", read_mode, offsetof(struct long_port, mode) },
+};
+
+/* Its text in the short form, and where it is published; false: what is missing was said. */
+static bool
+read_long_port(struct pipeline *p, const struct yml_node *value, char **text, enum application_publish *publish)
+{
+	struct long_port port = { 0 };
+	char range[16] = "";
+	bool ok = PIPELINE_READ_FIELDS(p, value, "a port", port_fields, &port) &&
+		  (port.target != 0 ||
+		      yml_err(p->doc, value, p->err, "ports: there is no target:, the port of the container"));
+
+	if (port.published != 0)
+		snprintf(range, sizeof(range), "%u:", port.published);
+	*text = xasprintf("%s%u/%s", range, port.target, port.protocol != NULL ? port.protocol : "tcp");
+	if (port.mode != NULL)
+		*publish = strcmp(port.mode, "host") == 0 ? APPLICATION_PUBLISH_HOST : APPLICATION_PUBLISH_INGRESS;
+	free(port.protocol);
+	free(port.mode);
+	return ok;
+}
+
+static bool
+keep_port(struct pipeline *p, const struct yml_node *value, const char *text, struct strings *ports)
 {
 	struct application_port port;
 	struct err wrong;
-	const char *text;
 	char *printed;
 
-	if (yml_type(value) != YML_SCALAR)
-		return pipeline_wants(p, value, "ports", "texts such as \"8080:80\"");
-	if (!pipeline_text(p, value, TEXT_VALUE, &text))
-		return false;
 	if (!application_port(text, &port, &wrong))
 		return yml_err(p->doc, value, p->err, "ports: %s", wrong.text);
 	if (ports->count == PIPELINE_LIST_MAX)
@@ -162,12 +213,36 @@ add_port(struct pipeline *p, const struct yml_node *value, struct strings *ports
 }
 
 static bool
+add_port(struct pipeline *p, const struct yml_node *value, struct application_service *service)
+{
+	enum application_publish publish = APPLICATION_PUBLISH_ANYWHERE;
+	const char *written;
+	char *text = NULL;
+	bool ok;
+
+	if (yml_type(value) == YML_MAPPING)
+		ok = read_long_port(p, value, &text, &publish);
+	else if (yml_type(value) != YML_SCALAR)
+		return pipeline_wants(p, value, "ports", "texts such as \"8080:80\"");
+	else if ((ok = pipeline_text(p, value, TEXT_VALUE, &written)))
+		text = xstrdup(written);
+	ok = ok && keep_port(p, value, text, &service->ports);
+	free(text);
+	if (ok && service->ports.count > 1 && publish != service->publish)
+		return yml_err(p->doc, value, p->err, "ports: all ports of a service have the same mode");
+	service->publish = publish;
+	return ok;
+}
+
+static bool
 read_ports(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
 {
+	struct draft_service *draft = at;
+
 	if (yml_type(value) != YML_SEQUENCE)
 		return pipeline_wants(p, value, name, "a list such as [\"8080:80\"]");
 	for (size_t i = 0; i < yml_count(value); i++)
-		if (!add_port(p, yml_at(value, i), at))
+		if (!add_port(p, yml_at(value, i), &draft->service))
 			return false;
 	return true;
 }
@@ -376,7 +451,21 @@ read_update(struct pipeline *p, const char *name, const struct yml_node *value, 
 	return PIPELINE_READ_FIELDS(p, value, name, update_fields, at);
 }
 
+static bool
+read_endpoint_mode(struct pipeline *p, const char *name, const struct yml_node *value, void *at)
+{
+	static const char *const words[] = { "vip", "dnsrr", NULL };
+	char *word = NULL;
+
+	if (!read_word_of(p, name, value, words, &word))
+		return false;
+	*(bool *)at = strcmp(word, "dnsrr") == 0;
+	free(word);
+	return true;
+}
+
 static const struct pipeline_field compose_fields[] = {
+	{ "endpoint_mode", read_endpoint_mode, SERVICE(dnsrr) },
 	{ "replicas", read_replicas, SERVICE(replicas) },
 	{ "resources", read_resources, 0 },
 	{ "update_config", read_update, 0 },
@@ -408,7 +497,7 @@ static const struct pipeline_field service_fields[] = {
 	{ "entrypoint", read_words, SERVICE(entrypoint) },
 	{ "environment", read_env, SERVICE(env) },
 	{ "env", read_env, SERVICE(env) },
-	{ "ports", read_ports, SERVICE(ports) },
+	{ "ports", read_ports, 0 },
 	{ "volumes", read_volumes, SERVICE(volumes) },
 	{ "networks", read_networks, SERVICE(networks) },
 	{ "labels", pipeline_read_pairs, SERVICE(labels) },
@@ -465,12 +554,15 @@ check_ports(struct pipeline *p, const struct draft_service *draft)
 	const struct application_service *service = &draft->service;
 	struct application_port port;
 
-	for (size_t i = 0; i < service->ports.count; i++) {
+	/* Those with a mode are a swarm's, where replicas are on nodes of their own, or share the port. */
+	for (size_t i = 0; i < service->ports.count && service->publish == APPLICATION_PUBLISH_ANYWHERE; i++) {
 		application_port(service->ports.items[i], &port, NULL);
 		if (port.first != 0 && port.last - port.first + 1 < service->replicas)
 			return yml_err(p->doc, draft->at, p->err,
-			    "ports: each of the %u replicas needs a port of its own; write \"%u-%u:%u\"",
-			    service->replicas, port.first, port.first + service->replicas - 1, port.port);
+			    "ports: each of the %u replicas needs a port of its own; write \"%u-%u:%u\", or in a "
+			    "swarm {published: %u, target: %u, mode: ingress}",
+			    service->replicas, port.first, port.first + service->replicas - 1, port.port, port.first,
+			    port.port);
 	}
 	return true;
 }

@@ -85,6 +85,37 @@ test_one_service(void **state)
 }
 
 static void
+look_at_ingress(const struct application *a)
+{
+	const struct application_service *s = a->services;
+
+	assert_string_equal(s->ports.items[0], "8080:80/tcp");
+	assert_string_equal(s->ports.items[1], ":53/udp");
+	assert_int_equal(s->publish, APPLICATION_PUBLISH_INGRESS);
+	assert_true(s->dnsrr);
+	assert_int_equal(s->order, APPLICATION_START_FIRST); /* the port is the swarm's, not the container's */
+}
+
+static void
+look_at_host(const struct application *a)
+{
+	assert_int_equal(a->services->publish, APPLICATION_PUBLISH_HOST);
+	assert_int_equal(a->services->order, APPLICATION_STOP_FIRST);
+}
+
+static void
+test_ports_of_a_swarm(void **state)
+{
+	(void)state;
+	accept_as(
+	    "{image: acme/boat:1, replicas: 3, deploy: {endpoint_mode: dnsrr}, ports: [{target: 80, published: 8080,"
+	    " mode: ingress}, {target: 53, protocol: udp, mode: ingress}]}",
+	    look_at_ingress);
+	accept_as(
+	    "{image: acme/boat:1, replicas: 3, ports: [{target: 80, published: 8080, mode: host}]}", look_at_host);
+}
+
+static void
 look_at_several(const struct application *a)
 {
 	const struct application_service *db = &a->services[0], *web = &a->services[1];
@@ -127,7 +158,12 @@ test_refused(void **state)
 	    "5:31: unknown key \"privileged\"; here it is not to be had: no job or service is privileged");
 	refuse("{ports: ['80']}", "5:20: the service app has no image; write image: NAME, as in image: nginx:1.27");
 	refuse("{image: a, ports: ['8080:80'], replicas: 2}",
-	    "5:20: ports: each of the 2 replicas needs a port of its own; write \"8080-8081:80\"");
+	    "5:20: ports: each of the 2 replicas needs a port of its own; write \"8080-8081:80\", or in a swarm "
+	    "{published: 8080, target: 80, mode: ingress}");
+	refuse("{image: a, ports: [{target: 80, mode: host}, '80']}",
+	    "5:65: ports: all ports of a service have the same mode");
+	refuse("{image: a, ports: [{published: 80}]}", "5:39: ports: there is no target:, the port of the container");
+	refuse("{image: a, ports: [{target: 80, mode: hots}]}", "5:58: mode: \"hots\" is none; did you mean \"host\"?");
 	refuse("{image: a, ports: ['8080:http']}",
 	    "5:39: ports: \"8080:http\" is no port; write 80, \"8080:80\", \"127.0.0.1:8080:80/tcp\", or "
 	    "\"8080-8081:80\" for two replicas");
@@ -243,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_ports_of_a_swarm),
 		cmocka_unit_test(test_variables),
 	};
 
