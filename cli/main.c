@@ -38,7 +38,7 @@ static const struct command commands[] = {
 	{ "rerun", "BUILD [--failed | --job JOB]", "build the same change again, or only what failed, or one job", rerun_run },
 	{ "environment",
 	  "ls REPO | show REPO NAME | rm REPO NAME | lock REPO NAME [REASON] | unlock REPO NAME |\n"
-	  "         set REPO NAME [--approve on|off] [--kind command|engine] [--engine E] [--image I]\n"
+	  "         set REPO NAME [--approve on|off] [--kind command|engine|swarm] [--engine E] [--image I]\n"
 	  "           [--command C | --command-file F] [--variable NAME=VALUE ...]\n"
 	  "           [--events LIST] [--branches LIST] [--tags LIST] [--deployers LIST]",
 	  "where a repository is deployed to, and by whom", environment_run },

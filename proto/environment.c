@@ -7,7 +7,7 @@
 #include "proto/secret.h"
 #include "proto/utf8.h"
 
-static const char *const kinds[] = { "command", "engine" };
+static const char *const kinds[] = { "command", "engine", "swarm" };
 
 static bool
 is_given(const char *text)
@@ -39,7 +39,7 @@ check_kind(const char *kind, struct err *err)
 		if (strcmp(kind, kinds[i]) == 0)
 			return true;
 	return !is_given(kind) ||
-	       err_set(err, ERR_INPUT, 0, "kind: \"%.40s\" is none; there are command and engine", kind);
+	       err_set(err, ERR_INPUT, 0, "kind: \"%.40s\" is none; there are command, engine and swarm", kind);
 }
 
 bool

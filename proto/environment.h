@@ -2,7 +2,8 @@
  * pipeline file can change. All are texts as the environment's record has them; NULL and "" are the defaults.
  *
  *   kind       how it is deployed to: "command" (a command of the pipeline or of the environment, in a container), or
- *              "engine" (the server itself replaces the containers of an application on an engine)
+ *              "engine" (the server itself replaces the containers of an application on an engine), or
+ *              "swarm" (likewise the services of a Docker Swarm, by one of its managers)
  *   events     of push, tag, pull_request, cron, manual, api, deploy, with commas; default all but pull_request
  *   branches   patterns (proto/condition.h) of the branches that may be deployed, with commas or blanks
  *   tags       likewise. Without both everything may be; with one of them nothing but what it names

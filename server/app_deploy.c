@@ -56,15 +56,22 @@ app_deploy_is_application(const struct job_spec *spec)
 	return spec->deploy != NULL && spec->deploy->application != NULL;
 }
 
+static bool
+takes_applications(const struct environment *environment)
+{
+	return strcmp(environment->kind, "engine") == 0 || strcmp(environment->kind, "swarm") == 0;
+}
+
 /* What the pipeline says has to be what the environment takes. */
 static bool
 complete_application(const struct environment *environment, struct app_deploy_target *target, struct err *err)
 {
-	if (strcmp(environment->kind, "engine") != 0)
+	if (!takes_applications(environment))
 		return err_set(err, ERR_REFUSED, 0,
-		    "the environment %.60s takes no applications; \"davit environment set --kind engine\" makes it one "
-		    "that does",
+		    "the environment %.60s takes no applications; \"davit environment set --kind engine\" (or swarm) "
+		    "makes it one that does",
 		    environment->name);
+	target->is_swarm = strcmp(environment->kind, "swarm") == 0;
 	snprintf(target->engine, sizeof(target->engine), "%s", environment->engine);
 	target->previous = environment->deployed;
 	return true;
@@ -73,7 +80,7 @@ complete_application(const struct environment *environment, struct app_deploy_ta
 static bool
 complete_command(const struct environment *environment, struct job_spec *spec, struct err *err)
 {
-	if (strcmp(environment->kind, "engine") == 0)
+	if (takes_applications(environment))
 		return err_set(err, ERR_REFUSED, 0,
 		    "the environment %.60s takes applications alone; write deploy: {environment: %.60s, application: "
 		    "{...}}",

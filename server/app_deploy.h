@@ -12,6 +12,7 @@ struct environment;
 
 /* Where an application goes. */
 struct app_deploy_target {
+	bool is_swarm;    /* the engine is a manager of one */
 	char engine[64];  /* its name; "": the first */
 	int64_t previous; /* number of the deployment that is there; 0: none */
 };

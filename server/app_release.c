@@ -214,6 +214,7 @@ app_release_start(const struct app_release_deps *deps, const struct app_release_
 		.deployment = job->job->deployment,
 		.previous = job->target->previous,
 		.application = job->spec->deploy->application,
+		.is_swarm = job->target->is_swarm,
 		.engine = job->is_left ? job->job->engine : job->target->engine,
 		.env = job->env,
 		.images = job->job->images,

@@ -7,92 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/buf.h"
 #include "proto/built_image.h"
+#include "proto/image.h"
 #include "proto/mem.h"
-#include "proto/rollout.h"
 #include "server/core/crash.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
-#include "server/delivery/gate.h"
-#include "server/delivery/resolve.h"
+#include "server/delivery/release_private.h"
 #include "server/delivery/stock.h"
 
 enum {
 	BACK_MS = 900000, /* for going back, and for removing what was there before */
 	AWAY_MS = 1000,   /* until an engine that does not answer is asked again */
-	TRIES = 3,        /* to start an old container again */
 	TROUBLE_MAX = 20, /* of the engine's refusals on the way back */
 	IMAGES_MAX = 64 * 1024,
-	LOG_LINES = 20, /* of a container that did not prove itself */
 	LOG_MAX = 16 * 1024,
-	LABELS = 7,
-};
-
-enum state {
-	RELEASE_ENGINE,  /* its version, which is how it is known that it answers */
-	RELEASE_IMAGES,  /* of each service */
-	RELEASE_STARTED, /* until the owner has written it down */
-	RELEASE_NETWORKS,
-	RELEASE_LIST, /* what is there; then one of the next, and here again */
-	RELEASE_CREATE,
-	RELEASE_CONNECT, /* of a service in several networks, before its start */
-	RELEASE_START,
-	RELEASE_GATE,
-	RELEASE_DRAIN,
-	RELEASE_STOP,
-	RELEASE_REMOVE,
-	RELEASE_LOGS,    /* of what failed */
-	RELEASE_VERDICT, /* until the owner has written it down */
-	RELEASE_AWAY,    /* the engine is asked again soon */
-	RELEASE_DONE,
-};
-
-struct release {
-	struct destinations *destinations;
-	const struct destination *destination;
-	const struct release_job *job;
-	const struct release_events *events;
-	void *arg;
-	enum state state;
-	struct timer *timer;    /* of the state */
-	struct timer *deadline; /* of the way */
-	struct docker_op *op;   /* of the state */
-	struct resolve *resolve;
-	struct gate *gate;
-	struct deferred *begin, *next; /* next: the state has nothing to wait for */
-	char *prefix;                  /* of all names: "boat.production." */
-	struct strings ids;            /* the image's of each service */
-	struct buf images;             /* the lines that tell of them */
-	struct resolve_spec wanted;
-	size_t service; /* that RELEASE_IMAGES is at */
-	size_t made;    /* services whose networks are there */
-	size_t network; /* that is next, of a service's */
-	struct env env; /* of the container that is made */
-	struct rollout rollout;
-	struct stock stock;
-	struct rollout_step step;
-	struct buf log;
-	char failed[DOCKER_ID_SIZE]; /* the container that did; "": none */
-	struct release_result result;
-	bool is_begun;    /* something may have been changed */
-	bool has_verdict; /* result is how it comes out */
-	bool was_away;    /* it was said that the engine does not answer */
-	unsigned trouble;
 };
 
 static void enter_engine(struct release *d);
+static void enter_check(struct release *d);
 static void enter_images(struct release *d);
 static void enter_started(struct release *d);
-static void enter_networks(struct release *d);
-static void enter_list(struct release *d);
-static void enter_create(struct release *d);
-static void enter_connect(struct release *d);
-static void enter_start(struct release *d);
-static void enter_gate(struct release *d);
-static void enter_drain(struct release *d);
-static void enter_stop(struct release *d);
-static void enter_remove(struct release *d);
+static void enter_work(struct release *d);
 static void enter_logs(struct release *d);
 static void enter_verdict(struct release *d);
 static void enter_away(struct release *d);
@@ -102,45 +38,44 @@ static void enter_done(struct release *d);
 static const struct {
 	const char *name;
 	void (*enter)(struct release *d);
-	enum state next;
+	enum release_step next;
 } states[] = {
-	[RELEASE_ENGINE]   = { "engine",   enter_engine,   RELEASE_IMAGES },
-	[RELEASE_IMAGES]   = { "images",   enter_images,   RELEASE_STARTED },
-	[RELEASE_STARTED]  = { "started",  enter_started,  RELEASE_NETWORKS },
-	[RELEASE_NETWORKS] = { "networks", enter_networks, RELEASE_LIST },
-	[RELEASE_LIST]     = { "list",     enter_list,     RELEASE_LIST },
-	[RELEASE_CREATE]   = { "create",   enter_create,   RELEASE_LIST },
-	[RELEASE_CONNECT]  = { "connect",  enter_connect,  RELEASE_START },
-	[RELEASE_START]    = { "start",    enter_start,    RELEASE_LIST },
-	[RELEASE_GATE]     = { "gate",     enter_gate,     RELEASE_LIST },
-	[RELEASE_DRAIN]    = { "drain",    enter_drain,    RELEASE_LIST },
-	[RELEASE_STOP]     = { "stop",     enter_stop,     RELEASE_LIST },
-	[RELEASE_REMOVE]   = { "remove",   enter_remove,   RELEASE_LIST },
-	[RELEASE_LOGS]     = { "logs",     enter_logs,     RELEASE_VERDICT },
-	[RELEASE_VERDICT]  = { "verdict",  enter_verdict,  RELEASE_LIST },
-	[RELEASE_AWAY]     = { "away",     enter_away,     RELEASE_ENGINE },
-	[RELEASE_DONE]     = { "done",     enter_done,     RELEASE_DONE },
+	[RELEASE_ENGINE]  = { "engine",  enter_engine,  RELEASE_CHECK },
+	[RELEASE_CHECK]   = { "check",   enter_check,   RELEASE_IMAGES },
+	[RELEASE_IMAGES]  = { "images",  enter_images,  RELEASE_STARTED },
+	[RELEASE_STARTED] = { "started", enter_started, RELEASE_WORK },
+	[RELEASE_WORK]    = { "work",    enter_work,    RELEASE_VERDICT },
+	[RELEASE_LOGS]    = { "logs",    enter_logs,    RELEASE_VERDICT },
+	[RELEASE_VERDICT] = { "verdict", enter_verdict, RELEASE_WORK },
+	[RELEASE_AWAY]    = { "away",    enter_away,    RELEASE_ENGINE },
+	[RELEASE_DONE]    = { "done",    enter_done,    RELEASE_DONE },
 };
 /* clang-format on */
 
 /* --- the machine --- */
 
-static void
-halt(struct release *d)
+struct loop *
+release_loop(const struct release *d)
+{
+	return destinations_loop(d->destinations);
+}
+
+void
+release_halt(struct release *d)
 {
 	timer_stop(d->timer);
 	docker_cancel(&d->op);
 	resolve_cancel(&d->resolve);
-	gate_cancel(&d->gate);
 	deferred_cancel(&d->next);
+	d->kind->halt(d);
 }
 
 /* The only place where the state changes. d may be gone when it returns. */
 static void
-release_step(struct release *d, enum state next)
+release_step(struct release *d, enum release_step next)
 {
 	log_debug("job %s: release: %s -> %s", d->job->name, states[d->state].name, states[next].name);
-	halt(d);
+	release_halt(d);
 	d->state = next;
 	states[next].enter(d);
 }
@@ -154,15 +89,14 @@ on_next(void *arg)
 	release_step(d, states[d->state].next);
 }
 
-/* The state has nothing to do. */
-static void
-pass(struct release *d)
+void
+release_pass(struct release *d)
 {
 	d->next = deferred_call(destinations_loop(d->destinations), on_next, d);
 }
 
-static void
-say(struct release *d, const char *fmt, ...)
+void
+release_say(struct release *d, const char *fmt, ...)
 {
 	char text[300];
 	va_list ap;
@@ -180,14 +114,14 @@ set_result(struct release *d, enum release_state state, const char *reason)
 	snprintf(d->result.reason, sizeof(d->result.reason), "%s", reason);
 }
 
-/* The only way off the happy path: what fails, is cancelled or takes too long ends here. On the way back, and when the
- * old containers go, there is no other way any more. */
-static void
+/* The only way off the happy path. On the way back, and when what was there before goes, there is no other way any
+ * more. */
+void
 release_fail(struct release *d, enum release_state state, struct err err)
 {
 	if (d->has_verdict) {
 		log_warn("job %s: release: %s: %s", d->job->name, states[d->state].name, err.text);
-		say(d, "%s", err.text);
+		release_say(d, "%s", err.text);
 		release_step(d, RELEASE_DONE);
 		return;
 	}
@@ -196,40 +130,37 @@ release_fail(struct release *d, enum release_state state, struct err err)
 	release_step(d, d->is_begun ? RELEASE_LOGS : RELEASE_DONE);
 }
 
-static bool
-is_away(const struct err *err)
+bool
+release_is_away(const struct err *err)
 {
 	return err->code == ERR_UNAVAILABLE || err->code == ERR_IO || err->code == ERR_TIMEOUT ||
 	       err->code == ERR_PROTO;
 }
 
 /* The engine does not answer as it should. As long as the way's time lasts, it is asked again. */
-static void
+void
 release_away(struct release *d, const struct err *err)
 {
 	if (!d->was_away)
-		say(d, "the engine %s does not answer: %s; it is asked again", d->destination->name, err->text);
+		release_say(d, "the engine %s does not answer: %s; it is asked again", d->destination->name, err->text);
 	d->was_away = true;
 	release_step(d, RELEASE_AWAY);
-}
-
-static const char *
-end_of(const struct release *d, enum rollout_way way)
-{
-	if (d->state == RELEASE_AWAY || d->was_away)
-		return "the engine does not answer";
-	return way == ROLLOUT_BACK ? "the old containers do not come back" : "the old containers do not go";
 }
 
 /* What was begun could not be brought to its end. */
 static void
 give_up(struct release *d)
 {
-	char text[256];
+	char text[256], end[60];
 	struct err err;
 
+	if (d->state == RELEASE_AWAY || d->was_away)
+		snprintf(end, sizeof(end), "the engine does not answer");
+	else
+		snprintf(end, sizeof(end), "%s do not %s", d->kind->old,
+		    d->rollout.way == ROLLOUT_BACK ? "come back" : "go");
 	snprintf(text, sizeof(text), "%.100s%s%s, so what runs there is not known; the next deployment puts it right",
-	    d->result.reason, d->result.reason[0] != '\0' ? "; " : "", end_of(d, d->rollout.way));
+	    d->result.reason, d->result.reason[0] != '\0' ? "; " : "", end);
 	err = err_make(ERR_TIMEOUT, 0, "%s", text);
 	if (d->rollout.way == ROLLOUT_BACK)
 		set_result(d, RELEASE_ERROR, text);
@@ -251,16 +182,12 @@ on_deadline(void *arg)
 		    d, RELEASE_TIMED_OUT, err_make(ERR_TIMEOUT, 0, "took too long, in %s", states[d->state].name));
 }
 
-static void
-on_reply(void *arg, const union docker_result *result, const struct err *err)
+bool
+release_holds(struct release *d, const struct err *err)
 {
-	struct release *d = arg;
-
-	(void)result;
-	d->op = NULL;
 	if (err == NULL)
-		release_step(d, states[d->state].next);
-	else if (is_away(err))
+		return true;
+	if (release_is_away(err))
 		release_away(d, err);
 	else if (d->has_verdict && ++d->trouble <= TROUBLE_MAX)
 		release_step(d, RELEASE_AWAY);
@@ -268,6 +195,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 		give_up(d);
 	else
 		release_fail(d, RELEASE_FAILED, *err);
+	return false;
 }
 
 static void
@@ -275,8 +203,6 @@ on_timer(void *arg)
 {
 	struct release *d = arg;
 
-	if (d->state == RELEASE_DRAIN)
-		d->stock.items[d->step.container].is_drained = true;
 	release_step(d, states[d->state].next);
 }
 
@@ -287,6 +213,12 @@ enter_away(struct release *d)
 }
 
 /* --- before anything is changed --- */
+
+static bool
+has_images(const struct release *d)
+{
+	return d->ids.count == d->job->application->service_count;
+}
 
 static void
 on_version(void *arg, const union docker_result *result, const struct err *err)
@@ -300,10 +232,9 @@ on_version(void *arg, const union docker_result *result, const struct err *err)
 		return;
 	}
 	if (d->was_away)
-		say(d, "the engine %s answers again", d->destination->name);
+		release_say(d, "the engine %s answers again", d->destination->name);
 	d->was_away = false;
-	d->made = d->network = 0; /* an engine that was killed may have lost networks */
-	release_step(d, d->is_begun || d->has_verdict ? RELEASE_NETWORKS : RELEASE_IMAGES);
+	release_step(d, d->has_verdict || has_images(d) ? RELEASE_WORK : RELEASE_CHECK);
 }
 
 static void
@@ -313,19 +244,46 @@ enter_engine(struct release *d)
 }
 
 static void
+enter_check(struct release *d)
+{
+	d->kind->enter_check(d);
+}
+
+static void
 on_pull(void *arg, const char *image)
 {
-	say(arg, "pulling %s", image);
+	release_say(arg, "pulling %s", image);
+}
+
+/* NAME@DIGEST, which any node of a swarm can ask for; its id where no registry has it. */
+static void
+keep_reference(struct release *d, const struct resolved *resolved)
+{
+	struct image_ref ref;
+	char *text;
+
+	if (resolved->digest[0] == '\0' || !image_parse(str_of(resolved->name), &ref, NULL)) {
+		strings_add(&d->references, str_of(resolved->id));
+		return;
+	}
+	ref.tag[0] = '\0';
+	snprintf(ref.digest, sizeof(ref.digest), "%s", resolved->digest);
+	text = image_print(&ref);
+	strings_add(&d->references, str_of(text));
+	free(text);
 }
 
 static void
 keep_image(struct release *d, const struct resolved *resolved)
 {
+	const char *service = d->job->application->services[d->ids.count].name;
+
 	strings_add(&d->ids, str_of(resolved->id));
+	keep_reference(d, resolved);
 	if (strchr(resolved->name, '@') == NULL) /* else its name says which it is */
 		built_image_add(&d->images, resolved->name, resolved->digest, resolved->id);
-	say(d, "%s: %s %s", d->job->application->services[d->service].name, resolved->name,
-	    resolved->digest[0] != '\0' ? resolved->digest : resolved->id);
+	release_say(
+	    d, "%s: %s %s", service, resolved->name, resolved->digest[0] != '\0' ? resolved->digest : resolved->id);
 }
 
 static void
@@ -338,9 +296,8 @@ on_resolved(void *arg, const struct resolved *resolved, const struct err *err)
 	d->resolve = NULL;
 	if (err == NULL) {
 		keep_image(d, resolved);
-		d->service++;
 		release_step(d, RELEASE_IMAGES);
-	} else if (d->job->is_left && is_away(err)) {
+	} else if (d->job->is_left && release_is_away(err)) {
 		release_away(d, err);
 	} else {
 		release_fail(d, is_ours ? RELEASE_FAILED : RELEASE_ERROR, *err);
@@ -352,12 +309,11 @@ enter_images(struct release *d)
 {
 	const struct application *application = d->job->application;
 
-	d->service = d->ids.count;
-	if (d->service == application->service_count) {
-		pass(d);
+	if (has_images(d)) {
+		release_pass(d);
 		return;
 	}
-	d->wanted = (struct resolve_spec){ .service = &application->services[d->service],
+	d->wanted = (struct resolve_spec){ .service = &application->services[d->ids.count],
 		.images = d->job->images,
 		.needed_images = d->job->needed_images,
 		.env = d->job->env };
@@ -370,7 +326,7 @@ enter_started(struct release *d)
 {
 	CRASH_POINT(rollout_ready);
 	if (d->job->is_left)
-		pass(d);
+		release_pass(d);
 	else
 		d->events->started(d->arg, d->destination->name, buf_str(&d->images).p);
 }
@@ -382,139 +338,24 @@ release_go(struct release *release)
 		release_step(release, states[release->state].next);
 }
 
-/* --- networks --- */
-
-static struct docker_application_spec
-spec_of(const struct release *d, size_t service)
+static void
+enter_work(struct release *d)
 {
-	return (struct docker_application_spec){ .service = &d->job->application->services[service],
-		.image = service < d->ids.count ? d->ids.items[service] : "",
-		.env = &d->env,
-		.prefix = d->prefix };
+	d->is_begun = true;
+	d->kind->enter_work(d);
 }
 
-static char *
-application_of(const struct release *d)
+/* --- for the kinds --- */
+
+char *
+release_application(const struct release *d)
 {
 	return xasprintf("%s/%s", d->job->repo, d->job->environment);
 }
 
-/* Each of them in turn; one that is there is a success. */
-static void
-on_network(void *arg, const union docker_result *result, const struct err *err)
+bool
+release_make_env(struct release *d, const struct application_service *service)
 {
-	struct release *d = arg;
-
-	if (err != NULL && err->code != ERR_CONFLICT) {
-		on_reply(d, result, err);
-		return;
-	}
-	d->op = NULL;
-	d->network++;
-	release_step(d, d->state);
-}
-
-/* The next one's name; NULL: that was the last. */
-static char *
-next_network(struct release *d)
-{
-	while (d->made < d->job->application->service_count) {
-		const struct docker_application_spec spec = spec_of(d, d->made);
-		char *name = docker_application_network(&spec, d->network);
-
-		if (name != NULL)
-			return name;
-		d->made++;
-		d->network = 0;
-	}
-	return NULL;
-}
-
-static void
-enter_networks(struct release *d)
-{
-	char *application = application_of(d), *name;
-	const struct docker_label label = { STOCK_APPLICATION, application };
-
-	d->is_begun = true;
-	name = next_network(d);
-	if (name != NULL)
-		d->op = docker_network_create(d->destination->docker, name, &label, 1, on_network, d);
-	else
-		pass(d);
-	free(name);
-	free(application);
-}
-
-/* --- one step after the other --- */
-
-static void
-fill_name(const struct rollout_container *c, char ret[100])
-{
-	snprintf(ret, 100, "%s.%u", c->service, c->replica);
-}
-
-static void
-say_step(struct release *d, const char *what)
-{
-	const struct rollout_container *c = &d->stock.items[d->step.container];
-	char name[100];
-
-	fill_name(c, name);
-	say(d, "%s %s of deployment %" PRId64, what, name, c->deployment);
-}
-
-static void
-take_step(struct release *d)
-{
-	static const enum state of[] = {
-		[ROLLOUT_CREATE] = RELEASE_CREATE,
-		[ROLLOUT_START] = RELEASE_CONNECT,
-		[ROLLOUT_GATE] = RELEASE_GATE,
-		[ROLLOUT_DRAIN] = RELEASE_DRAIN,
-		[ROLLOUT_STOP] = RELEASE_STOP,
-		[ROLLOUT_REMOVE] = RELEASE_REMOVE,
-		[ROLLOUT_COMMIT] = RELEASE_VERDICT,
-		[ROLLOUT_DONE] = RELEASE_DONE,
-	};
-
-	d->step = rollout_next(&d->rollout, d->stock.items, d->stock.count);
-	d->network = 1; /* the first it has from the beginning */
-	if (d->step.action == ROLLOUT_COMMIT) {
-		set_result(d, RELEASE_PASSED, "");
-		d->has_verdict = true;
-	}
-	release_step(d, of[d->step.action]);
-}
-
-static void
-on_list(void *arg, const union docker_result *result, const struct err *err)
-{
-	struct release *d = arg;
-
-	if (err != NULL) {
-		on_reply(d, result, err);
-		return;
-	}
-	d->op = NULL;
-	stock_take(&d->stock, &result->list);
-	take_step(d);
-}
-
-static void
-enter_list(struct release *d)
-{
-	char *application = application_of(d), *filter = docker_label_filter(STOCK_APPLICATION, application);
-
-	d->op = docker_list_containers(d->destination->docker, filter, on_list, d);
-	free(filter);
-	free(application);
-}
-
-static bool
-make_env(struct release *d)
-{
-	const struct application_service *service = &d->job->application->services[d->step.service];
 	struct err err;
 
 	env_fini(&d->env);
@@ -524,159 +365,34 @@ make_env(struct release *d)
 	return false;
 }
 
-static void
-enter_create(struct release *d)
+void
+release_labels_init(struct release_labels *labels, const struct release *d, const char *service, unsigned replica)
 {
-	struct docker_application_spec spec = spec_of(d, d->step.service);
-	char replica[16], deployment[24], *application, *name;
-	struct docker_label labels[LABELS];
-	size_t n = 0;
+	struct docker_label *at = labels->items;
 
-	if (!make_env(d))
-		return;
-	application = application_of(d);
-	snprintf(replica, sizeof(replica), "%u", d->step.replica);
-	snprintf(deployment, sizeof(deployment), "%" PRId64, d->job->deployment);
-	labels[n++] = (struct docker_label){ STOCK_APPLICATION, application };
-	labels[n++] = (struct docker_label){ STOCK_REPO, d->job->repo };
-	labels[n++] = (struct docker_label){ STOCK_ENVIRONMENT, d->job->environment };
-	labels[n++] = (struct docker_label){ STOCK_SERVICE, spec.service->name };
-	labels[n++] = (struct docker_label){ STOCK_REPLICA, replica };
-	labels[n++] = (struct docker_label){ STOCK_DEPLOYMENT, deployment };
-	spec.replica = d->step.replica;
-	spec.labels = labels;
-	spec.label_count = n;
-	name = xasprintf("%s%s.%s.%s", d->prefix, spec.service->name, replica, deployment);
-	CRASH_POINT(rollout_creating);
-	d->op = docker_create_application(d->destination->docker, name, &spec, on_reply, d);
-	free(name);
-	free(application);
+	labels->application = release_application(d);
+	snprintf(labels->replica, sizeof(labels->replica), "%u", replica);
+	snprintf(labels->deployment, sizeof(labels->deployment), "%" PRId64, d->job->deployment);
+	*at++ = (struct docker_label){ STOCK_APPLICATION, labels->application };
+	*at++ = (struct docker_label){ STOCK_REPO, d->job->repo };
+	*at++ = (struct docker_label){ STOCK_ENVIRONMENT, d->job->environment };
+	*at++ = (struct docker_label){ STOCK_SERVICE, service };
+	*at++ = (struct docker_label){ STOCK_DEPLOYMENT, labels->deployment };
+	if (replica != 0)
+		*at++ = (struct docker_label){ STOCK_REPLICA, labels->replica };
+	labels->count = (size_t)(at - labels->items);
 }
 
-/* Of a container that is new, its further networks; an old one has them. */
-static void
-enter_connect(struct release *d)
+void
+release_labels_fini(struct release_labels *labels)
 {
-	struct docker_application_spec spec;
-	char *network = NULL;
-
-	if (d->step.service != SIZE_MAX) {
-		spec = spec_of(d, d->step.service);
-		network = docker_application_network(&spec, d->network);
-	}
-	if (network == NULL)
-		release_step(d, RELEASE_START);
-	else
-		d->op = docker_network_connect(d->destination->docker, network, d->stock.ids[d->step.container],
-		    spec.service->name, on_network, d);
-	free(network);
-}
-
-/* An old one that cannot be started again is left as it is, after some tries. */
-static void
-on_started(void *arg, const union docker_result *result, const struct err *err)
-{
-	struct release *d = arg;
-	size_t i = d->step.container;
-	char name[100];
-
-	CRASH_POINT(rollout_started);
-	if (err == NULL || is_away(err)) {
-		on_reply(d, result, err);
-		return;
-	}
-	d->op = NULL;
-	fill_name(&d->stock.items[i], name);
-	if (d->rollout.way == ROLLOUT_FORWARD) {
-		release_fail(d, RELEASE_FAILED, err_prefix(*err, "%s", name));
-		return;
-	}
-	if (++d->stock.tries[i] >= TRIES) {
-		d->stock.items[i].is_lost = true;
-		say(d, "%s of deployment %" PRId64 " could not be started again: %s", name,
-		    d->stock.items[i].deployment, err->text);
-	}
-	release_step(d, RELEASE_AWAY);
-}
-
-static void
-enter_start(struct release *d)
-{
-	CRASH_POINT(rollout_starting);
-	say_step(d, "starting");
-	d->op = docker_start(d->destination->docker, d->stock.ids[d->step.container], on_started, d);
-}
-
-static void
-keep_failed(struct release *d)
-{
-	memcpy(d->failed, d->stock.ids[d->step.container], sizeof(d->failed));
-}
-
-static void
-on_gate(void *arg, const struct err *err)
-{
-	struct release *d = arg;
-	struct rollout_container *c = &d->stock.items[d->step.container];
-	char name[100];
-
-	d->gate = NULL;
-	if (err == NULL) {
-		c->is_proved = true;
-		say_step(d, "well:");
-		release_step(d, RELEASE_LIST);
-	} else if (err->code != ERR_REFUSED) {
-		release_away(d, err);
-	} else {
-		fill_name(c, name);
-		keep_failed(d);
-		release_fail(d, RELEASE_FAILED, err_prefix(*err, "%s", name));
-	}
-}
-
-static void
-enter_gate(struct release *d)
-{
-	CRASH_POINT(rollout_gating);
-	d->gate = gate_start(destinations_loop(d->destinations), d->destination, d->stock.ids[d->step.container],
-	    &d->job->application->services[d->step.service], d->stock.items[d->step.container].replica, on_gate, d);
-}
-
-static void
-enter_drain(struct release *d)
-{
-	timer_start(d->timer, (int64_t)d->job->application->services[d->step.service].drain_s * 1000);
-}
-
-static unsigned
-grace_of(const struct release *d, const char *service)
-{
-	for (size_t i = 0; i < d->job->application->service_count; i++)
-		if (strcmp(d->job->application->services[i].name, service) == 0)
-			return d->job->application->services[i].grace_s;
-	return APPLICATION_GRACE_S;
-}
-
-static void
-enter_stop(struct release *d)
-{
-	CRASH_POINT(rollout_stopping);
-	say_step(d, "stopping");
-	d->op = docker_stop(d->destination->docker, d->stock.ids[d->step.container],
-	    grace_of(d, d->stock.items[d->step.container].service), on_reply, d);
-}
-
-static void
-enter_remove(struct release *d)
-{
-	CRASH_POINT(rollout_removing);
-	d->op = docker_remove(d->destination->docker, d->stock.ids[d->step.container], on_reply, d);
+	free(labels->application);
 }
 
 /* --- how it comes out --- */
 
-static void
-on_log(void *arg, enum docker_stream stream, struct str bytes)
+void
+release_on_log(void *arg, enum docker_stream stream, struct str bytes)
 {
 	struct release *d = arg;
 
@@ -698,7 +414,7 @@ tell_log(struct release *d)
 		if (line.len == 0)
 			continue;
 		last = line;
-		say(d, "| %.*s", (int)(line.len < 280 ? line.len : 280), line.p);
+		release_say(d, "| %.*s", (int)(line.len < 280 ? line.len : 280), line.p);
 	}
 	len = strlen(d->result.reason);
 	if (last.len > 0 && len + 3 < sizeof(d->result.reason))
@@ -707,8 +423,8 @@ tell_log(struct release *d)
 	buf_reset(&d->log);
 }
 
-static void
-on_logs(void *arg, const union docker_result *result, const struct err *err)
+void
+release_on_logs(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct release *d = arg;
 
@@ -722,10 +438,15 @@ on_logs(void *arg, const union docker_result *result, const struct err *err)
 static void
 enter_logs(struct release *d)
 {
-	if (d->failed[0] != '\0')
-		d->op = docker_logs(d->destination->docker, d->failed, LOG_LINES, on_log, on_logs, d);
-	else
-		pass(d);
+	d->kind->enter_logs(d);
+}
+
+void
+release_commit(struct release *d)
+{
+	set_result(d, RELEASE_PASSED, "");
+	d->has_verdict = true;
+	release_step(d, RELEASE_VERDICT);
 }
 
 static void
@@ -738,14 +459,14 @@ set_way(struct release *d)
 static void
 add_way_back(struct release *d)
 {
-	int64_t base = rollout_base(&d->rollout, d->stock.items, d->stock.count);
+	int64_t base = d->kind->base(d);
 	size_t len = strlen(d->result.reason);
 
 	if (base != 0)
 		snprintf(d->result.reason + len, sizeof(d->result.reason) - len, "; back to deployment %" PRId64, base);
 	else
 		snprintf(d->result.reason + len, sizeof(d->result.reason) - len, "; nothing was there before");
-	say(d, "%s", d->result.reason);
+	release_say(d, "%s", d->result.reason);
 }
 
 /* From here on there is one way, whoever goes it. */
@@ -764,12 +485,13 @@ enter_verdict(struct release *d)
 static void
 release_free(struct release *d)
 {
-	halt(d);
+	release_halt(d);
 	deferred_cancel(&d->begin);
 	timer_free(&d->timer);
 	timer_free(&d->deadline);
-	stock_fini(&d->stock);
+	d->kind->fini(d);
 	strings_fini(&d->ids);
+	strings_fini(&d->references);
 	env_fini(&d->env);
 	buf_fini(&d->images);
 	buf_fini(&d->log);
@@ -795,6 +517,18 @@ enter_done(struct release *d)
 {
 	CRASH_POINT(rollout_ended);
 	d->begin = deferred_call(destinations_loop(d->destinations), on_done, d);
+}
+
+void
+release_again(struct release *d)
+{
+	release_step(d, RELEASE_AWAY);
+}
+
+void
+release_finish(struct release *d)
+{
+	release_step(d, RELEASE_DONE);
 }
 
 void
@@ -853,10 +587,16 @@ struct release *
 release_start(
     struct destinations *destinations, const struct release_job *job, const struct release_events *events, void *arg)
 {
-	struct release *d = xcalloc(1, sizeof(*d));
+	const struct release_kind *kind = job->is_swarm ? &release_swarm_kind : &release_engine_kind;
+	struct release *d = xcalloc(1, kind->size);
 
 	assert(job->deployment > 0 && job->application->service_count > 0);
-	*d = (struct release){ .destinations = destinations, .job = job, .events = events, .arg = arg };
+	*d = (struct release){ .kind = kind,
+		.destinations = destinations,
+		.job = job,
+		.events = events,
+		.arg = arg,
+		.is_begun = job->is_left };
 	d->rollout = (struct rollout){ job->application, job->deployment, job->previous, ROLLOUT_FORWARD };
 	d->timer = timer_new(destinations_loop(destinations), on_timer, d);
 	d->deadline = timer_new(destinations_loop(destinations), on_deadline, d);
@@ -864,6 +604,7 @@ release_start(
 	buf_init(&d->images, IMAGES_MAX);
 	buf_init(&d->log, LOG_MAX + 1);
 	d->prefix = make_prefix(job);
+	kind->init(d);
 	d->begin = deferred_call(destinations_loop(destinations), on_begin, d);
 	return d;
 }

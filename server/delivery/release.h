@@ -1,6 +1,7 @@
-/* Delivery: brings an application to an engine, replica by replica, and back when a new container does not prove
- * itself. proto/rollout.h decides the next step from what the engine has; the engine is asked before each, so that a
- * release may be left at any place, by a kill too, and be taken up by another process.
+/* Delivery: brings an application to an engine, replica by replica, or to a swarm, service by service, and back when
+ * what is new does not prove itself. proto/rollout.h and proto/swarm_rollout.h decide the next step from what is there,
+ * which is asked before each, so that a release may be left at any place, by a kill too, and be taken up by another
+ * process.
  *
  * What a release learns goes out through struct release_events, in this order:
  *   notice     for people, at any time
@@ -11,9 +12,9 @@
  *   release_go
  *              likewise
  *   done       exactly once, from the loop; not after release_leave
- * Containers, volumes and networks are named after repository and environment and carry labels (davit.application,
- * davit.repo, davit.environment, davit.service, davit.replica, davit.deployment). The async contract of core/loop.h
- * holds. */
+ * Containers, services, volumes and networks are named after repository and environment and carry labels
+ * (davit.application, davit.repo, davit.environment, davit.service, davit.replica, davit.deployment). The async
+ * contract of core/loop.h holds. */
 #ifndef DAVIT_DELIVERY_RELEASE_H
 #define DAVIT_DELIVERY_RELEASE_H
 
@@ -48,6 +49,7 @@ struct release_job {
 	int64_t deployment; /* its number */
 	int64_t previous;   /* that of the last one that passed; 0: none */
 	const struct application *application;
+	bool is_swarm;         /* the engine is a manager of one */
 	const char *engine;    /* by its name; "" for the first */
 	const struct env *env; /* what the services' variables refer to, and DOCKER_AUTH_CONFIG */
 	/* The very images, as proto/built_image.h has them: what this deployment was given before, by an earlier

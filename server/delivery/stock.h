@@ -3,6 +3,7 @@
 #define DAVIT_DELIVERY_STOCK_H
 
 #include "proto/docker_reply.h"
+#include "proto/docker_swarm.h"
 #include "proto/rollout.h"
 
 /* Labels of every container of an application. */
@@ -11,7 +12,7 @@
 #define STOCK_ENVIRONMENT "davit.environment"
 #define STOCK_SERVICE "davit.service"
 #define STOCK_REPLICA "davit.replica"
-#define STOCK_DEPLOYMENT "davit.deployment"
+#define STOCK_DEPLOYMENT DOCKER_DEPLOYMENT_LABEL
 
 struct stock {
 	struct rollout_container *items; /* their services are owned */

@@ -121,18 +121,31 @@ static const struct httpc_handler plain_handler = { .on_done = docker_on_done };
 void
 docker_op_send(struct docker_op *op, char *path, char *body, size_t body_len, const struct httpc_handler *handler)
 {
-	struct httpc_header type = { "Content-Type", op->call->type != NULL ? op->call->type : "application/json" };
+	docker_op_send_login(op, NULL, path, body, body_len, handler);
+}
+
+void
+docker_op_send_login(struct docker_op *op, const char *auth, char *path, char *body, size_t body_len,
+    const struct httpc_handler *handler)
+{
+	struct httpc_header headers[2];
+	size_t count = 0;
 	struct httpc_request request = {
 		.method = op->call->method,
 		.path = path,
-		.headers = &type,
-		.header_count = body != NULL,
+		.headers = headers,
 		.body = { body, body_len },
 		.reply_max = DOCKER_REPLY_MAX,
 		.total_ms = op->call->total_ms,
 		.idle_ms = op->call->idle_ms,
 	};
 
+	if (body != NULL)
+		headers[count++] = (struct httpc_header){ "Content-Type",
+			op->call->type != NULL ? op->call->type : "application/json" };
+	if (auth != NULL)
+		headers[count++] = (struct httpc_header){ "X-Registry-Auth", auth };
+	request.header_count = count;
 	op->http = httpc_request(op->docker->httpc, &request, handler != NULL ? handler : &plain_handler, op);
 	free(path);
 	free(body);
@@ -186,6 +199,7 @@ void
 docker_on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 {
 	struct docker_op *op = arg;
+	const struct docker_call *call = op->call;
 	union docker_result result;
 	struct err failure;
 
@@ -197,6 +211,8 @@ docker_on_done(void *arg, const struct httpc_reply *reply, const struct err *err
 		failure = docker_status_error(op->call, reply->status, reply->body);
 	} else if (op->call->decode == NULL || op->call->decode(reply->body, &result, &failure)) {
 		docker_op_end(op, &result, NULL);
+		if (call->release != NULL)
+			call->release(&result);
 		return;
 	} else {
 		failure = err_prefix(failure, "%s", op->call->what);

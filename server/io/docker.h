@@ -15,6 +15,7 @@
 #include "proto/docker_frames.h"
 #include "proto/docker_reply.h"
 #include "proto/docker_spec.h"
+#include "proto/docker_swarm.h"
 #include "proto/err.h"
 #include "proto/str.h"
 
@@ -32,6 +33,8 @@ union docker_result {
 	struct docker_container container;
 	struct docker_image image;
 	struct docker_list list;
+	struct docker_services services;
+	struct docker_tasks tasks;
 	char digest[128];
 };
 
@@ -246,5 +249,30 @@ void docker_exec_resume(struct docker_exec *exec);
 void docker_exec_resize(struct docker_exec *exec, unsigned rows, unsigned columns);
 /* No on_close follows. Accepts NULL inside. */
 void docker_exec_close(struct docker_exec **exec);
+
+/* --- services of a swarm, by one of its managers; ERR_UNAVAILABLE from any other engine --- */
+
+/* Of all nodes. ERR_CONFLICT when the name is taken. */
+struct docker_op *docker_overlay_create(
+    struct docker *docker, const char *name, const struct docker_label *labels, size_t count, docker_fn *fn, void *arg);
+/* -> services */
+struct docker_op *docker_list_services(struct docker *docker, const char *filters, docker_fn *fn, void *arg);
+/* Its tasks are made later. auth: what the nodes show the image's registry, NULL for nothing. ERR_CONFLICT when the
+ * name is taken. */
+struct docker_op *docker_service_create(
+    struct docker *docker, const struct docker_service_spec *spec, const char *auth, docker_fn *fn, void *arg);
+/* The same of one that is there, at that version. ERR_REFUSED when it has another by now. */
+struct docker_op *docker_service_update(struct docker *docker, const struct docker_service *service,
+    const struct docker_service_spec *spec, const char *auth, docker_fn *fn, void *arg);
+/* To the spec before. */
+struct docker_op *docker_service_back(
+    struct docker *docker, const struct docker_service *service, docker_fn *fn, void *arg);
+/* Success when there is none. */
+struct docker_op *docker_service_remove(struct docker *docker, const char *service, docker_fn *fn, void *arg);
+/* -> tasks, also those that have ended */
+struct docker_op *docker_list_tasks(struct docker *docker, const char *service, docker_fn *fn, void *arg);
+/* The last lines of a task's output, from whichever node has it. */
+struct docker_op *docker_task_logs(
+    struct docker *docker, const char *task, unsigned lines, docker_output_fn *on_output, docker_fn *fn, void *arg);
 
 #endif

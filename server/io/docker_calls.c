@@ -36,39 +36,20 @@ decode_list(struct str body, union docker_result *result, struct err *err)
 	return docker_reply_list(body, &result->list, err);
 }
 
-/* docker_on_done for what owns memory: the list is the callback's for its duration. */
 static void
-on_list(void *arg, const struct httpc_reply *reply, const struct err *err)
+release_list(union docker_result *result)
 {
-	struct docker_op *op = arg;
-	union docker_result result;
-	struct err failure;
-
-	if (err != NULL || !docker_status_is_good(op->call, reply->status)) {
-		docker_on_done(arg, reply, err);
-		return;
-	}
-	op->http = NULL;
-	if (!decode_list(reply->body, &result, &failure)) {
-		failure = err_prefix(failure, "%s", op->call->what);
-		docker_op_end(op, NULL, &failure);
-		return;
-	}
-	docker_op_end(op, &result, NULL);
-	docker_list_fini(&result.list);
+	docker_list_fini(&result->list);
 }
 
-static struct docker_op *
-list(struct docker *docker, const struct docker_call *call, const char *path, const char *filters, docker_fn *fn,
-    void *arg)
+struct docker_op *
+docker_filtered(struct docker *docker, const struct docker_call *call, const char *path, const char *filters,
+    docker_fn *fn, void *arg)
 {
-	static const struct httpc_handler handler = { .on_done = on_list };
-	struct docker_op *op = docker_op_new(docker, sizeof(*op), call, fn, arg);
-	char *encoded = docker_encode(filters);
+	char *encoded = docker_encode(filters), *whole = xasprintf("%s%s", path, encoded);
 
-	docker_op_send(op, docker_path(op, "%s%s", path, encoded), NULL, 0, &handler);
 	free(encoded);
-	return op;
+	return docker_plain(docker, call, whole, fn, arg);
 }
 
 /* --- images --- */
@@ -284,9 +265,13 @@ docker_inspect(struct docker *docker, const char *container, docker_fn *fn, void
 struct docker_op *
 docker_list_containers(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
 {
-	static const struct docker_call call = { .what = "list containers", .method = "GET", .total_ms = 60000 };
+	static const struct docker_call call = { .what = "list containers",
+		.method = "GET",
+		.total_ms = 60000,
+		.decode = decode_list,
+		.release = release_list };
 
-	return list(docker, &call, "/containers/json?all=1&filters=", filters, fn, arg);
+	return docker_filtered(docker, &call, "/containers/json?all=1&filters=", filters, fn, arg);
 }
 
 struct wait {
@@ -379,9 +364,13 @@ docker_network_remove(struct docker *docker, const char *network, docker_fn *fn,
 struct docker_op *
 docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
 {
-	static const struct docker_call call = { .what = "list networks", .method = "GET", .total_ms = 60000 };
+	static const struct docker_call call = { .what = "list networks",
+		.method = "GET",
+		.total_ms = 60000,
+		.decode = decode_list,
+		.release = release_list };
 
-	return list(docker, &call, "/networks?filters=", filters, fn, arg);
+	return docker_filtered(docker, &call, "/networks?filters=", filters, fn, arg);
 }
 
 /* --- volumes --- */
@@ -412,7 +401,11 @@ docker_volume_remove(struct docker *docker, const char *volume, docker_fn *fn, v
 struct docker_op *
 docker_list_volumes(struct docker *docker, const char *filters, docker_fn *fn, void *arg)
 {
-	static const struct docker_call call = { .what = "list volumes", .method = "GET", .total_ms = 60000 };
+	static const struct docker_call call = { .what = "list volumes",
+		.method = "GET",
+		.total_ms = 60000,
+		.decode = decode_list,
+		.release = release_list };
 
-	return list(docker, &call, "/volumes?filters=", filters, fn, arg);
+	return docker_filtered(docker, &call, "/volumes?filters=", filters, fn, arg);
 }

@@ -257,18 +257,27 @@ docker_events(struct docker *docker, const char *filters, docker_open_fn *on_ope
 /* --- logs --- */
 
 struct docker_op *
+docker_last_lines(struct docker *docker, const struct docker_call *call, char *path, unsigned lines,
+    docker_output_fn *on_output, docker_fn *fn, void *arg)
+{
+	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), call, fn, arg);
+
+	f->on_output = on_output;
+	docker_op_send(
+	    &f->op, docker_path(&f->op, "%s/logs?stdout=1&stderr=1&tail=%u", path, lines), NULL, 0, &follow_handler);
+	free(path);
+	return &f->op;
+}
+
+struct docker_op *
 docker_logs(
     struct docker *docker, const char *container, unsigned lines, docker_output_fn *on_output, docker_fn *fn, void *arg)
 {
 	static const struct docker_call call = {
 		.what = "read a container's output", .method = "GET", .total_ms = 60000
 	};
-	struct docker_follow *f = docker_follow_new(docker, sizeof(*f), &call, fn, arg);
 
-	f->on_output = on_output;
-	docker_op_send(&f->op, docker_path(&f->op, "/containers/%s/logs?stdout=1&stderr=1&tail=%u", container, lines),
-	    NULL, 0, &follow_handler);
-	return &f->op;
+	return docker_last_lines(docker, &call, xasprintf("/containers/%s", container), lines, on_output, fn, arg);
 }
 
 struct docker_op *

@@ -25,6 +25,8 @@ struct docker_call {
 	int64_t idle_ms;    /* 0: none */
 	/* Reads the body of a good reply; NULL: nothing is expected in it. */
 	bool (*decode)(struct str body, union docker_result *result, struct err *err);
+	/* Of what decode has made, when the callback has had it; NULL: nothing. */
+	void (*release)(union docker_result *result);
 };
 
 /* The base of every call; kinds that know more embed it as their first member. */
@@ -46,6 +48,9 @@ char *docker_path(struct docker_op *op, const char *fmt, ...) __attribute__((for
 char *docker_encode(const char *text);
 /* Sends a request without or with a body; both texts are taken over. handler NULL: the plain one. */
 void docker_op_send(struct docker_op *op, char *path, char *body, size_t body_len, const struct httpc_handler *handler);
+/* The same with the login that a registry is to be shown, NULL for none. */
+void docker_op_send_login(struct docker_op *op, const char *auth, char *path, char *body, size_t body_len,
+    const struct httpc_handler *handler);
 /* The three steps of a plain call. */
 struct docker_op *docker_plain(
     struct docker *docker, const struct docker_call *call, char *path, docker_fn *fn, void *arg);
@@ -74,6 +79,9 @@ struct docker_follow *docker_follow_new(
 /* Asks, with the login that a registry is to be shown, NULL for none. The path is handed over. */
 void docker_follow_post(struct docker_follow *f, const struct docker_call *call, const char *auth, char *path,
     const struct httpc_handler *handler);
+/* The end of the output of what has that path, which is taken over. */
+struct docker_op *docker_last_lines(struct docker *docker, const struct docker_call *call, char *path, unsigned lines,
+    docker_output_fn *on_output, docker_fn *fn, void *arg);
 /* Of its handler. */
 void docker_follow_on_head(void *arg, const struct httpc_reply *reply);
 void docker_follow_on_body(void *arg, struct str bytes);
@@ -88,6 +96,9 @@ void docker_on_done(void *arg, const struct httpc_reply *reply, const struct err
 /* Ends op: its callback runs, op is gone. */
 void docker_op_end(struct docker_op *op, const union docker_result *result, const struct err *err);
 bool docker_status_is_good(const struct docker_call *call, unsigned status);
+/* The three steps of a plain call whose path ends in that filter. */
+struct docker_op *docker_filtered(struct docker *docker, const struct docker_call *call, const char *path,
+    const char *filters, docker_fn *fn, void *arg);
 /* A call's decode: of what was made. */
 bool docker_decode_id(struct str body, union docker_result *result, struct err *err);
 /* What a status that is not good means. */

@@ -192,7 +192,7 @@ struct environment {
 	char *repo;
 	char *name;
 	char *kind;
-	char *engine;    /* of the kind engine: its name; "": the first */
+	char *engine;    /* of the kinds engine and swarm: its name; "": the first */
 	char *image;     /* in which the command runs, where the pipeline names none */
 	char *command;   /* likewise what runs */
 	char *variables; /* of its jobs, JSON, see proto/params.h; "" for none */

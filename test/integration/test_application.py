@@ -1,66 +1,18 @@
 """Applications on a real engine: deployed, replaced, proved or taken back, and rolled back; davitd and the engine killed."""
 
-import json
 import re
 import shutil
 import subprocess
 import tempfile
-import urllib.request
 
 import pytest
 
 import engine
 import forge
 import nginx
+from applications import Application
 from registry import Registry
 from server import IMAGE
-
-SERVE = "echo $VERSION > /index.html; exec httpd -f -p 80 -h /"
-
-
-def pipeline(version="1", **service):
-    application = {"image": IMAGE, "command": ["sh", "-c", SERVE], "environment": {"VERSION": version},
-                   "gate": {"http": "80/index.html", "stable": "1s", "timeout": "5s"}, "init": True, **service}
-    return json.dumps({"jobs": {"live": {"deploy": {"environment": "live", "application": application}}}})
-
-
-class Application:
-    """A repository with an environment of the kind engine, and what the engine has of it."""
-
-    def __init__(self, davit, repo, docker):
-        self.davit, self.repo, self.docker = davit, repo, docker
-        davit.add_repo(repo)
-        made = davit.cli("environment", "set", "app", "live", "--kind", "engine")
-        assert made.returncode == 0, made.stderr
-
-    def push(self, text):
-        commit = self.repo.push({"daocloud.yml": text})
-        return forge.deliver(self.davit, forge.push_payload(commit)).json["build"]
-
-    def deploy(self, state="passed", **service):
-        build = self.davit.wait_build(self.push(pipeline(**service)))
-        assert build["state"] == state, (build, self.davit.job_log(f"{build['build']}.1"))
-        return build
-
-    def begin(self, words, **service):
-        """The number of a build that has got so far."""
-        number = self.push(pipeline(**service))
-        self.davit.wait_build(number, {"running"})
-        self.davit.wait_log(f"{number}.1", words)
-        return number
-
-    def deployments(self):
-        return self.davit.api("GET", "/repos/app/environments/live/deployments")["deployments"]
-
-    def containers(self, *filters):
-        wanted = [word for f in ("label=davit.application=app/live", *filters) for word in ("--filter", f)]
-        return sorted(self.docker("ps", "-a", "--format", "{{.Names}} {{.State}}", *wanted).splitlines())
-
-    def answer(self, name):
-        address = self.docker("inspect", "-f", '{{(index .NetworkSettings.Networks "app.live.default").IPAddress}}', name)
-        with urllib.request.urlopen(f"http://{address}/index.html", timeout=10) as reply:
-            return reply.read().decode().strip()
-
 
 @pytest.fixture
 def application(davit, repo, docker):

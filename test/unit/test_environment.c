@@ -29,7 +29,7 @@ test_settings_that_are_wrong(void **state)
 		    NULL },
 		{ { .deployers = "alice,bob" }, NULL },
 		{ { .kind = "engine" }, NULL },
-		{ { .kind = "ftp" }, "kind: \"ftp\" is none; there are command and engine" },
+		{ { .kind = "ftp" }, "kind: \"ftp\" is none; there are command, engine and swarm" },
 		{ { .events = "psuh" }, "events: no event is called \"psuh\"; did you mean \"push\"?" },
 		{ { .branches = "main [a" }, "branches: \"[a\"" },
 		{ { .tags = "(" }, NULL },
