@@ -49,15 +49,18 @@ def registry(tmp_path, docker):
 
 
 class InFront(Mirrored):
-    def __init__(self, make_davit, address):
-        self.davit = make_davit(mirror={"listen": ["127.0.0.1:0"], "registry": f"http://{address}",
-                                        "upstreams": [{"host": address, "private": True, "clear": True}]})
+    """With a login for some other server, so that clients are asked who they are, and have to be nobody."""
+
+    def __init__(self, make_davit, address, token_file):
+        token_file.write_text("x")
+        self.davit = make_davit(mirror={"listen": ["127.0.0.1:0"], "registry": f"http://{address}", "upstreams": [
+            {"host": address, "private": True, "clear": True}, {"host": "other.example", "token_file": str(token_file)}]})
         self.port = int(self.davit.log.wait(r"mirror on 127\.0\.0\.1:(\d+)").group(1))
 
 
 @pytest.fixture
-def mirrored(make_davit, registry):
-    return InFront(make_davit, registry.address)
+def mirrored(make_davit, registry, tmp_path):
+    return InFront(make_davit, registry.address, tmp_path / "token")
 
 
 @pytest.fixture
@@ -136,7 +139,7 @@ def test_what_an_image_is_built_from(make_davit, repo, registry, docker, pull, f
         {"host": registry.address, "private": True, "clear": True}]})
     davit.add_repo(repo)
     try:
-        for attempt in range(2):
+        for attempt in range(2 if pull == "missing" else 1):
             commit = repo.push({"daocloud.yml": BUILD, "Dockerfile": DOCKERFILE.replace("{flag}", flag)})
             number = forge.deliver(davit, forge.push_payload(commit)).json["build"]
             build = davit.wait_build(number)
