@@ -779,11 +779,12 @@ start_notify(struct app *app, struct err *err)
 }
 
 static const char *
-on_token_name(void *arg, struct str token)
+on_token_name(void *arg, struct str token, bool *is_early)
 {
 	struct app *app = arg;
 
-	return app->controller != NULL ? controller_token_name(app->controller, token) : NULL;
+	*is_early = true;
+	return app->controller != NULL ? controller_token_name(app->controller, token, is_early) : NULL;
 }
 
 static bool

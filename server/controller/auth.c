@@ -239,10 +239,11 @@ auth_check(struct auth *auth, const struct http_request *request, int64_t now_ms
 }
 
 const char *
-auth_token_name(const struct auth *auth, struct str token)
+auth_token_name(const struct auth *auth, struct str token, bool *is_early)
 {
 	const struct holder *holder = find_token(auth, token);
 
+	*is_early = !auth->is_complete;
 	return holder != NULL ? holder->name : NULL;
 }
 

@@ -364,9 +364,9 @@ controller_address(const struct controller *controller, size_t index)
 }
 
 const char *
-controller_token_name(const struct controller *controller, struct str token)
+controller_token_name(const struct controller *controller, struct str token, bool *is_early)
 {
-	return auth_token_name(controller->auth, token);
+	return auth_token_name(controller->auth, token, is_early);
 }
 
 const struct listening *

@@ -66,8 +66,9 @@ void controller_leave(struct controller *controller, void (*done)(void *arg), vo
 void controller_wake(struct controller *controller, const char *line);
 /* As listened on, with the real port; NULL behind the last. */
 const char *controller_address(const struct controller *controller, size_t index);
-/* The name of that access token, good until the loop runs on; NULL: it is none. */
-const char *controller_token_name(const struct controller *controller, struct str token);
+/* The name of that access token, good until the loop runs on; NULL: it is none, or, with *is_early, not all are known
+ * yet. */
+const char *controller_token_name(const struct controller *controller, struct str token, bool *is_early);
 /* For who takes our place; NULL behind the last. */
 const struct listening *controller_socket(const struct controller *controller, size_t index);
 

@@ -632,6 +632,10 @@ choose_login(struct answer *a)
 	const struct upstream_rule *rule = upstreams_authorized(a->parts->upstreams, &a->target.origin);
 	bool is_registry = a->target.form == TARGET_REGISTRY;
 
+	if (a->visit.visitor == VISITOR_NOT_YET) {
+		reply_error(a, 503, "which access tokens are good is not known yet; try again");
+		return false;
+	}
 	if (a->visit.visitor == VISITOR_WRONG && !is_registry) {
 		reply_error(a, str_is(str_of(a->visit.header), "Authorization") ? 401 : 407,
 		    "that is no access token of this server, or none any more");

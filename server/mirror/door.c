@@ -76,7 +76,12 @@ door_answers(struct client *client, const struct http1_head *request, const stru
 
 	if (request->method > HTTP1_HEAD || (!is_token && !str_is(path, "/v2/")))
 		return false;
-	if (has_logins && (is_wrong || (!is_token && visit->visitor == VISITOR_SILENT)))
+	if (visit->visitor == VISITOR_NOT_YET)
+		reply(client, 503,
+		    "{\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":\"which access tokens are good is not known "
+		    "yet\"}]}",
+		    STR(""));
+	else if (has_logins && (is_wrong || (!is_token && visit->visitor == VISITOR_SILENT)))
 		door_challenge(client, request->host);
 	else if (is_token)
 		reply_token(client, visit, authorization);

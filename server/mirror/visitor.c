@@ -51,7 +51,8 @@ visitor_token(struct str authorization)
 static enum visitor
 judge(const struct visitor_conf *conf, struct str token, char name[VISITOR_NAME_SIZE])
 {
-	const char *known = conf->name_of != NULL ? conf->name_of(conf->arg, token) : NULL;
+	bool is_early = false;
+	const char *known = conf->name_of != NULL ? conf->name_of(conf->arg, token, &is_early) : NULL;
 
 	if (known != NULL) {
 		snprintf(name, VISITOR_NAME_SIZE, "%s", known);
@@ -59,7 +60,9 @@ judge(const struct visitor_conf *conf, struct str token, char name[VISITOR_NAME_
 	}
 	if (conf->engine_token != NULL && crypto_equal(token, str_of(conf->engine_token)))
 		return VISITOR_ENGINE;
-	return str_has_prefix(token, TOKEN_PREFIX) ? VISITOR_WRONG : VISITOR_UNKNOWN;
+	if (!str_has_prefix(token, TOKEN_PREFIX))
+		return VISITOR_UNKNOWN;
+	return is_early ? VISITOR_NOT_YET : VISITOR_WRONG;
 }
 
 void

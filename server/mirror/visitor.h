@@ -16,13 +16,15 @@ enum visitor {
 	VISITOR_SILENT,  /* it shows nothing */
 	VISITOR_UNKNOWN, /* something that is no token of ours */
 	VISITOR_WRONG,   /* something that looks like one of ours, but is none */
+	VISITOR_NOT_YET, /* the same, and not all of ours are known yet */
 	VISITOR_ENGINE,
 	VISITOR_MEMBER, /* it has an access token */
 };
 
 struct visitor_conf {
-	/* The name of an access token, good for the call; NULL: it is none. Itself NULL: there are none. */
-	const char *(*name_of)(void *arg, struct str token);
+	/* The name of an access token, good for the call; NULL: it is none, or, with *is_early, not known to be one
+	 * yet. Itself NULL: there are none. */
+	const char *(*name_of)(void *arg, struct str token, bool *is_early);
 	void *arg;
 	const char *engine_token; /* NULL: none */
 };

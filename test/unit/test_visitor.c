@@ -7,10 +7,13 @@
 
 #define ENGINE_TOKEN "0123456789abcdef"
 
+static bool are_known;
+
 static const char *
-name_of(void *arg, struct str token)
+name_of(void *arg, struct str token, bool *is_early)
 {
 	(void)arg;
+	*is_early = !are_known;
 	return str_is(token, "davit_right") ? "builds" : str_is(token, "the-administrators") ? "admin" : NULL;
 }
 
@@ -59,6 +62,7 @@ test_who_asks(void **state)
 	};
 
 	(void)state;
+	are_known = true;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct visit visit = visit_of(cases[i].headers);
 
@@ -71,10 +75,22 @@ test_who_asks(void **state)
 	}
 }
 
+/* Before the store has told which tokens there are. */
+static void
+test_who_asks_early(void **state)
+{
+	(void)state;
+	are_known = false;
+	assert_int_equal(visit_of("Authorization: Bearer davit_gone\r\n").visitor, VISITOR_NOT_YET);
+	assert_int_equal(visit_of("Authorization: Bearer the-administrators\r\n").visitor, VISITOR_MEMBER);
+	assert_int_equal(visit_of("Authorization: Bearer " ENGINE_TOKEN "\r\n").visitor, VISITOR_ENGINE);
+	assert_int_equal(visit_of("Authorization: Bearer other\r\n").visitor, VISITOR_UNKNOWN);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_who_asks) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_who_asks), cmocka_unit_test(test_who_asks_early) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
