@@ -206,13 +206,20 @@ on_timer(void *arg)
 
 enum progress { PROGRESS_MORE, PROGRESS_WAIT, PROGRESS_DONE, PROGRESS_BROKEN };
 
+/* A head waits for its body in the kernel, but not for one that is not there yet. */
+static bool
+has_more(const struct client *c)
+{
+	return c->draft != NULL && draft_size(c->draft) > c->at;
+}
+
 /* False: the socket is full, or broken (*ret). */
 static bool
 flush_out(struct client *c, enum progress *ret)
 {
 	while (c->out_at < c->out.len) {
 		ssize_t n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at,
-		    MSG_NOSIGNAL | (c->draft != NULL ? MSG_MORE : 0));
+		    MSG_NOSIGNAL | (has_more(c) ? MSG_MORE : 0));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -351,7 +358,8 @@ on_growth(void *arg)
 {
 	struct client *c = arg;
 
-	event_add(c->writable, NULL);
+	if (!event_pending(c->writable, EV_WRITE, NULL)) /* else it waits for room */
+		event_active(c->writable, EV_WRITE, 0);
 }
 
 static void

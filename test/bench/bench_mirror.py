@@ -66,7 +66,7 @@ def bench_crowd(bench, origin, clients=50, patience=40):
     for mirror in mirrors(bench, origin, core=None):
         body = os.urandom(COLD)
         path = mirror.path("crowd", body)
-        origin.serve(path, (body, {**LASTING, "rate": 10 << 20, "is_shared": True}))
+        origin.serve(path, (body, {**LASTING, "rate": 10 << 20, "is_shared": True, "delay": 0.5}))
         crowd = Crowd()
         began = time.monotonic()
         running = [crowd.add(mirror.url(path), hashes=False) for _ in range(clients)]

@@ -28,9 +28,10 @@ class Pace:
 
 class Reply:
     """cut: the connection ends behind so many bytes; hold: the rest waits behind so many bytes for release(); rate: bytes
-    a second for each who asks, or is_shared, for all together; login: the value of Authorization that it is for."""
+    a second for each who asks, or is_shared, for all together; delay: s before the
+    reply; login: the value of Authorization that it is for."""
 
-    def __init__(self, body=b"", status=200, cut=None, hold=None, rate=None, is_shared=False, ranges=True, login=None,
+    def __init__(self, body=b"", status=200, cut=None, hold=None, rate=None, is_shared=False, delay=0, ranges=True, login=None,
                  **headers):
         self.body = body
         self.status = status
@@ -38,6 +39,7 @@ class Reply:
         self.hold = hold
         self.rate = rate
         self.pace = Pace(rate) if is_shared else None
+        self.delay = delay
         self.ranges = ranges
         self.login = login
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -81,6 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
             self.end_headers()
             return
+        time.sleep(reply.delay)
         status, start, end, more = self.part(reply)
         self.send_response(status)
         for name, value in {**reply.headers, **more, "Content-Length": str(end - start)}.items():
