@@ -38,7 +38,9 @@ struct answer {
 	struct transfer_waiter *waiter;
 	struct snapshot_wait *snapshot;
 	struct disk_op *open;
-	struct variant *variant; /* whose file is opened */
+	struct variant *variant;  /* whose file is opened */
+	struct http1_head stored; /* of stored_of, see head_of */
+	const struct variant *stored_of;
 	enum source source;
 	unsigned restarts;
 	bool is_alone;
@@ -208,23 +210,32 @@ count(struct answer *a)
 		figures->stale++;
 }
 
+/* Of what is stored, read once for an answer. Good until the loop turns: a transfer may have news then. */
+static const struct http1_head *
+head_of(struct answer *a, const struct variant *v)
+{
+	if (a->stored_of != v)
+		variant_read_head(v, &a->stored);
+	a->stored_of = v;
+	return &a->stored;
+}
+
 /* status 0: the stored one. */
 static void
 send_reply(struct answer *a, const struct variant *v, unsigned status, struct client_reply *reply, const char *range)
 {
-	struct http1_head stored;
+	const struct http1_head *stored = head_of(a, v);
 	struct buf head;
 
-	variant_read_head(v, &stored);
 	buf_init(&head, HEAD_MAX);
 	if (status != 0) {
 		http1_print_status(&head, status);
 	} else {
-		buf_addf(&head, "HTTP/1.1 %u ", stored.status);
-		buf_addstr(&head, stored.reason);
+		buf_addf(&head, "HTTP/1.1 %u ", stored->status);
+		buf_addstr(&head, stored->reason);
 		buf_adds(&head, "\r\n");
 	}
-	print_stored_headers(a, v, &stored, &head);
+	print_stored_headers(a, v, stored, &head);
 	if (range != NULL)
 		http1_print_header(&head, "Content-Range", str_of(range));
 	reply->head = &head;
@@ -274,15 +285,14 @@ static void
 send_body(struct answer *a, const struct variant *v, struct draft *draft)
 {
 	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .draft = draft, .length = draft_total(draft) };
-	struct http1_head stored;
+	const struct http1_head *stored = head_of(a, v);
 
-	variant_read_head(v, &stored);
-	if (stored.status == 200 && a->head.method == HTTP1_GET && http1_find(&a->head, "Range") != NULL &&
-	    http_condition_ranges(&a->head, &stored) && send_range(a, v, draft))
+	if (stored->status == 200 && a->head.method == HTTP1_GET && http1_find(&a->head, "Range") != NULL &&
+	    http_condition_ranges(&a->head, stored) && send_range(a, v, draft))
 		return;
 	if (reply.length == DRAFT_UNKNOWN)
 		reply.framing = CLIENT_BODY_STREAM;
-	if (stored.status == 204 || stored.status == 304 || (a->head.method == HTTP1_HEAD && reply.length == 0))
+	if (stored->status == 204 || stored->status == 304 || (a->head.method == HTTP1_HEAD && reply.length == 0))
 		reply.framing = CLIENT_BODY_NONE;
 	send_reply(a, v, 0, &reply, NULL);
 }
@@ -296,6 +306,7 @@ on_opened(void *arg, int fd, const struct stat *st, const struct err *err)
 
 	a->open = NULL;
 	a->variant = NULL;
+	a->stored_of = NULL;
 	if (err == NULL && shelf_is_file_of(v, st)) {
 		draft = draft_of_file(fd, v->size);
 		shelf_keep_open(a->parts->shelf, v, draft);
@@ -327,12 +338,11 @@ serve(struct answer *a, struct variant *v, enum source source)
 	struct client_reply none = { .framing = CLIENT_BODY_NONE };
 	struct client_reply empty = { .framing = CLIENT_BODY_LENGTH };
 	enum http_condition condition = HTTP_CONDITION_SERVE;
-	struct http1_head stored;
+	const struct http1_head *stored = head_of(a, v);
 
-	variant_read_head(v, &stored);
 	a->source = source;
-	if (stored.status == 200 && a->head.method <= HTTP1_HEAD && !is_dated_anew(a))
-		condition = http_condition_judge(&a->head, &stored, now_s());
+	if (stored->status == 200 && a->head.method <= HTTP1_HEAD && !is_dated_anew(a))
+		condition = http_condition_judge(&a->head, stored, now_s());
 	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		send_reply(a, v, 304, &none, NULL);
 	} else if (condition == HTTP_CONDITION_FAILED) {
@@ -370,13 +380,12 @@ use_tag(struct answer *a, struct variant *v, const struct http1_head *head, enum
 static void
 use(struct answer *a, struct variant *v, enum source source)
 {
-	struct http1_head head;
+	const struct http1_head *head = head_of(a, v);
 
-	variant_read_head(v, &head);
-	if (a->target.form == TARGET_REGISTRY && head.status >= 400)
-		reply_registry_error(a, head.status, http1_reason(head.status));
+	if (a->target.form == TARGET_REGISTRY && head->status >= 400)
+		reply_registry_error(a, head->status, http1_reason(head->status));
 	else if (a->target.is_tag)
-		use_tag(a, v, &head, source);
+		use_tag(a, v, head, source);
 	else
 		serve(a, v, source);
 }
@@ -384,6 +393,7 @@ use(struct answer *a, struct variant *v, enum source source)
 static void
 on_result(struct answer *a, enum transfer_result result, struct variant *v, const struct err *err)
 {
+	a->stored_of = NULL;
 	switch (result) {
 	case TRANSFER_REPLY:
 		use(a, v, SOURCE_UPSTREAM);
@@ -537,7 +547,6 @@ begin(struct answer *a)
 	const struct http1_head *request = &a->head;
 	enum http_cache_verdict verdict;
 	struct variant *stored = NULL;
-	struct http1_head head;
 	struct cache_control asked;
 
 	if (ask_snapshots(a))
@@ -545,9 +554,8 @@ begin(struct answer *a)
 	if (request->method == HTTP1_GET || request->method == HTTP1_HEAD)
 		stored = shelf_find(a->parts->shelf, a->target.key, request);
 	if (stored != NULL) {
-		variant_read_head(stored, &head);
-		verdict = judge(a, stored, &head);
-		if (verdict != HTTP_CACHE_FRESH && is_spared(a, stored, &head)) {
+		verdict = judge(a, stored, head_of(a, stored));
+		if (verdict != HTTP_CACHE_FRESH && is_spared(a, stored, head_of(a, stored))) {
 			use(a, stored, SOURCE_STALE);
 			return;
 		}

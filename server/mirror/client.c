@@ -459,7 +459,8 @@ hand_over(struct client *c)
 	void *handle;
 
 	c->request.text = (struct str){ c->in, head_len };
-	http1_parse_request(&scan, c->request.text, NULL, &c->request.head); /* in may have moved */
+	if (c->request.head.length > 0) /* in may have moved */
+		http1_parse_request(&scan, c->request.text, NULL, &c->request.head);
 	c->request.body = (struct str){ c->in + head_len, c->used - head_len };
 	c->is_last = !http1_keeps_alive(&c->request.head);
 	c->state = CLIENT_ANSWER;
