@@ -57,19 +57,21 @@ names_reply(const struct http1_head *request, const char *name, struct str etag,
 	return false;
 }
 
-/* Compares a date of the request's with Last-Modified, in its absence with Date (RFC 9111 section 4.3.2). False when
- * one of them is missing or malformed. */
+/* Compares a date of the request's with Last-Modified, in its absence with Date (RFC 9111 section 4.3.2): another reply
+ * may be of the same second, so then the stored one counts as the later. False when one of them is missing or
+ * malformed. */
 static bool
 compare_dates(const struct http1_head *request, const char *name, const struct http1_head *reply, int64_t now, int *ret)
 {
 	struct str modified = http1_value(reply, "Last-Modified");
+	bool is_of_content = modified.len > 0;
 	int64_t asked, stored;
 
-	if (modified.len == 0)
+	if (!is_of_content)
 		modified = http1_value(reply, "Date");
 	if (!http_date_parse(http1_value(request, name), now, &asked) || !http_date_parse(modified, now, &stored))
 		return false;
-	*ret = stored > asked ? 1 : stored < asked ? -1 : 0;
+	*ret = stored > asked || (stored == asked && !is_of_content) ? 1 : stored < asked ? -1 : 0;
 	return true;
 }
 

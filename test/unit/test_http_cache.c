@@ -255,6 +255,11 @@ test_conditions(void **state)
 	reply_of("Last-Modified: Sun, 09 Sep 2001 01:46:40 GMT\r\nDate: Sun, 09 Sep 2001 01:46:41 GMT\r\n", reply_text,
 	    &reply);
 	assert_int_equal(http_condition_date(&reply).len, 0);
+	reply_of("Date: Sun, 09 Sep 2001 01:46:41 GMT\r\n", reply_text, &reply);
+	request_of("If-Modified-Since: Sun, 09 Sep 2001 01:46:41 GMT\r\n", text, &request);
+	assert_int_equal(http_condition_judge(&request, &reply, NOW), HTTP_CONDITION_SERVE);
+	request_of("If-Modified-Since: Sun, 09 Sep 2001 01:46:42 GMT\r\n", text, &request);
+	assert_int_equal(http_condition_judge(&request, &reply, NOW), HTTP_CONDITION_NOT_MODIFIED);
 }
 
 static void
