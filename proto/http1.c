@@ -10,6 +10,9 @@
 	64 /* method, version and blanks: a first line longer than the target's limit and this is 414 */
 
 const struct http1_limits http1_request_limits = { .head = 16 * 1024, .target = 8 * 1024, .headers = 64 };
+const struct http1_limits http1_proxy_limits = {
+	.head = 16 * 1024, .target = 8 * 1024, .headers = 64, .any_method = true
+};
 const struct http1_limits http1_reply_limits = { .head = 32 * 1024, .headers = HTTP1_HEADERS_MAX };
 
 static const char *const method_names[] = {
@@ -83,7 +86,7 @@ parse_version(struct str s, struct http1_head *ret)
 }
 
 static enum http1_verdict
-parse_method(struct str s, struct http1_head *ret)
+parse_method(struct str s, const struct http1_limits *limits, struct http1_head *ret)
 {
 	ret->method_name = s;
 	for (size_t i = 0; i < METHODS; i++)
@@ -91,6 +94,9 @@ parse_method(struct str s, struct http1_head *ret)
 			ret->method = (enum http1_method)i;
 			return HTTP1_DONE;
 		}
+	ret->method = HTTP1_OTHER;
+	if (limits->any_method && !str_is(s, "CONNECT") && !str_is(s, "TRACE"))
+		return HTTP1_DONE;
 	return refuse(ret, 501, "the method is not implemented");
 }
 
@@ -148,7 +154,7 @@ parse_request_line(struct str line, const struct http1_limits *limits, struct ht
 		return refuse(ret, 414, "the target is too long");
 	verdict = parse_version(line, ret);
 	if (verdict == HTTP1_DONE)
-		verdict = parse_method(method, ret);
+		verdict = parse_method(method, limits, ret);
 	if (verdict == HTTP1_DONE)
 		verdict = parse_target(target, ret);
 	return verdict;

@@ -22,10 +22,12 @@ struct http1_limits {
 	size_t head;      /* bytes of the whole head; more is 431 */
 	size_t target;    /* bytes of the request's target; more is 414 */
 	unsigned headers; /* at most HTTP1_HEADERS_MAX; more is 431 */
+	bool any_method;  /* but CONNECT and TRACE; else one that we do not know is 501 */
 	bool chunked;     /* requests may have "Transfer-Encoding: chunked"; else any transfer coding is 411 */
 };
 
 extern const struct http1_limits http1_request_limits; /* 16 KiB, 8 KiB, 64 headers, no chunked */
+extern const struct http1_limits http1_proxy_limits;   /* the same, with any method: for who passes requests on */
 extern const struct http1_limits http1_reply_limits;   /* 32 KiB, 100 headers */
 
 enum http1_verdict {
@@ -43,6 +45,7 @@ enum http1_method {
 	HTTP1_PATCH,
 	HTTP1_DELETE,
 	HTTP1_OPTIONS,
+	HTTP1_OTHER, /* see method_name; only where the limits allow any */
 };
 
 /* What follows the head. */
@@ -116,6 +119,7 @@ bool http1_has_token(const struct http1_head *head, const char *name, const char
 /* May the connection serve another message after this one? (RFC 9112 section 9.3) */
 bool http1_keeps_alive(const struct http1_head *head);
 
+/* Not of HTTP1_OTHER. */
 const char *http1_method_name(enum http1_method method);
 /* "Not Found"; "Unknown" for a status that has no name. */
 const char *http1_reason(unsigned status);

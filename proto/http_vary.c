@@ -1,6 +1,7 @@
 #include "proto/http_vary.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void
 add_lower(struct buf *b, struct str s)
@@ -9,11 +10,49 @@ add_lower(struct buf *b, struct str s)
 		buf_addc(b, s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i]);
 }
 
+enum { LANGUAGES_MAX = 64 };
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct str *x = a, *y = b;
+	int order = memcmp(x->p, y->p, x->len < y->len ? x->len : y->len);
+
+	return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+/* Case and order of Accept-Language mean nothing (RFC 9110 section 12.5.4; RFC 4647 section 2), only the weights do.
+ * More than LANGUAGES_MAX stay as they are. */
+static void
+normalise_languages(struct buf *b, size_t from)
+{
+	struct str list[LANGUAGES_MAX], rest;
+	struct buf lower;
+	size_t count = 0;
+
+	buf_init(&lower, b->max);
+	add_lower(&lower, (struct str){ b->data + from, b->len - from });
+	rest = buf_str(&lower);
+	while (rest.len > 0 && count < LANGUAGES_MAX)
+		list[count++] = str_cut(&rest, ',');
+	if (rest.len == 0 && !buf_failed(&lower) && !buf_failed(b)) {
+		qsort(list, count, sizeof(list[0]), compare);
+		b->len = from;
+		for (size_t i = 0; i < count; i++) {
+			if (i > 0)
+				buf_addc(b, ',');
+			buf_addstr(b, list[i]);
+		}
+	}
+	buf_fini(&lower);
+}
+
 /* All headers of that name as one list, without blanks beside its commas. */
 static void
 add_value(struct buf *b, const struct http1_head *request, const char *name)
 {
 	bool is_first = true;
+	size_t from = b->len;
 
 	for (size_t i = 0; i < request->header_count; i++) {
 		struct str list = request->headers[i].value;
@@ -27,6 +66,8 @@ add_value(struct buf *b, const struct http1_head *request, const char *name)
 			buf_addstr(b, str_trim(str_cut(&list, ',')));
 		} while (list.len > 0);
 	}
+	if (strcmp(name, "accept-language") == 0)
+		normalise_languages(b, from);
 }
 
 /* "name: value\n"; without the header "name\n". */

@@ -605,7 +605,7 @@ read_visit(struct answer *a)
 			buf_addf(&a->text, "%.*s: %.*s\r\n", (int)head->headers[i].name.len, head->headers[i].name.p,
 			    (int)head->headers[i].value.len, head->headers[i].value.p);
 	http1_print_end(&a->text);
-	http1_parse_request(&scan, buf_str(&a->text), NULL, &a->head); /* it was clean with it */
+	http1_parse_request(&scan, buf_str(&a->text), &http1_proxy_limits, &a->head); /* it was clean with it */
 }
 
 /* False: it has been answered. */

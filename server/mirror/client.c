@@ -460,7 +460,7 @@ hand_over(struct client *c)
 
 	c->request.text = (struct str){ c->in, head_len };
 	if (c->request.head.length > 0) /* in may have moved */
-		http1_parse_request(&scan, c->request.text, NULL, &c->request.head);
+		http1_parse_request(&scan, c->request.text, &http1_proxy_limits, &c->request.head);
 	c->request.body = (struct str){ c->in + head_len, c->used - head_len };
 	c->is_last = !http1_keeps_alive(&c->request.head);
 	c->state = CLIENT_ANSWER;
@@ -484,7 +484,7 @@ take_head(struct client *c)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	switch (http1_parse_request(&c->scan, (struct str){ c->in, c->in_len }, NULL, &c->request.head)) {
+	switch (http1_parse_request(&c->scan, (struct str){ c->in, c->in_len }, &http1_proxy_limits, &c->request.head)) {
 	case HTTP1_NEED_MORE:
 		break;
 	case HTTP1_REFUSED:

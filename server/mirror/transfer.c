@@ -408,7 +408,7 @@ tell_reply(struct transfer *t)
 		struct http1_head request;
 		bool is_for;
 
-		http1_parse_request(&scan, w->text, NULL, &request);
+		http1_parse_request(&scan, w->text, &http1_proxy_limits, &request);
 		is_for = w->is_first || (t->is_stored && http_vary_matches(str_of(t->variant->selection), &request));
 		tell(t, w, is_for ? TRANSFER_REPLY : TRANSFER_ALONE, t->variant, NULL);
 	}
@@ -472,7 +472,7 @@ may_continue(const struct transfer *t)
 static bool
 begin_body(struct transfer *t, const struct http1_head *reply)
 {
-	enum http1_body body = http1_reply_body(reply, http1_method_name(t->method));
+	enum http1_body body = http1_reply_body(reply, t->method == HTTP1_HEAD ? "HEAD" : "GET");
 	uint64_t id, total = body == HTTP1_BODY_LENGTH ? reply->length : body == HTTP1_BODY_NONE ? 0 : DRAFT_UNKNOWN;
 	struct shelf *shelf = t->transfers->conf.shelf;
 	struct draft *draft;
@@ -940,8 +940,10 @@ static void
 send_request(struct transfer *t, struct httpc *httpc)
 {
 	struct headers headers;
+	char *method =
+	    t->method == HTTP1_OTHER ? str_dup(t->request.method_name) : xstrdup(http1_method_name(t->method));
 	struct httpc_request request = {
-		.method = http1_method_name(t->method),
+		.method = method,
 		.path = t->target.path,
 		.headers = headers.list,
 		.body = t->is_continued ? STR("") : buf_str(&t->body),
@@ -955,6 +957,7 @@ send_request(struct transfer *t, struct httpc *httpc)
 	t->state = TRANSFER_HEAD;
 	t->transfers->figures.requests++;
 	t->op = httpc_request(httpc, &request, &handler, t);
+	free(method);
 	for (size_t i = 0; i < headers.count; i++) {
 		char *value = (char *)(uintptr_t)headers.list[i].value;
 
@@ -1018,7 +1021,7 @@ transfer_new(struct transfers *ts, const struct transfer_request *request)
 	target_copy(&t->target, request->target);
 	buf_init(&t->text, request->text.len + 1);
 	buf_addstr(&t->text, request->text);
-	http1_parse_request(&scan, buf_str(&t->text), NULL, &t->request); /* it was clean before */
+	http1_parse_request(&scan, buf_str(&t->text), &http1_proxy_limits, &t->request); /* it was clean before */
 	buf_init(&t->body, request->body.len + 1);
 	buf_addstr(&t->body, request->body);
 	if (request->stored != NULL)

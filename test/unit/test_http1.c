@@ -1,5 +1,6 @@
 #include "test/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/http1.h"
@@ -415,6 +416,29 @@ test_printer_refuses_what_splits_the_message(void **state)
 	buf_fini(&b);
 }
 
+/* Who passes requests on need not know their methods; tunnels and mirrors of requests are another matter. */
+static void
+test_any_method(void **state)
+{
+	static const char *const methods[] = { "M-SEARCH", "PURGE", "get", "CONNECT", "TRACE" };
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+		struct http1_scan scan = { 0 };
+		struct http1_head head;
+		enum http1_verdict verdict;
+
+		snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: a\r\n\r\n", methods[i]);
+		verdict = http1_parse_request(&scan, str_of(text), &http1_proxy_limits, &head);
+		assert_int_equal(verdict, i < 3 ? HTTP1_DONE : HTTP1_REFUSED);
+		assert_int_equal(head.method, HTTP1_OTHER);
+		assert_true(str_is(head.method_name, methods[i]));
+		scan = (struct http1_scan){ 0 };
+		assert_int_equal(http1_parse_request(&scan, str_of(text), NULL, &head), HTTP1_REFUSED);
+	}
+}
+
 int
 main(void)
 {
@@ -427,6 +451,7 @@ main(void)
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_printer),
 		cmocka_unit_test(test_printer_refuses_what_splits_the_message),
+		cmocka_unit_test(test_any_method),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -207,6 +207,15 @@ test_vary(void **state)
 	request_of("Accept: a, b\r\nfoo: 1, 2\r\nMissing:\r\n", other_text, &request);
 	assert_false(http_vary_matches(buf_str(&b), &request));
 	assert_true(http_vary_matches(STR(""), &request));
+	buf_reset(&b);
+	reply_of("Vary: Accept-Language\r\n", other_text, &reply);
+	request_of("Accept-Language: en, de;q=0.5\r\n", text, &request);
+	assert_true(http_vary_print(&b, &request, &reply, NULL));
+	assert_string_equal(b.data, "accept-language: de;q=0.5,en\n");
+	request_of("Accept-Language: DE;q=0.5 ,  en\r\n", text, &request);
+	assert_true(http_vary_matches(buf_str(&b), &request));
+	request_of("Accept-Language: de;q=0.6,en\r\n", text, &request);
+	assert_false(http_vary_matches(buf_str(&b), &request));
 	buf_fini(&b);
 }
 
