@@ -421,19 +421,12 @@ upstreams_enter_again(struct upstreams *u, const struct origin *origin, upstream
 }
 
 static void
-fail_server(struct upstream_turn *turn, const char *why)
+open_breaker(struct server *s, const struct err *why)
 {
-	struct server *s = turn->server;
-	bool was_open = breaker_is_open(&s->breaker);
 	struct upstream_turn *waits, *next;
 
-	turn->is_try = false;
-	s->failures++;
-	breaker_fail(&s->breaker, loop_mono_ms());
-	if (was_open || !breaker_is_open(&s->breaker))
-		return;
-	log_warn("mirror: %s: %s: it has not answered %d times in a row, and is left alone for a while", s->name, why,
-	    BREAKER_FAILURES);
+	log_warn("mirror: %s: %s: it has not answered %d times in a row, and is left alone for a while", s->name,
+	    why->text, BREAKER_FAILURES);
 	for (waits = TAILQ_FIRST(&s->waiting); waits != NULL; waits = next) {
 		next = TAILQ_NEXT(waits, link);
 		if (!waits->is_again)
@@ -441,13 +434,33 @@ fail_server(struct upstream_turn *turn, const char *why)
 	}
 }
 
-/* An address that is out of bounds is no failure of the server's. */
+static void
+succeed(struct upstream_turn *turn)
+{
+	struct server *s = turn->server;
+
+	if (breaker_is_open(&s->breaker))
+		log_info("mirror: %s answers again", s->name);
+	turn->is_try = false;
+	breaker_succeed(&s->breaker);
+}
+
+/* An address that is out of bounds is no failure of the server's, and what cannot be read is an answer. */
 void
 upstreams_failed(struct upstream_turn *turn, const struct err *err)
 {
-	if (err->code == ERR_REFUSED)
+	struct server *s = turn->server;
+	bool was_open = breaker_is_open(&s->breaker);
+
+	if (err->code == ERR_PROTO || err->code == ERR_LIMIT)
+		succeed(turn);
+	if (err->code == ERR_PROTO || err->code == ERR_LIMIT || err->code == ERR_REFUSED)
 		return;
-	fail_server(turn, err->text);
+	turn->is_try = false;
+	s->failures++;
+	breaker_fail(&s->breaker, loop_mono_ms());
+	if (!was_open && breaker_is_open(&s->breaker))
+		open_breaker(s, err);
 }
 
 static void
@@ -467,17 +480,8 @@ remember_limit(struct server *s, const struct http1_head *reply)
 void
 upstreams_answered(struct upstream_turn *turn, const struct http1_head *reply)
 {
-	struct server *s = turn->server;
-
-	remember_limit(s, reply);
-	if (reply->status >= 502 && reply->status <= 504) {
-		fail_server(turn, http1_reason(reply->status));
-		return;
-	}
-	if (breaker_is_open(&s->breaker))
-		log_info("mirror: %s answers again", s->name);
-	turn->is_try = false;
-	breaker_succeed(&s->breaker);
+	remember_limit(turn->server, reply);
+	succeed(turn);
 }
 
 void

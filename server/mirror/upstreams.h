@@ -80,8 +80,8 @@ struct upstream_turn *upstreams_enter_again(
     struct upstreams *upstreams, const struct origin *origin, upstream_fn *fn, void *arg);
 struct upstream_turn *upstreams_enter(
     struct upstreams *upstreams, const struct origin *origin, upstream_fn *fn, void *arg);
-/* How it came out; once, and no word is needed of a request that was given up. A reply of 502, 503 or 504 comes from
- * something in front of the server, which is as good as none. */
+/* How it came out; once, and no word is needed of a request that was given up. Any reply is an answer: what it means is
+ * for those who asked for that URL. */
 void upstreams_answered(struct upstream_turn *turn, const struct http1_head *reply);
 void upstreams_failed(struct upstream_turn *turn, const struct err *err);
 /* Gives the turn back, or up; its request has ended or been cancelled. Accepts NULL inside. */
