@@ -6,6 +6,7 @@
 
 #include "cli/run_caches.h"
 #include "cli/run_files.h"
+#include "cli/run_images.h"
 #include "cli/run_options.h"
 #include "cli/run_output.h"
 #include "cli/run_secrets.h"
@@ -79,6 +80,14 @@ on_built(void *arg, const char *id)
 
 	(void)id;
 	builder_go(j->run);
+}
+
+static void
+on_image(void *arg, const char *name, const char *digest, const char *id)
+{
+	struct run_job *j = arg;
+
+	run_images_add(j->deps->images, j->index, name, digest, id);
 }
 
 static void
@@ -216,6 +225,7 @@ static const struct builder_events builder_events = {
 	.output = on_output,
 	.segment = on_segment,
 	.built = on_built,
+	.image = on_image,
 	.ended = on_ended,
 	.done = on_done,
 };
@@ -248,6 +258,8 @@ add_env(struct run_job *j, unsigned attempt)
 
 	for (size_t i = 0; deploy != NULL && i < o->variables.count; i++)
 		env_add(&j->env, o->variables.vars[i].name, o->variables.vars[i].value);
+	run_images_begin(j->deps->images, j->index);
+	run_images_find(j->deps->images, j->index, variables.deploy_image, &variables.built);
 	variables_add(&variables, &j->env);
 	variables_add_reports(j->spec, BUILDER_WORKSPACE, &j->env);
 	free(ref);

@@ -10,6 +10,7 @@
 
 struct loop;
 struct run_files;
+struct run_images;
 struct run_job;
 struct run_options;
 struct run_pipe;
@@ -24,6 +25,7 @@ struct run_job_deps {
 	const char *top; /* the working copy */
 	const struct workspace_result *workspace;
 	struct run_files *files;
+	struct run_images *images;
 };
 
 struct run_job_result {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/run_files.h"
+#include "cli/run_images.h"
 #include "cli/run_jobs.h"
 #include "cli/run_output.h"
 #include "cli/workspace.h"
@@ -202,6 +203,7 @@ on_jobs(void *arg)
 static void
 enter_jobs(struct local *l)
 {
+	l->deps.images = run_images_new(l->plan);
 	l->deps.files = run_files_new(l->loop, l->deps.workspace->folder, l->plan);
 	l->output = run_output_new(l->deps.workspace->folder);
 	l->jobs = run_jobs_new(&l->deps, l->output, on_jobs, l);
@@ -290,6 +292,7 @@ local_fini(struct local *l)
 	builder_free(&l->deps.builder);
 	free(l->aliases);
 	run_files_free(&l->deps.files);
+	run_images_free(&l->deps.images);
 	workspace_free(&l->workspace);
 	loop_signal_free(&l->interrupt);
 	loop_signal_free(&l->term);

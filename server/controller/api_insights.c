@@ -6,7 +6,7 @@
 #include "server/controller/controller_private.h"
 
 #define DAYS 30
-#define ENVIRONMENTS_MAX 50
+#define ENVIRONMENTS_MAX 20
 
 /* null is not known. */
 static void

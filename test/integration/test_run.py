@@ -130,7 +130,7 @@ jobs:
   bad: {{needs: [one], allow_failure: true, hold_on_failure: 10m, script: [exit 3]}}
   again: {{retry: {{max: 1, on: [failure]}}, script: ["test $DAVIT_ATTEMPT = 2"]}}
   image: {{needs: [bad], build: {{tags: ["davit-test/local:one"]}}}}
-  two: {{needs: [image], image: "davit-test/local:one", script: [cat /a]}}
+  two: {{needs: [image], image: "davit-test/local:one", script: [cat /a, 'echo "made as ${{DAVIT_IMAGE_DIGEST%%:*}}"']}}
   other: {{when: {{branch: other}}, script: [echo other branch]}}
   tagged: {{when: {{event: tag}}, script: [echo never]}}
   after: {{needs: [other], script: [echo after]}}
@@ -138,7 +138,7 @@ jobs:
     code, out, err = run(repo.tree, place, "--jobs", "1")
     assert code == 0, out + err
     for line in ("job one passed", "job again is run again: attempt 2, after: exit code 1 in script", "job again passed",
-                 "job bad failed: exit code 3 in script", "job image passed", "from a file", "job two passed",
+                 "job bad failed: exit code 3 in script", "job image passed", "from a file", "made as sha256", "job two passed",
                  "job after passed", "passed"):
         assert line in out.split("\n"), (line, out)
     assert "job other skipped: " in out and "job tagged skipped: " in out and "echo never" not in out
