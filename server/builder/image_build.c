@@ -19,6 +19,9 @@
 enum {
 	OUT_MAX = 1024 * 1024, /* of members that are taken out of the compiled image, at a time */
 	EXTRACT_MEMBERS_MAX = 1000000,
+	/* Of the context that is read while what was read before leaves: with the piece behind it no more than 1 MiB.
+	 */
+	AHEAD_MAX = 256 * 1024,
 };
 
 struct image_build {
@@ -29,6 +32,7 @@ struct image_build {
 	struct context_source *source;
 	const struct dockerfile *dockerfile; /* the source's; NULL: not looked at yet */
 	unsigned line;                       /* of the step at hand there; 0: not known */
+	size_t ahead;                        /* bytes of the context since the last drain */
 	struct env args;
 	struct bases *bases;       /* that it begins from are brought */
 	struct docker_op *op;      /* that builds, */
@@ -194,6 +198,18 @@ begin_extract(struct image_build *b)
 		send_end(b);
 }
 
+static void on_piece(void *arg, struct str piece, bool is_last, const struct err *err);
+
+/* The next one is read meanwhile; behind the last that there is room for, on_drain asks for more. */
+static void
+send_piece(struct image_build *b, struct str piece)
+{
+	b->ahead += piece.len;
+	send_bytes(b, piece);
+	if (b->ahead < AHEAD_MAX)
+		context_source_next(b->source, on_piece, b);
+}
+
 static void
 on_piece(void *arg, struct str piece, bool is_last, const struct err *err)
 {
@@ -204,7 +220,7 @@ on_piece(void *arg, struct str piece, bool is_last, const struct err *err)
 	else if (is_last)
 		begin_extract(b);
 	else
-		send_bytes(b, piece); /* on_drain asks for more */
+		send_piece(b, piece);
 }
 
 static void
@@ -212,6 +228,7 @@ on_drain(void *arg)
 {
 	struct image_build *b = arg;
 
+	b->ahead = 0;
 	if (context_source_has_more(b->source)) /* the request's head may leave by itself */
 		context_source_next(b->source, on_piece, b);
 	else if (b->collect != NULL)
