@@ -49,5 +49,13 @@ class Registry:
         return urllib.request.urlopen(request).headers["Docker-Content-Digest"]
 
     def close(self):
+        """The engine forgets what was pushed here, too."""
         self.process.terminate()
         self.process.wait()
+        docker = ["/usr/bin/docker", "-H", server.ENGINE]
+        listed = subprocess.run([*docker, "images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"],
+                                capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in listed.splitlines() if line.startswith(self.address + "/")]
+        names = {f"{name}@{digest}" if tag == "<none>" else f"{name}:{tag}" for name, tag, digest in rows}
+        if names:
+            subprocess.run([*docker, "rmi", *names], check=True, stdout=subprocess.DEVNULL)
