@@ -25,6 +25,7 @@
 #define LINGER_MS 2000 /* for the client to see our end */
 #define PAUSE_MS 100   /* of accepting, without descriptors */
 #define SEGMENT (256 * 1024)
+#define FIRST_SEGMENT (16 * 1024) /* of a body that arrives, so that all who wait for it have its first bytes soon */
 
 enum {
 	SEGMENTS = 4, /* in one callback */
@@ -75,6 +76,7 @@ struct client {
 	uint64_t at;  /* in the draft */
 	uint64_t end; /* DRAFT_UNKNOWN: its own */
 	uint64_t segment_end;
+	bool has_begun; /* the first segment of the body is chosen */
 	bool is_chunked;
 	bool is_ended; /* nothing follows what is in out */
 };
@@ -263,10 +265,12 @@ static enum progress
 next_segment(struct client *c)
 {
 	uint64_t size = draft_size(c->draft), end = c->end < size ? c->end : size;
+	uint64_t most = c->has_begun || draft_is_whole(c->draft) ? SEGMENT : FIRST_SEGMENT;
 	char line[CHUNKED_SIZE_LINE];
 
 	if (c->at < end) {
-		c->segment_end = end - c->at > SEGMENT ? c->at + SEGMENT : end;
+		c->has_begun = true;
+		c->segment_end = end - c->at > most ? c->at + most : end;
 		if (c->is_chunked)
 			buf_add(&c->out, line, chunked_print_size(line, (size_t)(c->segment_end - c->at)));
 		return PROGRESS_MORE;
@@ -284,8 +288,9 @@ static enum progress
 send_more(struct client *c)
 {
 	enum progress progress = PROGRESS_MORE;
+	bool begins = c->draft != NULL && !c->has_begun && !draft_is_whole(c->draft);
 
-	for (int i = 0; i < SEGMENTS; i++) {
+	for (int i = 0; i < (begins ? 1 : SEGMENTS); i++) {
 		if (!flush_out(c, &progress))
 			return progress;
 		if (c->draft == NULL)
@@ -418,6 +423,7 @@ client_reply(struct client *c, const struct client_reply *reply)
 		c->reader = (struct draft_reader){ .at = reply->start, .fn = on_growth, .arg = c };
 		draft_watch(c->draft, &c->reader);
 		c->start = c->at = c->segment_end = reply->start;
+		c->has_begun = false;
 		c->end = reply->framing == CLIENT_BODY_LENGTH ? reply->start + reply->length : DRAFT_UNKNOWN;
 	} else if (has_body) {
 		buf_addstr(&c->out, reply->text);

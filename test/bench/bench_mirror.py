@@ -61,7 +61,7 @@ def bench_hits(bench, origin):
             mirror.stop()
 
 
-def bench_crowd(bench, origin, clients=50, patience=40):
+def bench_crowd(bench, origin, clients=50, patience=25):
     """All want one cold object at once, which the origin gives at 10 MiB/s to all who ask it together."""
     for mirror in mirrors(bench, origin, core=None):
         body = os.urandom(COLD)
