@@ -227,8 +227,10 @@ uint64_t
 draft_size(const struct draft *d)
 {
 	uint64_t held = d->state == DRAFT_WHOLE ? 0 : d->held;
+	uint64_t end = d->total != DRAFT_UNKNOWN ? d->total : d->size;
 
-	return d->size > held ? d->size - held : 0;
+	end = end > held ? end - held : 0;
+	return d->size < end ? d->size : end;
 }
 
 uint64_t

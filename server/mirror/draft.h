@@ -44,7 +44,8 @@ unsigned draft_refs(const struct draft *draft);
 
 /* ERR_IO when the disk takes no more, ERR_LIMIT beyond total. */
 bool draft_append(struct draft *draft, struct str bytes, struct err *err);
-/* From now on readers are told of all but the last len bytes, until draft_end. */
+/* From now on readers are told of all but the last len bytes, until draft_end: of the total, where it is known, so that
+ * the first bytes wait for no others. */
 void draft_hold_back(struct draft *draft, uint64_t len);
 void draft_end(struct draft *draft);
 /* No more will come, and what came is not whole. */
