@@ -95,7 +95,9 @@ parse_method(struct str s, const struct http1_limits *limits, struct http1_head 
 			return HTTP1_DONE;
 		}
 	ret->method = HTTP1_OTHER;
-	if (limits->any_method && !str_is(s, "CONNECT") && !str_is(s, "TRACE"))
+	if (str_is(s, "CONNECT"))
+		ret->method = HTTP1_CONNECT;
+	if (limits->any_method && !str_is(s, "TRACE"))
 		return HTTP1_DONE;
 	return refuse(ret, 501, "the method is not implemented");
 }
@@ -121,7 +123,20 @@ parse_absolute(struct str rest, struct http1_head *ret)
 	return HTTP1_DONE;
 }
 
-/* RFC 9112 section 3.2; authority-form belongs to CONNECT, which is not served. */
+/* A port is a must: RFC 9112 section 3.2.3. */
+static enum http1_verdict
+parse_authority(struct str s, struct http1_head *ret)
+{
+	struct str host;
+	unsigned port;
+
+	ret->host = s;
+	if (!url_split_host(s, &host, &port) || port == 0)
+		return refuse(ret, 400, "the target is no HOST:PORT");
+	return HTTP1_DONE;
+}
+
+/* RFC 9112 section 3.2 */
 static enum http1_verdict
 parse_target(struct str s, struct http1_head *ret)
 {
@@ -129,6 +144,8 @@ parse_target(struct str s, struct http1_head *ret)
 	for (size_t i = 0; i < s.len; i++)
 		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f || s.p[i] == '#')
 			return refuse(ret, 400, "the target has a byte that must be percent-encoded");
+	if (ret->method == HTTP1_CONNECT)
+		return parse_authority(s, ret);
 	if (s.len >= 7 && strncasecmp(s.p, "http://", 7) == 0)
 		return parse_absolute((struct str){ s.p + 7, s.len - 7 }, ret);
 	if (s.len >= 8 && strncasecmp(s.p, "https://", 8) == 0)

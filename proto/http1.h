@@ -22,7 +22,7 @@ struct http1_limits {
 	size_t head;      /* bytes of the whole head; more is 431 */
 	size_t target;    /* bytes of the request's target; more is 414 */
 	unsigned headers; /* at most HTTP1_HEADERS_MAX; more is 431 */
-	bool any_method;  /* but CONNECT and TRACE; else one that we do not know is 501 */
+	bool any_method;  /* but TRACE; else CONNECT, or one that we do not know, is 501 */
 	bool chunked;     /* requests may have "Transfer-Encoding: chunked"; else any transfer coding is 411 */
 };
 
@@ -36,7 +36,7 @@ enum http1_verdict {
 	HTTP1_REFUSED,   /* head->refusal and head->why say how to answer; the connection must be closed */
 };
 
-/* Methods that we do not know, CONNECT and TRACE are refused with 501. */
+/* Methods that we do not know, CONNECT and TRACE are refused with 501, unless the limits say otherwise. */
 enum http1_method {
 	HTTP1_GET,
 	HTTP1_HEAD,
@@ -45,7 +45,8 @@ enum http1_method {
 	HTTP1_PATCH,
 	HTTP1_DELETE,
 	HTTP1_OPTIONS,
-	HTTP1_OTHER, /* see method_name; only where the limits allow any */
+	HTTP1_CONNECT, /* host is all that the target is; this and: */
+	HTTP1_OTHER,   /* see method_name: only where the limits allow any */
 };
 
 /* What follows the head. */
@@ -68,8 +69,9 @@ struct http1_head {
 	/* of a request */
 	enum http1_method method;
 	struct str method_name;
-	struct str target;     /* as it stands in the request line */
-	struct str path;       /* path and query: begins with '/', or is "*" (OPTIONS only); raw, see url_path() */
+	struct str target; /* as it stands in the request line */
+	struct str
+	    path; /* path and query: begins with '/', is "*" (OPTIONS only), or empty (CONNECT); raw, see url_path() */
 	struct str host;       /* of the absolute target, else of Host; empty for HTTP/1.0 without one */
 	bool expects_continue; /* the client waits for "100 Continue" before it sends the body */
 

@@ -801,6 +801,7 @@ start_mirror(struct app *app, struct err *err)
 		.rule_count = conf->mirror.upstream_count,
 		.size = conf->mirror.size,
 		.age_s = conf->mirror.max_age_s,
+		.connects = conf->mirror.connect,
 		.ca_file = app_conf_file(conf->mirror.ca),
 		.registry = conf->mirror.registry,
 		.access_log = app_conf_file(conf->mirror.access_log),

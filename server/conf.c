@@ -142,6 +142,7 @@ static const struct conf_option options[] = {
 	  .min = 1024 * 1024, .max = 1ull << 50),
 	OPTION("mirror.max_age", DURATION, AT(mirror.max_age_s), "0s", "how long it keeps what nobody asks for; 0s: as long as there is room",
 	  .max = 3650 * DAY),
+	OPTION("mirror.connect", BOOL, AT(mirror.connect), "false", "CONNECT opens tunnels to the upstreams, as proxies for https do"),
 	OPTION("mirror.registry", URL, AT(mirror.registry), "https://registry-1.docker.io", "registry of the images that name none", .words = web_schemes),
 	OPTION("mirror.jobs", BOOL, AT(mirror.jobs), "true", "jobs reach it, and their tools ask it"),
 	OPTION("mirror.access_log", TEXT, AT(mirror.access_log), "\"\"", "file with a line for each request to the mirror; empty: none"),

@@ -135,6 +135,7 @@ struct conf {
 		uint64_t size;     /* bytes on disk */
 		int64_t max_age_s; /* 0: any */
 		char *registry;
+		bool connect;     /* tunnels are opened */
 		bool jobs;        /* reach it */
 		char *access_log; /* "": none */
 		uint64_t access_log_size;

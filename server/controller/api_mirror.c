@@ -55,6 +55,9 @@ api_mirror_figures(const struct mirror *mirror, struct buf *out)
 	figures_value(out, "davit_mirror_replies_total", "source=\"stale\"", (double)f.answers.stale);
 	figures_value(out, "davit_mirror_replies_total", "source=\"miss\"", (double)f.answers.misses);
 	figures_value(out, "davit_mirror_replies_total", "source=\"error\"", (double)f.answers.errors);
+	figures_one(out, "davit_mirror_tunnels", "gauge", "Tunnels that CONNECT has opened.", f.tunnels.open);
+	figures_one(out, "davit_mirror_tunnel_bytes_total", "counter", "Bytes that passed in tunnels, both ways.",
+	    (double)f.tunnels.bytes);
 	figures_one(out, "davit_mirror_connections", "gauge", "Open connections of clients.", f.clients.connections);
 	figures_one(out, "davit_mirror_sent_bytes_total", "counter", "Bytes of bodies sent to clients.",
 	    (double)f.clients.bytes);

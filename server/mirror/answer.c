@@ -18,6 +18,7 @@
 #include "server/mirror/snapshots.h"
 #include "server/mirror/target.h"
 #include "server/mirror/transfer.h"
+#include "server/mirror/tunnel.h"
 
 #define HEAD_MAX (64 * 1024)
 #define AHEAD_MAX (16 * 1024 * 1024) /* a range that far ahead of what has come is asked for by itself */
@@ -660,6 +661,19 @@ choose_login(struct answer *a)
 	return true;
 }
 
+static void
+open_tunnel(struct answer *a)
+{
+	struct err err;
+
+	if (a->parts->tunnels == NULL)
+		reply_error(a, 501, "the mirror opens no tunnels (mirror.connect); https goes by its own URLs");
+	else if (!tunnels_open(a->parts->tunnels, a->client, &a->request->head, &err))
+		reply_error(a, status_of(&err), err.text);
+	else
+		answer_free(a);
+}
+
 struct answer *
 answer_new(struct answer_parts *parts, struct client *client, const struct client_request *request)
 {
@@ -667,6 +681,10 @@ answer_new(struct answer_parts *parts, struct client *client, const struct clien
 
 	*a = (struct answer){ .parts = parts, .client = client, .request = request };
 	read_visit(a);
+	if (a->head.method == HTTP1_CONNECT) {
+		open_tunnel(a);
+		return NULL;
+	}
 	if (door_answers(client, &a->head, &a->visit, http1_value(&request->head, "Authorization"),
 		upstreams_have_logins(parts->upstreams))) {
 		answer_free(a);

@@ -10,6 +10,7 @@
 struct shelf;
 struct snapshots;
 struct transfers;
+struct tunnels;
 struct upstreams;
 
 struct answer;
@@ -28,6 +29,7 @@ struct answer_parts {
 	struct transfers *transfers;
 	struct visitor_conf visitors;
 	struct snapshots *snapshots;
+	struct tunnels *tunnels; /* NULL: CONNECT is off */
 	struct answer_figures figures;
 };
 

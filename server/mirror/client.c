@@ -41,6 +41,7 @@ enum client_state {
 	CLIENT_BODY,   /* and its body */
 	CLIENT_ANSWER, /* the handler has it */
 	CLIENT_SEND,
+	CLIENT_TAKEN,  /* the connection is another's */
 	CLIENT_LINGER, /* all is sent; what still comes is thrown away */
 };
 
@@ -157,7 +158,8 @@ client_free(struct client *c)
 	event_free(c->readable);
 	event_free(c->writable);
 	timer_free(&c->timer);
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	buf_fini(&c->out);
 	free(c->in);
 	LIST_REMOVE(c, link);
@@ -404,6 +406,23 @@ client_connection(const struct client *c)
 	return c->number;
 }
 
+int
+client_take(struct client *c, struct str *early)
+{
+	int fd = c->fd;
+
+	assert(c->state == CLIENT_ANSWER);
+	*early = (struct str){ c->in + c->used, c->in_len - c->used };
+	c->status = 200;
+	tell_sent(c);
+	c->state = CLIENT_TAKEN;
+	event_del(c->readable);
+	event_del(c->writable);
+	c->fd = -1;
+	timer_start(c->timer, 0); /* whoever called us still has it */
+	return fd;
+}
+
 void
 client_reply(struct client *c, const struct client_reply *reply)
 {
@@ -490,7 +509,8 @@ take_head(struct client *c)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-	switch (http1_parse_request(&c->scan, (struct str){ c->in, c->in_len }, &http1_proxy_limits, &c->request.head)) {
+	switch (
+	    http1_parse_request(&c->scan, (struct str){ c->in, c->in_len }, &http1_proxy_limits, &c->request.head)) {
 	case HTTP1_NEED_MORE:
 		break;
 	case HTTP1_REFUSED:

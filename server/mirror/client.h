@@ -94,6 +94,9 @@ struct client_reply {
 
 /* The connection's number: no other one, before or later, has it. */
 uint64_t client_connection(const struct client *client);
+/* In the place of client_reply, from within on_request: the connection is the caller's from now on. Returns its
+ * descriptor; *early is what has come behind the request, good until the loop runs on. */
+int client_take(struct client *client, struct str *early);
 /* Once for each request. */
 void client_reply(struct client *client, const struct client_reply *reply);
 

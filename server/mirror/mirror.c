@@ -165,6 +165,8 @@ on_open(void *arg, struct shelf *shelf, const struct err *err)
 	m->parts.transfers = transfers_new(&transfers);
 	snapshots.transfers = m->parts.transfers;
 	m->parts.snapshots = snapshots_new(&snapshots);
+	if (m->conf.connects)
+		m->parts.tunnels = tunnels_new(m->conf.loop, m->parts.upstreams);
 	for (size_t i = 0; i < m->door_count && m->on_left == NULL; i++)
 		clients_accept(m->doors[i]);
 }
@@ -209,6 +211,7 @@ mirror_free(struct mirror **mirror)
 		clients_free(&m->doors[i]);
 	access_log_free(&m->log);
 	shelf_open_cancel(&m->opening);
+	tunnels_free(&m->parts.tunnels);
 	snapshots_free(&m->parts.snapshots);
 	transfers_free(&m->parts.transfers);
 	tokens_free(&m->tokens);
@@ -339,6 +342,8 @@ mirror_figures(const struct mirror *m)
 		all.clients.requests += f.requests;
 		all.clients.bytes += f.bytes;
 	}
+	if (m->parts.tunnels != NULL)
+		all.tunnels = tunnels_figures(m->parts.tunnels);
 	if (m->parts.shelf != NULL) {
 		all.transfers = transfers_figures(m->parts.transfers);
 		all.shelf = shelf_figures(m->parts.shelf);

@@ -11,6 +11,7 @@
 #include "server/mirror/purge.h"
 #include "server/mirror/shelf.h"
 #include "server/mirror/transfer.h"
+#include "server/mirror/tunnel.h"
 #include "server/mirror/upstreams.h"
 #include "server/mirror/warmups.h"
 
@@ -32,6 +33,7 @@ struct mirror_conf {
 	const struct upstream_rule *rules;
 	size_t rule_count;
 	uint64_t size;        /* bytes of all bodies on the disk */
+	bool connects;        /* CONNECT opens tunnels to the upstreams */
 	int64_t age_s;        /* what nobody has asked for that long gives way; 0: however long */
 	const char *ca_file;  /* of upstreams; NULL: the system's */
 	const char *registry; /* URL of the registry of images that name none */
@@ -77,6 +79,7 @@ struct mirror_figures {
 	struct answer_figures answers;
 	struct transfer_figures transfers;
 	struct shelf_figures shelf;
+	struct tunnel_figures tunnels;
 	uint64_t size; /* bytes that it may store */
 };
 /* See upstreams_status. */

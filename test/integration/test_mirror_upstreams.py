@@ -2,6 +2,8 @@
 they have little left to give. (doc/mirror.md, Upstreams)"""
 
 import hashlib
+import os
+import socket
 import time
 
 from origin import Reply
@@ -87,3 +89,41 @@ def test_what_a_registry_still_allows(make_davit, origin):
     mirrored.wait_metric(f'davit_mirror_upstream_remaining{{upstream="http://127.0.0.1:{origin.port}"}} 7\n')
     origin.serve("/v2/b/manifests/1", Reply(manifest, **kind))
     assert mirrored.get("", whole_url="/v2/b/manifests/1", method="HEAD")[0].status == 200
+
+
+def tunnel(mirrored, authority, early=b""):
+    """The socket, and the head of the mirror's answer."""
+    connection = socket.create_connection(("127.0.0.1", mirrored.port), timeout=60)
+    connection.sendall(f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode() + early)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        more = connection.recv(1)
+        assert more, head
+        head += more
+    return connection, head.decode()
+
+
+def test_connect(make_davit, origin):
+    """Bytes pass both ways, also those sent too early; where it may go is as for all requests; off it is refused."""
+    body = os.urandom(3_000_000)
+    origin.serve("/boat", Reply(body))
+    off = Mirrored(make_davit, origin)
+    assert tunnel(off, f"127.0.0.1:{origin.port}")[1].startswith("HTTP/1.1 501 ")
+    off.davit.stop()
+    mirrored = Mirrored(make_davit, origin, connect=True)
+    request = b"GET /boat HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    for early, late in [(request, b""), (b"", request)]:
+        connection, head = tunnel(mirrored, f"127.0.0.1:{origin.port}", early)
+        assert head == "HTTP/1.1 200 OK\r\n\r\n"
+        connection.sendall(late)
+        with connection.makefile("rb") as file:
+            assert file.read().endswith(b"\r\n\r\n" + body)
+        connection.close()
+    assert origin.count("/boat") == 2
+    for authority, status in [("127.0.0.1:1", 403), ("other.example:443", 403), (f"localhost:{origin.port}", 403), ("localhost:443", 403)]:
+        connection, head = tunnel(mirrored, authority)
+        assert head.startswith(f"HTTP/1.1 {status} "), (authority, head)
+        connection.close()
+    mirrored.wait_metric("davit_mirror_tunnels 0")
+    origin.stop()
+    assert tunnel(mirrored, f"127.0.0.1:{origin.port}")[1].startswith("HTTP/1.1 502 ")
