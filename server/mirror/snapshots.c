@@ -49,6 +49,7 @@ struct filling {
 	LIST_ENTRY(filling) link;
 	struct root *root;
 	struct fetch *fetch;
+	int64_t used; /* the one before, by a client, the last time */
 };
 
 struct root {
@@ -254,13 +255,17 @@ on_filled(void *arg, enum transfer_result result, struct variant *v, struct draf
 {
 	struct filling *f = arg;
 	struct root *r = f->root;
+	int64_t used = f->used;
 	struct http1_head head;
 
 	(void)body;
 	LIST_REMOVE(f, link);
 	free(f);
-	if (result == TRANSFER_REPLY)
+	if (result == TRANSFER_REPLY) {
 		variant_read_head(v, &head);
+		if (v->used == v->times.received) /* no client has asked for it meanwhile */
+			v->used = used;
+	}
 	if (result != TRANSFER_REPLY || head.status != 200)
 		r->has_failed = true;
 	if (err != NULL)
@@ -269,11 +274,12 @@ on_filled(void *arg, enum transfer_result result, struct variant *v, struct draf
 }
 
 static void
-fetch_index(struct root *r, const struct target *target)
+fetch_index(struct root *r, const struct target *target, int64_t used)
 {
 	struct filling *f = xcalloc(1, sizeof(*f));
 
 	f->root = r;
+	f->used = used;
 	LIST_INSERT_HEAD(&r->fillings, f, link);
 	f->fetch =
 	    fetch_start(r->snapshots->conf.loop, r->snapshots->conf.transfers, target, HTTP1_GET, NULL, on_filled, f);
@@ -300,12 +306,15 @@ has_good(const struct root *r, const struct target *target)
 
 /* Of what is there as of the version shown so far, and was asked for lately, the new version's is fetched. The use
  * counts on, so that it ends when nobody asks any more. */
-static bool
-is_wanted(const struct root *r, const struct target *old, const struct target *new)
+static void
+fill_one(struct root *r, struct target *old, struct target *new)
 {
 	const struct variant *v = find_good(r, old);
 
-	return v != NULL && now_s() - v->used <= IN_USE_S && !has_good(r, new);
+	if (v != NULL && now_s() - v->used <= IN_USE_S && !has_good(r, new))
+		fetch_index(r, new, v->used);
+	target_fini(old);
+	target_fini(new);
 }
 
 static void
@@ -318,10 +327,7 @@ fill_index(struct root *r, const struct index_file *old)
 		return;
 	place_of_file(&r->target, r->folder_len, r->shown, old, &from);
 	place_of_file(&r->target, r->folder_len, r->next, new, &to);
-	if (is_wanted(r, &from, &to))
-		fetch_index(r, &to);
-	target_fini(&from);
-	target_fini(&to);
+	fill_one(r, &from, &to);
 }
 
 static void
@@ -331,10 +337,7 @@ fill_signature(struct root *r)
 
 	place_of_signature(&r->target, r->folder_len, r->shown, &from);
 	place_of_signature(&r->target, r->folder_len, r->next, &to);
-	if (is_wanted(r, &from, &to))
-		fetch_index(r, &to);
-	target_fini(&from);
-	target_fini(&to);
+	fill_one(r, &from, &to);
 }
 
 static bool
