@@ -125,6 +125,17 @@ tell(struct swarm_view *view, const struct docker_task *task)
 	snprintf(view->why, sizeof(view->why), "task %u: %s", task->slot, task->why);
 }
 
+/* Whether a task before the i-th runs in its place: on a node that is lost, which nobody knows yet. */
+static bool
+is_twin(const struct docker_tasks *tasks, size_t i, int64_t deployment)
+{
+	for (size_t k = 0; k < i; k++)
+		if (tasks->items[k].slot == tasks->items[i].slot && tasks->items[k].deployment == deployment &&
+		    tasks->items[k].state == DOCKER_TASK_RUNS)
+			return true;
+	return false;
+}
+
 static enum swarm_health
 look_at_tasks(const struct docker_tasks *tasks, int64_t deployment, struct swarm_view *view)
 {
@@ -141,7 +152,7 @@ look_at_tasks(const struct docker_tasks *tasks, int64_t deployment, struct swarm
 		}
 		if (task->state == DOCKER_TASK_COMING)
 			tell(view, task);
-		view->running += task->state == DOCKER_TASK_RUNS;
+		view->running += task->state == DOCKER_TASK_RUNS && !is_twin(tasks, i, deployment);
 	}
 	return SWARM_COMING;
 }

@@ -49,7 +49,7 @@ int64_t swarm_rollout_base(const struct rollout *rollout, const struct swarm_ser
 enum swarm_health { SWARM_COMING, SWARM_WELL, SWARM_ILL };
 
 struct swarm_view {
-	unsigned running; /* new tasks */
+	unsigned running; /* replicas of which a new task runs */
 	unsigned going;   /* tasks that are to go, and run */
 	size_t ill;       /* index of the task that has failed; SIZE_MAX: none */
 	char why[256];    /* it is not well */

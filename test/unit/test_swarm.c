@@ -259,6 +259,10 @@ test_judged_by_their_tasks(void **state)
 	    SWARM_WELL);
 	assert_int_equal(view.going, 1);
 	assert_int_equal(view.ill, SIZE_MAX);
+	assert_int_equal(judge("[" TASK("a", 1, "running", "running", 7) "," TASK("b", 1, "running", "running", 7) "]",
+			     DOCKER_UPDATE_DONE, &view),
+	    SWARM_COMING);
+	assert_int_equal(view.running, 1);
 	/* Of a node that is lost, whose place another has taken. */
 	assert_int_equal(judge("[" TASK("a", 1, "running", "running", 7) "," TASK(
 				   "b", 2, "running", "shutdown", 7) "," TASK("c", 2, "running", "running", 7) "]",
