@@ -46,7 +46,7 @@ static const struct {
 	[RELEASE_STARTED] = { "started", enter_started, RELEASE_WORK },
 	[RELEASE_WORK]    = { "work",    enter_work,    RELEASE_VERDICT },
 	[RELEASE_LOGS]    = { "logs",    enter_logs,    RELEASE_VERDICT },
-	[RELEASE_VERDICT] = { "verdict", enter_verdict, RELEASE_WORK },
+	[RELEASE_VERDICT] = { "verdict", enter_verdict, RELEASE_ENGINE },
 	[RELEASE_AWAY]    = { "away",    enter_away,    RELEASE_ENGINE },
 	[RELEASE_DONE]    = { "done",    enter_done,    RELEASE_DONE },
 };
@@ -462,6 +462,8 @@ add_way_back(struct release *d)
 	int64_t base = d->kind->base(d);
 	size_t len = strlen(d->result.reason);
 
+	if (base == 0 && d->job->is_left) /* what is there may not have been asked for yet */
+		base = d->rollout.previous;
 	if (base != 0)
 		snprintf(d->result.reason + len, sizeof(d->result.reason) - len, "; back to deployment %" PRId64, base);
 	else
@@ -534,8 +536,14 @@ release_finish(struct release *d)
 void
 release_cancel(struct release *release, const char *why)
 {
-	if (!release->has_verdict && release->state != RELEASE_DONE)
+	if (release->has_verdict || release->job->verdict != NULL || release->state == RELEASE_DONE)
+		return;
+	if (release->destination != NULL) {
 		release_fail(release, RELEASE_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", why));
+		return;
+	}
+	release->is_cancelled = true; /* it has not begun */
+	set_result(release, RELEASE_CANCELLED, why);
 }
 
 void
@@ -570,9 +578,14 @@ on_begin(void *arg)
 
 	d->begin = NULL;
 	d->destination = destinations_find(d->destinations, d->job->engine, &err);
-	if (d->destination == NULL) {
-		d->has_verdict = false;
-		release_fail(d, RELEASE_FAILED, err);
+	if (d->destination == NULL) { /* there is no way, neither forward nor back */
+		set_result(d, d->job->is_left ? RELEASE_ERROR : RELEASE_FAILED, err.text);
+		d->has_verdict = true;
+		release_step(d, RELEASE_DONE);
+		return;
+	}
+	if (d->is_cancelled) {
+		release_fail(d, RELEASE_CANCELLED, err_make(ERR_CANCELLED, 0, "%s", d->result.reason));
 		return;
 	}
 	if (d->job->verdict != NULL) {

@@ -68,9 +68,10 @@ struct release {
 	struct env env; /* of the service that is brought there */
 	struct buf log;
 	struct release_result result;
-	bool is_begun;    /* something may have been changed */
-	bool has_verdict; /* result is how it comes out */
-	bool was_away;    /* it was said that the engine does not answer */
+	bool is_begun;     /* something may have been changed */
+	bool has_verdict;  /* result is how it comes out */
+	bool is_cancelled; /* before it had begun; result says why */
+	bool was_away;     /* it was said that the engine does not answer */
 	unsigned trouble;
 };
 

@@ -126,6 +126,19 @@ def test_cancelled_and_stopped_in_the_midst_of_it(application):
     assert application.deployments()[0]["attempt"] == 1
 
 
+def test_cancelled_while_nobody_works_on_it(application):
+    """By another daemon, before the one that was killed comes back: that goes back at once."""
+    davit = application.davit
+    application.deploy()
+    number = application.begin("starting app.1 of deployment 2", gate={"stable": "1m"})
+    davit.redis("HSET", f"davit:job:{number}.1", "cancel", "1")
+    davit.kill()
+    davit.start()
+    build = davit.wait_build(number)
+    assert build["state"] == "cancelled" and "back to deployment 1" in application.deployments()[0]["reason"]
+    assert application.containers() == ["app.live.app.1.1 running"]
+
+
 COMPOSE = "services:\n  web: {{image: '{image}', depends_on: [db], networks: [front, back]}}\n" \
           "  db: {{image: '{image}', networks: [back], volumes: ['data:/data']}}\nnetworks: {{front: , back: }}\n"
 STAGED = """
