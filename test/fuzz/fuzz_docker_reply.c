@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/docker_reply.h"
+#include "proto/docker_swarm.h"
 #include "proto/image.h"
 
 static void
@@ -68,6 +69,29 @@ check_replies(struct str in)
 }
 
 static void
+check_swarm(struct str in)
+{
+	struct docker_services services;
+	struct docker_tasks tasks;
+
+	if (docker_reply_services(in, &services, NULL)) {
+		for (size_t i = 0; i < services.count; i++) {
+			must_be_id(services.items[i].id);
+			must_be_line(services.items[i].message);
+		}
+		docker_services_fini(&services);
+	}
+	if (!docker_reply_tasks(in, &tasks, NULL))
+		return;
+	for (size_t i = 0; i < tasks.count; i++) {
+		must_be_id(tasks.items[i].id);
+		must_be_line(tasks.items[i].why);
+		must(tasks.items[i].deployment >= 0);
+	}
+	docker_tasks_fini(&tasks);
+}
+
+static void
 check_image(struct str in)
 {
 	struct image_ref ref, again;
@@ -93,6 +117,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 100000)
 		return 0;
 	check_replies(in);
+	check_swarm(in);
 	check_image(in);
 	return 0;
 }

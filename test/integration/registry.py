@@ -15,8 +15,8 @@ PASSWORD = "s3cret-word"
 class Registry:
     """It keeps its address and what was pushed when it is started again. closed: it wants ada's password."""
 
-    def __init__(self, folder, closed=True):
-        self.folder, self.address, self.process = str(folder), f"127.0.0.1:{forge.free_port()}", None
+    def __init__(self, folder, closed=True, host="127.0.0.1"):
+        self.folder, self.address, self.process = str(folder), f"{host}:{forge.free_port()}", None
         os.makedirs(self.folder, exist_ok=True)
         users = os.path.join(self.folder, "users")
         with open(users, "w") as file:

@@ -1,9 +1,10 @@
-"""Applications in a real Docker Swarm: deployed, updated, taken back as a whole, and rolled back; davitd killed in the midst of
-it. Its engines are its own, in network namespaces; where the
+"""Applications in a real Docker Swarm, of one node, and (DAVIT_TEST_LONG) of three: deployed, updated, taken back as a whole,
+and rolled back; davitd killed and a node lost in the midst of it. Its engines are its own, in network namespaces; where the
 kernel lacks ip_vs no virtual address answers, so the services here are asked for by their names alone (dnsrr)."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ import tempfile
 import pytest
 
 from applications import SERVE, Application
+from registry import Registry
 from server import IMAGE
 
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
@@ -30,6 +32,11 @@ class Swarm:
 
     def script(self, verb, *args):
         return subprocess.run([f"{TOP}/scripts/swarm", verb, self.folder, *args], check=True, capture_output=True, text=True).stdout
+
+    def host(self):
+        """This machine's address for the nodes."""
+        node = json.loads(self("node", "ls", "--format", "{{json .ID}}").splitlines()[0])
+        return re.sub(r"[0-9]+$", "1", self("node", "inspect", "-f", "{{.Status.Addr}}", node))
 
     def __call__(self, *args):
         return self.on(self.url, *args)
@@ -159,11 +166,11 @@ def test_an_engine_that_is_in_no_swarm(davit, repo, docker):
 
 
 # Where it dies, at which pass, and whether the deployment is bad.
-DEATHS = [("rollout_creating", 2, False), ("rollout_removing", 1, True)]
+DEATHS = [("rollout_creating", 2, False)]
 if LONG:
-    DEATHS += [("rollout_ready", 1, False), ("rollout_creating", 1, False), ("rollout_gating", 1, False), ("rollout_gating", 3, False),
-               ("rollout_decided", 1, True), ("rollout_removing", 2, True), ("rollout_ended", 1, False), ("rollout_ended", 1, True),
-               ("rollout_removing", 1, False)]
+    DEATHS = [("rollout_removing", 1, True), ("rollout_removing", 1, False), *DEATHS, ("rollout_removing", 2, True),
+              ("rollout_ready", 1, False), ("rollout_creating", 1, False), ("rollout_gating", 1, False), ("rollout_gating", 3, False),
+              ("rollout_decided", 1, True), ("rollout_ended", 1, False), ("rollout_ended", 1, True)]
 
 
 def test_davitd_dies_in_the_midst_of_it(application):
@@ -188,3 +195,53 @@ def test_davitd_dies_in_the_midst_of_it(application):
         told = application.deployments()[0]
         attempts = 2 if point == "rollout_ready" else 1  # nothing was changed there, so it begins anew
         assert (told["deployment"], told["state"], told["attempt"]) == (deployment, build["state"], attempts), point
+
+
+if LONG:
+    @pytest.fixture(scope="module")
+    def three():
+        made = Swarm(3)
+        yield made
+        made.stop()
+
+    def test_all_nodes_have_the_very_image_of_a_private_registry(three, make_davit, repo, tmp_path):
+        """By its digest, whatever the tag means by then; they are given the login for it."""
+        application = SwarmApplication(make_davit(engines=[{"url": three.url, "slots": 2}]), repo, three, "swarm")
+        registry = Registry(tmp_path, host=three.host())
+        image = f"{registry.address}/acme/app:one"
+        application.davit.api("PUT", "/secrets/repo/app/DOCKER_AUTH_CONFIG", {"value": registry.config()})
+        (tmp_path / "config.json").write_text(registry.config())
+        three("create", "--name", "other", IMAGE, "true")
+        three("commit", "other", image)
+        three("rm", "other")
+        three("--config", str(tmp_path), "push", "-q", image)
+        three("rmi", image)
+        text = {"live": {"secrets": ["DOCKER_AUTH_CONFIG"], "deploy": {"environment": "live", "application": {
+            "services": {"private": service(image=image, replicas=3, gate={"timeout": "1m", "stable": "1s"})}}}}}
+        build = application.davit.wait_build(application.push(json.dumps({"jobs": text})))
+        assert build["state"] == "passed", application.davit.job_log(f"{build['build']}.1")
+        named = f"{registry.address}/acme/app@{registry.digest('acme/app', 'one')}"
+        assert application.inspect("app_live_private", "{{.Spec.TaskTemplate.ContainerSpec.Image}}") == named
+        for node in three.nodes:
+            one = three.on(node, "ps", "-q", "--filter", "label=davit.service=private")
+            assert three.on(node, "inspect", "-f", "{{.Config.Image}}", one) == named
+        three("service", "rm", "app_live_private")
+        registry.close()
+
+    def test_a_node_is_lost_in_the_midst_of_an_update(three, make_davit, repo):
+        """A swarm waits for ever for a container that was coming up there: then it ends in the old deployment, as a whole."""
+        application = SwarmApplication(make_davit(engines=[{"url": three.url, "slots": 2}]), repo, three, "swarm")
+        push(application, "passed", web=service("one", replicas=3))
+        assert all(len(three.on(node, "ps", "-q", "--filter", "label=davit.service=web").split()) == 1 for node in three.nodes)
+        number = push(application, None, web=service("two", replicas=3, gate={"timeout": "20s", "stable": "1s"}))
+        application.davit.wait_build(number, {"running"})
+        application.davit.wait_log(f"{number}.1", "web: 1 of 3 run")
+        three.script("lose", "3")
+        kept = 2 if application.davit.wait_build(number)["state"] == "passed" else 1
+        assert application.services() == [f"app_live_web 3/3 {kept}"], application.davit.job_log(f"{number}.1")
+        going = f"label=davit.deployment={3 - kept}"
+        for node in three.nodes[:2]:  # what was to go may have its time for that
+            for one in three.on(node, "ps", "-q", "--filter", "label=davit.service=web", "--filter", going).split():
+                three.on(node, "wait", one)
+        left = [three.on(node, "ps", "-q", "--filter", f"label=davit.deployment={kept}").split() for node in three.nodes[:2]]
+        assert sum(map(len, left)) == 3
