@@ -1,5 +1,6 @@
 -- The deployment that a rollback makes again: the last that passed before the one that is there. One that has begun and
--- did not pass left who knows what behind: then it is the last that passed at all.
+-- did not pass left who knows what behind: then it is the last that passed at all. But an application's (which alone has
+-- images) goes back by itself, unless it ends as an error.
 -- ARGV: repo, name. {deployment, its hash} {none} {first}
 local repo, name = ARGV[1], ARGV[2]
 local LOOKS_MAX = 1000
@@ -8,9 +9,12 @@ local function fields_of(n, ...)
 	return unpack(call('HMGET', 'davit:deployment:' .. n, ...))
 end
 
+local WENT_BACK = { failed = true, cancelled = true, timed_out = true }
+
 local function newest_begun()
 	for _, n in ipairs(call('ZREVRANGE', deployments_key(repo, name), 0, LOOKS_MAX)) do
-		if fields_of(n, 'started_ms') then
+		local started_ms, state, images = fields_of(n, 'started_ms', 'state', 'images')
+		if started_ms and not (images and WENT_BACK[state]) then
 			return n
 		end
 	end

@@ -1,5 +1,7 @@
 """Applications on a real engine: deployed, replaced, proved or taken back, and rolled back; davitd and the engine killed."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import nginx
 from applications import Application
 from registry import Registry
 from server import IMAGE
+
 
 @pytest.fixture
 def application(davit, repo, docker):
@@ -58,6 +61,8 @@ def test_what_does_not_prove_itself_goes_back(application):
         assert reason in build["reason"] and build["reason"].endswith("; back to deployment 1"), build["reason"]
         assert application.containers() == ["app.live.app.1.1 running"]
         assert application.deployments()[0]["reason"] in build["reason"]
+    nothing = application.davit.cli("rollback", "app", "live")
+    assert nothing.returncode == 1 and "nothing else was deployed there before" in nothing.stderr
     assert b"| it breaks" in application.davit.job_log("2.1")
     assert application.answer("app.live.app.1.1") == "one"
 
@@ -107,6 +112,23 @@ def test_a_port_that_is_taken(application):
         application.docker("rm", "-f", "davit-test-taker")
     assert "port is already allocated" in build["reason"] and build["reason"].endswith("; back to deployment 1"), build["reason"]
     assert application.containers() == ["app.live.app.1.1 running"]
+
+
+def test_its_engine_is_not_configured_any_more(application):
+    """There is no way to it: the job says so, and davitd lives on."""
+    davit = application.davit
+    number = application.begin("starting app.1 of deployment 1", gate={"stable": "1m"})
+    davit.kill()
+    path = os.path.join(davit.folder, "davit.yml")
+    with open(path) as file:
+        conf = json.load(file)
+    conf["engines"][0]["name"] = "another"
+    with open(path, "w") as file:
+        json.dump(conf, file)
+    davit.start()
+    build = davit.wait_build(number)
+    assert build["state"] == "error" and "this server has no engine" in build["reason"], build
+    assert davit.process.poll() is None
 
 
 def test_cancelled_and_stopped_in_the_midst_of_it(application):
