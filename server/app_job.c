@@ -136,7 +136,7 @@ undo(struct app_job *a, const char *why)
 {
 	if (!a->is_adopted || !app_deploy_is_application(&a->spec))
 		return false;
-	snprintf(a->undoing, sizeof(a->undoing), "%s", why);
+	snprintf(a->undoing, sizeof(a->undoing), "%.199s", why);
 	app_job_step(a, APP_JOB_RUN);
 	return true;
 }

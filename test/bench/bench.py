@@ -584,6 +584,48 @@ def bench_context(bench):
     davit.end()
 
 
+# --- an application's container is replaced ---
+
+def replace_bare(engine, name, config):
+    """Milliseconds of the engine's own calls for it: a new one beside the old one, which is stopped and removed."""
+    start = time.monotonic()
+    made = engine.call("POST", "/containers/create", config)["Id"]
+    engine.call("POST", f"/containers/{made}/start")
+    engine.call("POST", f"/containers/{name}/stop")
+    engine.call("DELETE", f"/containers/{name}?v=1")
+    took = (time.monotonic() - start) * 1000
+    return made, took
+
+
+def bench_replace(bench):
+    """A small application, in the place of the one before it; its gate is a second of running."""
+    davit, engine, repo = bench.davit(), Engine(), bench.repo()
+    davit.add_repo(repo)
+    davit.cli("environment", "set", "app", "live", "--kind", "engine")
+    application = {"image": IMAGE, "command": ["sleep", "1000"], "init": True, "gate": {"stable": "1s"}}
+    commit = repo.push({"daocloud.yml": json.dumps({"jobs": {"live": {"deploy": {"environment": "live", "application": application}}}})})
+    ours, bare, name = [], [], None
+    for i in range(ROUNDS + 1):
+        number = forge.deliver(davit, forge.push_payload(commit, message=f"deploy {i}")).json["build"]
+        job = davit.wait_build(number)["jobs"][0]
+        assert job["state"] == "passed", job
+        new = engine.call("GET", f"/containers/app.live.app.1.{i + 1}/json")
+        config = {**new["Config"], "HostConfig": new["HostConfig"], "Hostname": "", "Labels": {}}
+        if name is None:
+            name = engine.call("POST", "/containers/create", config)["Id"]
+            engine.call("POST", f"/containers/{name}/start")
+            continue
+        ours.append(job["finished_ms"] - job["started_ms"] - 1000)
+        name, took = replace_bare(engine, name, config)
+        bare.append(took)
+    times("a container replaced, without the second of its gate", ours, bare)
+    own = [o - b for o, b in zip(ours, bare)]
+    print(f"  over the engine's own time, round by round: median {median(own):.1f} ms, least {min(own):.1f} (aim: under 50)")
+    for container in (name, f"app.live.app.1.{ROUNDS + 1}"):
+        engine.call("DELETE", f"/containers/{container}?force=1&v=1")
+    davit.end()
+
+
 # --- planning ---
 
 def bench_plan(bench):
@@ -594,7 +636,7 @@ def bench_plan(bench):
 
 
 PARTS = {"hooks": bench_hooks, "latency": bench_latency, "throughput": bench_throughput, "memory": bench_memory, "followers": bench_followers, "mask": bench_mask,
-         "cache": bench_cache, "checkout": bench_checkout, "context": bench_context, "plan": bench_plan, "steps": bench_steps,
+         "cache": bench_cache, "checkout": bench_checkout, "context": bench_context, "replace": bench_replace, "plan": bench_plan, "steps": bench_steps,
          "mirror": bench_mirror, "race": bench_race}
 # minutes each, and only when they are asked for
 PROMISES = {"pushes": pushes.bench_pushes, "missed": pushes.bench_missed, "refs": pushes.bench_refs}
