@@ -63,16 +63,17 @@ wait_for(struct gate *g, struct err what)
 static void
 is_well(struct gate *g)
 {
-	int64_t now = loop_mono_ms();
+	int64_t now = loop_mono_ms(), left;
 
 	if (g->well_ms < 0)
 		g->well_ms = now;
-	if (now - g->well_ms >= (int64_t)g->service->stable_s * 1000) {
+	left = g->well_ms + (int64_t)g->service->stable_s * 1000 - now;
+	if (left <= 0) {
 		gate_end(g, NULL);
 		return;
 	}
 	g->waiting = err_make(ERR_REFUSED, 0, "it is, but not for long enough");
-	timer_start(g->timer, LOOK_MS); /* which the time to be well in does not cut short */
+	timer_start(g->timer, left < LOOK_MS ? left : LOOK_MS); /* which the time to be well in does not cut short */
 }
 
 static void
