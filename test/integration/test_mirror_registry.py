@@ -158,7 +158,7 @@ def test_what_is_not_for_everybody_is_unknown(mirrored, origin):
     assert mirrored.get("", whole_url="/v2/a/blobs/uploads/", method="POST")[0].status in (404, 405)
 
 
-@pytest.mark.parametrize("digest", [DIGEST, "sha512:" + hashlib.sha512(BLOB).hexdigest()])
+@pytest.mark.parametrize("digest", [DIGEST, "sha512:" + hashlib.sha512(BLOB).hexdigest()], ids=["sha256", "sha512"])
 def test_wrong_bytes(mirrored, origin, digest):
     """Nobody gets the end of a body that is not what was asked for, and it is not kept."""
     wrong = BLOB[:-1] + bytes([BLOB[-1] ^ 1])
