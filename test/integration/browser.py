@@ -24,7 +24,7 @@ class Browser:
                 self.url = f"http://127.0.0.1:{found.group(1)}"
                 break
         assert self.url, "chromedriver ended"
-        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server",
+        arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--disable-auto-reload",
                      "--user-data-dir=" + self.profile.name]
         options = {"args": arguments, "binary": "/usr/bin/chromium"}
         capabilities = {"goog:chromeOptions": options, "unhandledPromptBehavior": "ignore",
@@ -65,8 +65,15 @@ class Browser:
         return value
 
     def write(self, selector, text):
-        found = self.ask("POST", self.session + "/element", {"using": "css selector", "value": selector})
-        self.ask("POST", f"{self.session}/element/{found[KEY]}/value", {"text": text})
+        """Again where the page was made anew between looking and typing."""
+        for _ in range(5):
+            found = self.ask("POST", self.session + "/element", {"using": "css selector", "value": selector})
+            try:
+                return self.ask("POST", f"{self.session}/element/{found[KEY]}/value", {"text": text})
+            except AssertionError as error:
+                if "stale element" not in str(error):
+                    raise
+        raise AssertionError(f"{selector} never stays")
 
     def complaints(self):
         """What stands in the console: also what the policy of the page forbade."""

@@ -37,6 +37,7 @@ FILES = {
 # Those that come to something else than a build that passed: a word of the example, and the build's state.
 OTHER_ENDS = {
     "registry.example/app:latest": "error",  # nobody is there to push to
+    "registry.example/boat:": "failed",  # nor to be asked for an application's image
 }
 
 
@@ -67,6 +68,8 @@ def manual(make_davit, docker, repo, tmp_path):
     for name in ("staging", "production"):
         made = davit.cli("environment", "set", "app", name, "--image", "debian:bookworm", "--command", "echo deploying")
         assert made.returncode == 0, made.stderr
+    made = davit.cli("environment", "set", "app", "live", "--kind", "engine")
+    assert made.returncode == 0, made.stderr
     repo.write(FILES)
     for script in ("release.sh", "tell.sh"):
         os.chmod(os.path.join(repo.tree, script), 0o755)
