@@ -161,7 +161,7 @@ def test_a_network_that_comes_breaks_no_page(browser, davit, repo):
     browser.complaints()
     os.kill(davit.process.pid, signal.SIGSTOP)
     browser.run("for (let i = 0; i < 6; i++) fetch('/api/v1/me?' + i); go('/repos')")  # a server gets six connections
-    link = "davit-test"
+    link = f"dv{os.getpid()}"  # two runs on one machine are nothing to each other
     subprocess.run(["ip", "link", "add", link, "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "address", "add", "192.0.2.1/32", "dev", link], check=True)
