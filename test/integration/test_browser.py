@@ -154,23 +154,53 @@ def test_a_deployment_is_approved_on_its_job(browser, davit, repo):
     browser.wait("document.body.textContent.includes(arguments[0])", "deployed again to live, of #1")
 
 
-def test_a_network_that_comes_breaks_no_page(browser, davit, repo):
-    """Chromium ends what waits for a connection when the machine's networks change, as they do with each job of an engine there."""
-    davit.add_repo(repo)
-    log_in(browser, davit, "/")
+def while_a_network_comes(browser, davit, path, action):
+    """Chromium ends what waits for a connection when the machine's networks change, as they do with each job of an engine there:
+    the request for path, that is, which the action makes."""
     browser.complaints()
     os.kill(davit.process.pid, signal.SIGSTOP)
-    browser.run("for (let i = 0; i < 6; i++) fetch('/api/v1/me?' + i); go('/repos')")  # a server gets six connections
+    browser.run("for (let i = 0; i < 6; i++) fetch('/api/v1/me?' + i);" + action)  # a server gets six connections
     link = f"dv{os.getpid()}"  # two runs on one machine are nothing to each other
     subprocess.run(["ip", "link", "add", link, "type", "bridge"], check=True)
     try:
         subprocess.run(["ip", "address", "add", "192.0.2.1/32", "dev", link], check=True)
         subprocess.run(["ip", "link", "set", link, "up"], check=True)
-        browser.wait_complaint("/api/v1/repos", "ERR_NETWORK_CHANGED")
+        browser.wait_complaint(path, "ERR_NETWORK_CHANGED")
     finally:
         os.kill(davit.process.pid, signal.SIGCONT)
         subprocess.run(["ip", "link", "delete", link], check=True)
+
+
+def test_a_network_that_comes_breaks_no_page(browser, davit, repo):
+    davit.add_repo(repo)
+    log_in(browser, davit, "/")
+    while_a_network_comes(browser, davit, "/api/v1/repos", "go('/repos')")
     browser.wait("document.querySelector('.card.repo') !== null")
+    assert browser.run("return document.querySelector('.notice.problem')") is None
+
+
+def test_a_network_that_comes_breaks_no_login(browser, davit):
+    browser.go(davit.url + "/")
+    browser.wait("document.querySelector('input[type=password]')")
+    browser.write("input[type=password]", davit.token)
+    while_a_network_comes(browser, davit, "/login", "document.querySelector('form button').click()")
+    browser.wait("document.querySelector('.login') === null && !document.querySelector('#nav').hidden")
+
+
+def test_a_network_that_comes_breaks_no_change(browser, davit, repo):
+    """What may be done twice without harm: something put, and deleted."""
+    davit.add_repo(repo)
+    log_in(browser, davit, "/repos")
+    button(browser, "Schedules…")
+    browser.write("input[name=name]", "nightly")
+    browser.write("input[name=cron]", "30 3 * * *")
+    path = "/api/v1/repos/app/crons/nightly"
+    while_a_network_comes(browser, davit, path, "[...document.querySelectorAll('button')].find((b) => b.textContent === 'Add schedule').click()")
+    row = "[...document.querySelectorAll('dl.pair')].find((e) => e.querySelector('dt').textContent === 'nightly')"
+    browser.wait(row + " !== undefined")
+    while_a_network_comes(browser, davit, path, row + ".querySelector('button').click()")
+    browser.wait(row + " === undefined")
+    assert davit.api("GET", "/repos/app/crons")["crons"] == []
     assert browser.run("return document.querySelector('.notice.problem')") is None
 
 

@@ -22,10 +22,13 @@ function el(tag, attributes, ...children) {
 const AWAY = new Set([502, 503, 504]); /* also by a proxy in front, while the server is started again */
 const PAUSES = [250, 500, 1000, 2000, 4000]; /* ms */
 
-/* What only asks is asked again where the way to the server broke: a browser ends requests that wait for a connection whenever a
- * network comes or goes, which on the machine of an engine is with each job. */
+const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE"]); /* RFC 9110 section 9.2.2 */
+const SESSION = new Set(["/login", "/logout"]); /* a session made or ended twice is one that is made or ended */
+
+/* What does no harm when it is done twice is asked again where the way to the server broke: a browser ends requests that wait for
+ * a connection whenever a network comes or goes, which on the machine of an engine is with each job. */
 async function request(method, path, options) {
-	for (const pause of method === "GET" ? PAUSES : []) {
+	for (const pause of IDEMPOTENT.has(method) || SESSION.has(path) ? PAUSES : []) {
 		const answer = await fetch(path, { method, ...options }).catch(() => null);
 		if (answer && !AWAY.has(answer.status))
 			return answer;
