@@ -73,6 +73,12 @@ is_forbidden(const struct http1_head *request, const struct http1_head *reply, c
 	       cc->s_maxage == CACHE_CONTROL_NONE;
 }
 
+static bool
+is_explicit(const struct http1_head *reply, const struct cache_control *cc)
+{
+	return cc->max_age != CACHE_CONTROL_NONE || cc->s_maxage != CACHE_CONTROL_NONE || has_expires(reply);
+}
+
 bool
 http_cache_may_store(const struct http1_head *request, const struct http1_head *reply)
 {
@@ -81,10 +87,19 @@ http_cache_may_store(const struct http1_head *request, const struct http1_head *
 	cache_control_read(reply, &cc);
 	if (reply->status < 200 || reply->status == 206 || reply->status == 304 || is_forbidden(request, reply, &cc))
 		return false;
-	if (cc.max_age != CACHE_CONTROL_NONE || cc.s_maxage != CACHE_CONTROL_NONE || has_expires(reply) || cc.is_public)
+	if (is_explicit(reply, &cc) || cc.is_public)
 		return true;
 	/* a cookie is for everybody only when the server says for how long */
 	return is_heuristic(reply->status) && http1_find(reply, "Set-Cookie") == NULL;
+}
+
+bool
+http_cache_may_store_post(const struct http1_head *request, const struct http1_head *reply)
+{
+	struct cache_control cc;
+
+	cache_control_read(reply, &cc);
+	return reply->status == 200 && is_explicit(reply, &cc) && http_cache_may_store(request, reply);
 }
 
 static bool

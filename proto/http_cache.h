@@ -17,6 +17,9 @@ struct http_cache_times {
 
 /* Section 3, for a reply to a GET. */
 bool http_cache_may_store(const struct http1_head *request, const struct http1_head *reply);
+/* RFC 9110 section 9.3.3, for a reply to a POST whose Content-Location says that it is what a GET would get: that
+ * counts when it says for how long, too. */
+bool http_cache_may_store_post(const struct http1_head *request, const struct http1_head *reply);
 /* Section 4.2.1 and, without an explicit lifetime, a tenth of the time since Last-Modified, at most a day. */
 int64_t http_cache_lifetime(const struct http1_head *reply, int64_t received);
 /* Section 4.2.3; CACHE_CONTROL_MAX when an Age cannot be read, so that the reply counts as stale. */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void
 add_lower(struct buf *b, struct str s)
@@ -113,8 +114,9 @@ http_vary_print(struct buf *b, const struct http1_head *request, const struct ht
 	return !buf_failed(b);
 }
 
-bool
-http_vary_matches(struct str selection, const struct http1_head *request)
+/* but: the name of a header that need not; NULL: all must. */
+static bool
+matches(struct str selection, const struct http1_head *request, const char *but)
 {
 	struct buf line;
 	bool is_same = true;
@@ -124,10 +126,80 @@ http_vary_matches(struct str selection, const struct http1_head *request)
 		struct str stored = str_cut(&selection, '\n'), name = stored;
 
 		name = str_cut(&name, ':');
+		if (but != NULL && str_is(name, but))
+			continue;
 		buf_reset(&line);
 		add_line(&line, request, name);
 		is_same = !buf_failed(&line) && str_eq(stored, (struct str){ line.data, line.len - 1 });
 	}
 	buf_fini(&line);
 	return is_same;
+}
+
+bool
+http_vary_matches(struct str selection, const struct http1_head *request)
+{
+	return matches(selection, request, NULL);
+}
+
+/* --- languages --- */
+
+/* Of "q=0.5", in thousandths; without it 1000; -1: it is malformed (RFC 9110 section 12.4.2). */
+static int
+weight_of(struct str parameter)
+{
+	static const int units[] = { 1000, 0, 100, 10, 1 };
+	int weight = 0;
+
+	if (parameter.len == 0)
+		return 1000;
+	if (!str_has_prefix(parameter, "q=") && !str_has_prefix(parameter, "Q="))
+		return -1;
+	parameter = (struct str){ parameter.p + 2, parameter.len - 2 };
+	if (parameter.len == 0 || parameter.len > sizeof(units) / sizeof(units[0]))
+		return -1;
+	for (size_t i = 0; i < parameter.len; i++) {
+		char c = parameter.p[i];
+
+		if (i == 1 ? c != '.' : c < '0' || c > '9')
+			return -1;
+		weight += i == 1 ? 0 : (c - '0') * units[i];
+	}
+	return weight <= 1000 ? weight : -1;
+}
+
+struct favourite {
+	struct str language; /* empty: there is none, or more than one of that weight */
+	int weight;
+};
+
+static bool
+add_languages(struct favourite *best, struct str list)
+{
+	while (list.len > 0) {
+		struct str weight = str_cut(&list, ','), language = str_trim(str_cut(&weight, ';'));
+		int told = weight_of(str_trim(weight));
+
+		if (told < 0)
+			return false;
+		if (told > best->weight)
+			*best = (struct favourite){ language, told };
+		else if (told == best->weight)
+			best->language = STR("");
+	}
+	return true;
+}
+
+bool
+http_vary_speaks(struct str selection, const struct http1_head *request, struct str language)
+{
+	struct favourite best = { .weight = 0 };
+
+	for (size_t i = 0; i < request->header_count; i++)
+		if (str_is_nocase(request->headers[i].name, "Accept-Language") &&
+		    !add_languages(&best, request->headers[i].value))
+			return false;
+	return best.language.len > 0 && best.language.len == language.len &&
+	       strncasecmp(best.language.p, language.p, language.len) == 0 &&
+	       matches(selection, request, "accept-language");
 }

@@ -14,5 +14,8 @@ bool http_vary_print(
     struct buf *b, const struct http1_head *request, const struct http1_head *reply, const char *unsent);
 /* Whether the request is of that selection. */
 bool http_vary_matches(struct str selection, const struct http1_head *request);
+/* Whether it is, but for an Accept-Language by which it wants most, and alone so much, the one language that the reply
+ * is in (its Content-Language): an upstream that has that language chooses it for this request, too. */
+bool http_vary_speaks(struct str selection, const struct http1_head *request, struct str language);
 
 #endif

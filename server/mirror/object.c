@@ -142,6 +142,17 @@ variant_freshen(struct variant *v, const struct http1_head *news, const struct h
 	buf_fini(&b);
 }
 
+static bool
+speaks(const struct variant *v, const struct http1_head *request)
+{
+	struct http1_head head;
+
+	if (strstr(v->selection, "accept-language") == NULL)
+		return false;
+	variant_read_head(v, &head);
+	return http_vary_speaks(str_of(v->selection), request, http1_value(&head, "Content-Language"));
+}
+
 struct variant *
 object_select(const struct object *object, const struct http1_head *request)
 {
@@ -149,6 +160,9 @@ object_select(const struct object *object, const struct http1_head *request)
 
 	LIST_FOREACH(v, &object->variants, of_object)
 	if (http_vary_matches(str_of(v->selection), request))
+		return v;
+	LIST_FOREACH(v, &object->variants, of_object)
+	if (speaks(v, request))
 		return v;
 	return NULL;
 }

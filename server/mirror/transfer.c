@@ -347,6 +347,22 @@ is_for_all(const struct transfer *t, const struct http1_head *reply)
 	       http1_find(&t->request, "Authorization") == NULL && http1_find(&t->request, "Cookie") == NULL;
 }
 
+/* The reply to a POST is what all others get by GET when the upstream says that it is, and for how long. */
+static bool
+is_what_get_gives(const struct transfer *t, const struct http1_head *reply)
+{
+	struct target named;
+	bool is_same;
+
+	if (t->first.fresh_s != TARGET_BY_HTTP || !http_cache_may_store_post(&t->request, reply) ||
+	    http1_find(reply, "Content-Location") == NULL ||
+	    !target_resolve(&t->target, http1_value(reply, "Content-Location"), &named))
+		return false;
+	is_same = strcmp(named.key, t->first.key) == 0;
+	target_fini(&named);
+	return is_same;
+}
+
 static bool
 is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum http1_body body)
 {
@@ -358,6 +374,8 @@ is_to_be_stored(const struct transfer *t, const struct http1_head *reply, enum h
 		return reply->status == 200 && t->method == (t->first.is_tag ? HTTP1_HEAD : HTTP1_GET);
 	if (t->first.fresh_s != TARGET_BY_HTTP && reply->status == 200 && is_for_all(t, reply))
 		return t->method == HTTP1_GET;
+	if (t->method == HTTP1_POST)
+		return is_what_get_gives(t, reply);
 	return t->method == HTTP1_GET && http_cache_may_store(&t->request, reply);
 }
 

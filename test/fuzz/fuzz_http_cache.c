@@ -30,6 +30,8 @@ check_vary(const struct http1_head *request, const struct http1_head *reply)
 	buf_init(&b, 1 << 20);
 	if (http_vary_print(&b, request, reply, NULL))
 		must(http_vary_matches(buf_str(&b), request));
+	if (!buf_failed(&b) && http_vary_speaks(buf_str(&b), request, http1_value(reply, "Content-Language")))
+		must(http1_find(request, "Accept-Language") != NULL);
 	buf_fini(&b);
 }
 

@@ -333,6 +333,22 @@ def test_no_client_decides_what_others_get(mirrored, origin):
     assert generic["foo"] == "1" and "foo" not in apt
 
 
+def test_what_others_ask_in_other_words(mirrored, origin):
+    """The reply to a POST that says that it is what a GET gets, and for how long; a reply in the language wanted most."""
+    lasting = {"Cache_Control": "max-age=3600"}
+    whole = f"http://127.0.0.1:{origin.port}/named"
+    for path, headers in [("/plain", lasting), ("/other", {**lasting, "Content_Location": "/plain"}), ("/brief", {"Content_Location": "/brief"}),
+                          ("/named", {**lasting, "Content_Location": whole})]:
+        origin.serve(path, Reply(b"posted", **headers), Reply(b"got"))
+        assert mirrored.get(path, method="POST")[1] == b"posted"
+        assert mirrored.get(path)[1] == (b"posted" if path == "/named" else b"got"), path
+
+    origin.serve("/worded", Reply(b"Wort", Vary="Accept-Language", Content_Language="de", **lasting), Reply(b"mot"))
+    for asked, word in [("en, de", b"Wort"), ("fr;q=0.5, de", b"Wort"), ("fr", b"mot")]:
+        assert mirrored.get("/worded", headers={"Accept-Language": asked})[1] == word, asked
+    assert origin.count("/worded") == 2
+
+
 def test_a_full_disk(mirrored, origin):
     """What has no room is passed on, at the pace of the slowest who reads it, and what was stored stays."""
     folder = os.path.join(mirrored.davit.state, "mirror")

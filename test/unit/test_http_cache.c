@@ -106,25 +106,28 @@ test_may_store(void **state)
 {
 	static const struct {
 		const char *request, *reply;
-		bool may;
+		bool may, may_post; /* as the reply to a GET, to a POST */
 	} cases[] = {
-		{ "", "Cache-Control: max-age=1\r\n", true },
-		{ "", "", true },
-		{ "", "206 Part\r\nCache-Control: max-age=1\r\n", false },
-		{ "", "500 No\r\n", false },
-		{ "", "500 No\r\nCache-Control: max-age=1\r\n", true },
-		{ "", "599 New\r\nCache-Control: max-age=1, must-understand\r\n", false },
-		{ "", "Cache-Control: no-store, must-understand, max-age=1\r\n", true },
-		{ "", "Cache-Control: no-store, max-age=1\r\n", false },
-		{ "", "Cache-Control: private, max-age=1\r\n", false },
-		{ "", "Cache-Control: max-age=1\r\nVary: Accept, *\r\n", false },
-		{ "Cache-Control: no-store\r\n", "Cache-Control: max-age=1\r\n", false },
-		{ "Authorization: x\r\n", "Cache-Control: max-age=1\r\n", false },
-		{ "Authorization: x\r\n", "Cache-Control: public, max-age=1\r\n", true },
-		{ "", "Cache-Control: max-age=1\r\nVary: Accept, b: c\r\n", false },
-		{ "Cookie: x\r\n", "Cache-Control: max-age=1\r\n", false },
-		{ "", "Set-Cookie: a\r\n", false },
-		{ "", "Set-Cookie: a\r\nCache-Control: max-age=1\r\n", true },
+		{ "", "Cache-Control: max-age=1\r\n", true, true },
+		{ "", "", true, false },
+		{ "", "Cache-Control: public\r\n", true, false },
+		{ "", "Expires: Sun, 09 Sep 2001 01:46:51 GMT\r\n", true, true },
+		{ "", "201 Made\r\nCache-Control: max-age=1\r\n", true, false },
+		{ "", "206 Part\r\nCache-Control: max-age=1\r\n", false, false },
+		{ "", "500 No\r\n", false, false },
+		{ "", "500 No\r\nCache-Control: max-age=1\r\n", true, false },
+		{ "", "599 New\r\nCache-Control: max-age=1, must-understand\r\n", false, false },
+		{ "", "Cache-Control: no-store, must-understand, max-age=1\r\n", true, true },
+		{ "", "Cache-Control: no-store, max-age=1\r\n", false, false },
+		{ "", "Cache-Control: private, max-age=1\r\n", false, false },
+		{ "", "Cache-Control: max-age=1\r\nVary: Accept, *\r\n", false, false },
+		{ "Cache-Control: no-store\r\n", "Cache-Control: max-age=1\r\n", false, false },
+		{ "Authorization: x\r\n", "Cache-Control: max-age=1\r\n", false, false },
+		{ "Authorization: x\r\n", "Cache-Control: public, max-age=1\r\n", true, true },
+		{ "", "Cache-Control: max-age=1\r\nVary: Accept, b: c\r\n", false, false },
+		{ "Cookie: x\r\n", "Cache-Control: max-age=1\r\n", false, false },
+		{ "", "Set-Cookie: a\r\n", false, false },
+		{ "", "Set-Cookie: a\r\nCache-Control: max-age=1\r\n", true, true },
 	};
 
 	(void)state;
@@ -134,7 +137,8 @@ test_may_store(void **state)
 
 		request_of(cases[i].request, request_text, &request);
 		reply_of(cases[i].reply, reply_text, &reply);
-		if (http_cache_may_store(&request, &reply) != cases[i].may)
+		if (http_cache_may_store(&request, &reply) != cases[i].may ||
+		    http_cache_may_store_post(&request, &reply) != cases[i].may_post)
 			fail_msg("%s%s", cases[i].request, cases[i].reply);
 	}
 }
@@ -217,6 +221,45 @@ test_vary(void **state)
 	request_of("Accept-Language: de;q=0.6,en\r\n", text, &request);
 	assert_false(http_vary_matches(buf_str(&b), &request));
 	buf_fini(&b);
+}
+
+/* Who wants most what the reply is in gets it, whatever else it would take. */
+static void
+test_languages(void **state)
+{
+	static const struct {
+		const char *request;
+		bool speaks;
+	} cases[] = {
+		{ "Accept-Language: fr;q=0.5, de;q=1.0\r\n", true },
+		{ "Accept-Language: de\r\n", true },
+		{ "Accept-Language: fr;q=0.3\r\nAccept-Language: DE ; q=0.305, en;q=0.\r\n", true },
+		{ "Accept-Language: de, en\r\n", false },
+		{ "Accept-Language: de;q=0.5, fr;q=0.7\r\n", false },
+		{ "Accept-Language: de-AT\r\n", false },
+		{ "Accept-Language: *\r\n", false },
+		{ "Accept-Language: de;q=0\r\n", false },
+		{ "Accept-Language: de;q=1.5\r\n", false },
+		{ "Accept-Language: de;q=0,5\r\n", false },
+		{ "Accept-Language: de;q=0.1234\r\n", false },
+		{ "Accept-Language: de;q=\r\n", false },
+		{ "Accept-Language: de;level=1\r\n", false },
+		{ "Accept-Language: de, fr;q=x\r\n", false },
+		{ "Accept-Language: de\r\nFoo: 1\r\n", false },
+		{ "", false },
+	};
+	char text[1024];
+	struct http1_head request;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		request_of(cases[i].request, text, &request);
+		if (http_vary_speaks(STR("accept-language: de,en\nfoo\n"), &request, STR("de")) != cases[i].speaks)
+			fail_msg("%s", cases[i].request);
+	}
+	request_of("Accept-Language: de\r\n", text, &request);
+	assert_false(http_vary_speaks(STR("accept-language: de,en\n"), &request, STR("")));
+	assert_false(http_vary_speaks(STR("accept-language: de,en\n"), &request, STR("de, en")));
 }
 
 static void
@@ -335,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_may_store),
 		cmocka_unit_test(test_judge),
 		cmocka_unit_test(test_vary),
+		cmocka_unit_test(test_languages),
 		cmocka_unit_test(test_conditions),
 		cmocka_unit_test(test_content_range),
 		cmocka_unit_test(test_addresses),
