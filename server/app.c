@@ -24,6 +24,7 @@
 #include "server/core/disk.h"
 #include "server/core/log.h"
 #include "server/core/loop.h"
+#include "server/core/reserve.h"
 #include "server/core/systemd.h"
 #include "server/core/zones.h"
 #include "server/delivery/destinations.h"
@@ -68,6 +69,7 @@ struct app {
 	struct loop *loop;
 	struct children *children;
 	struct disk *disk;
+	struct reserve *reserve;
 	struct zones *zones;
 	struct redis_server_conf redis_server_conf;
 	struct redis_server *redis_server; /* NULL: an external Redis */
@@ -578,6 +580,33 @@ static const struct takeover_events takeover_events = { on_go, on_older_ended, o
 
 /* --- start --- */
 
+/* What runs goes on as far as the room suffices. What has not begun loses nothing by waiting, and a forge delivers
+ * again. */
+static void
+on_reserve(void *arg, bool is_full)
+{
+	struct app *app = arg;
+
+	if (is_full)
+		log_warn("the disk of %s is full: pushes are refused and no job is begun until there is room",
+		    app->conf->state_dir);
+	else
+		log_info("the disk of %s has room again", app->conf->state_dir);
+	store_refuse(app->store, is_full ? "the server's disk is full; see its log" : NULL);
+	if (app->scheduler != NULL)
+		scheduler_hold(app->scheduler, is_full);
+}
+
+/* With every write on disk before it is answered, Redis ends when it cannot write. */
+static void
+on_redis_end(void *arg)
+{
+	struct app *app = arg;
+
+	if (app->reserve != NULL)
+		reserve_look(app->reserve);
+}
+
 static bool
 start_redis(struct app *app, struct err *err)
 {
@@ -589,6 +618,8 @@ start_redis(struct app *app, struct err *err)
 		app->redis_server_conf = (struct redis_server_conf){
 			.state_dir = conf->state_dir,
 			.binary = conf->redis.private_binary,
+			.on_end = on_redis_end,
+			.arg = app,
 		};
 		app->redis_server = redis_server_new(app->loop, &app->redis_server_conf, err);
 		if (app->redis_server == NULL)
@@ -833,6 +864,7 @@ start_controller(struct app *app, struct err *err)
 		.hook = app->hook,
 		.mirror = app->mirror,
 		.zones = app->zones,
+		.reserve = app->reserve,
 		.listen = (const char *const *)app->conf->listen.items,
 		.listen_count = app->conf->listen.count,
 		.inherited = app->start->inherited,
@@ -872,6 +904,7 @@ start(struct app *app, struct err *err)
 		return false;
 	start_builder(app);
 	start_scheduler(app);
+	app->reserve = reserve_new(app->loop, app->disk, app->conf->state_dir, on_reserve, app);
 	start_hook(app);
 	start_watch(app);
 	if (!start_notify(app, err) || !start_mirror(app, err) || !start_controller(app, err))
@@ -950,6 +983,7 @@ app_free(struct app **app)
 	redis_free(&a->redis);
 	redis_server_free(&a->redis_server);
 	timer_free(&a->stop_timer);
+	reserve_free(&a->reserve);
 	zones_free(&a->zones);
 	disk_free(&a->disk);
 	children_free(&a->children);

@@ -9,6 +9,7 @@
 #include "server/controller/sse.h"
 #include "server/core/holdups.h"
 #include "server/core/loop.h"
+#include "server/core/reserve.h"
 #include "server/hook/hook.h"
 
 #define STORE_PATIENCE_MS 900
@@ -59,13 +60,15 @@ answer_health(struct api_call **call, const struct err *err)
 	const struct builder *builder = (*call)->controller->deps.builder;
 	struct engines engines = count_engines(builder);
 	struct json_writer *w = json_writer_new(65536);
-	bool is_well = err == NULL && engines.up > 0;
+	bool is_full = reserve_is_given((*call)->controller->deps.reserve);
+	bool is_well = err == NULL && engines.up > 0 && !is_full;
 
 	json_write_object_open(w);
 	json_member_string(w, "status", is_well ? "ok" : "unavailable");
 	json_member_bool(w, "redis", err == NULL);
 	if (err != NULL)
 		json_member_string(w, "redis_problem", err->text);
+	json_member_bool(w, "disk_full", is_full);
 	json_member_int(w, "engines", engines.count);
 	json_member_int(w, "engines_up", engines.up);
 	if (engines.up < engines.count)
@@ -203,6 +206,8 @@ answer_metrics(struct api_call **call, const struct store_stats *stats)
 	figures_one(&out, "davit_redis_up", "gauge", "Whether Redis answers.", stats != NULL);
 	if (stats != NULL)
 		print_store(stats, &out);
+	figures_one(&out, "davit_disk_full", "gauge", "Whether the state folder's disk is full.",
+	    reserve_is_given(controller->deps.reserve));
 	print_hook_counts(controller->deps.hook, &out);
 	print_listeners(controller, &out);
 	print_engines(controller->deps.builder, &out);

@@ -22,6 +22,7 @@ struct log_store;
 struct loop;
 struct mirror;
 struct store;
+struct reserve;
 struct zones;
 
 struct controller_deps {
@@ -31,8 +32,9 @@ struct controller_deps {
 	struct file_store *files;
 	struct builder *builder; /* for the engines' state */
 	struct hook *hook;
-	struct mirror *mirror; /* NULL: none */
-	struct zones *zones;   /* for the times of schedules */
+	struct mirror *mirror;   /* NULL: none */
+	struct zones *zones;     /* for the times of schedules */
+	struct reserve *reserve; /* whether the disk is full; NULL: nobody looks */
 
 	const char *const *listen; /* addresses, see server/io/listening.h; at least one */
 	size_t listen_count;

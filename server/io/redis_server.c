@@ -224,6 +224,8 @@ on_exit_of_child(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	log_warn("redis-server ended; see %s/redis.log", s->dir);
+	if (s->conf->on_end != NULL)
+		s->conf->on_end(s->conf->arg);
 	server_step(s, SERVER_PAUSE);
 }
 

@@ -16,6 +16,8 @@ struct redis_server;
 struct redis_server_conf {
 	const char *state_dir; /* absolute; redis/ is made below it */
 	const char *binary;    /* "redis-server" or a path */
+	loop_fn *on_end;       /* it ended, though nobody asked it to; called before it is started again. May be NULL */
+	void *arg;
 };
 
 /* Writes its configuration, then takes over the running one or starts it (from the loop). NULL and *err when the folder

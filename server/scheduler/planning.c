@@ -52,6 +52,7 @@ struct planning {
 	struct timer *claim_retry;
 	bool claim_again;
 	bool draining;
+	bool is_held;
 };
 
 static void enter_repo(struct item *item);
@@ -381,7 +382,7 @@ claim(struct planning *p)
 		p->claim_again = true;
 		return;
 	}
-	if (p->draining || p->count >= p->max)
+	if (p->draining || p->is_held || p->count >= p->max)
 		return;
 	p->claim_again = false;
 	CRASH_POINT(plan_claiming);
@@ -425,6 +426,12 @@ void
 planning_drain(struct planning *p)
 {
 	p->draining = true;
+}
+
+void
+planning_hold(struct planning *p, bool is_held)
+{
+	p->is_held = is_held;
 }
 
 void

@@ -18,6 +18,8 @@ void planning_free(struct planning **planning);
 void planning_wake(struct planning *planning);
 /* No further claims. */
 void planning_drain(struct planning *planning);
+/* No further claims while it is held; planning_wake then looks for what waits. */
+void planning_hold(struct planning *planning, bool is_held);
 /* The lease of build `id` ("17") is lost or it was cancelled: drop it. No error when it is not here. */
 void planning_drop(struct planning *planning, const char *id);
 

@@ -45,6 +45,7 @@ struct scheduler {
 	bool started; /* registered, the left jobs known */
 	bool recovered;
 	bool draining;
+	bool is_held;
 	bool claim_again;   /* woken while a claim was under way */
 	bool promote_again; /* likewise */
 };
@@ -225,7 +226,7 @@ claim(struct scheduler *s)
 		s->claim_again = true;
 		return;
 	}
-	if (!s->started || s->draining || (count = s->deps.offers(s->deps.arg, offers, OFFERS_MAX)) == 0)
+	if (!s->started || s->draining || s->is_held || (count = s->deps.offers(s->deps.arg, offers, OFFERS_MAX)) == 0)
 		return;
 	s->claim_again = false;
 	CRASH_POINT(job_claiming);
@@ -421,4 +422,15 @@ scheduler_drain(struct scheduler *s)
 {
 	s->draining = true;
 	planning_drain(s->planning);
+}
+
+void
+scheduler_hold(struct scheduler *s, bool is_held)
+{
+	s->is_held = is_held;
+	planning_hold(s->planning, is_held);
+	if (s->started && !is_held) {
+		planning_wake(s->planning);
+		claim(s);
+	}
 }

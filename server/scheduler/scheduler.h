@@ -7,6 +7,7 @@
 #ifndef DAVIT_SCHEDULER_SCHEDULER_H
 #define DAVIT_SCHEDULER_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/store/store.h"
@@ -65,5 +66,7 @@ void scheduler_requeue(struct scheduler *scheduler, struct job **job, const char
 void scheduler_adopt(struct scheduler *scheduler, struct job **job);
 /* No further claims, for a stop; what was claimed goes on. */
 void scheduler_drain(struct scheduler *scheduler);
+/* No further claims until it is called with false. */
+void scheduler_hold(struct scheduler *scheduler, bool is_held);
 
 #endif

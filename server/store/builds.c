@@ -112,6 +112,8 @@ store_submit(struct store *store, const char *repo, const struct change *change,
 	if (change->event == CHANGE_PULL_REQUEST)
 		args_int(&args, APPROVAL_S);
 	args_change(&args, change);
+	if (store->refusal != NULL)
+		op_answer_later(op, err_make(ERR_UNAVAILABLE, 0, "%s", store->refusal));
 	op_send(op, change->event == CHANGE_PULL_REQUEST ? &script_accept_pull : &script_accept, &args, STORE_SUBMIT_TIMEOUT_MS);
 	store_expect(store, STORE_EXPECT_PLANNING);
 	return op;

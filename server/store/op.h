@@ -36,6 +36,7 @@ struct store {
 	char *node_key;         /* of the node's record */
 	char epoch[24];         /* "" before store_node_register */
 	bool is_fenced;         /* a newer process of the node's name has started */
+	const char *refusal;    /* why nothing is accepted; NULL: it is */
 	struct nonces lost_plans, lost_jobs;
 	struct repo *cache[STORE_REPO_CACHE]; /* of repositories asked for lately, NULL: free */
 	size_t cache_next;                    /* the next one to give way */

@@ -122,6 +122,12 @@ store_free(struct store **store)
 	free(s);
 }
 
+void
+store_refuse(struct store *store, const char *why)
+{
+	store->refusal = why;
+}
+
 bool
 store_is_up(const struct store *store)
 {

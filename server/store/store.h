@@ -40,6 +40,8 @@ struct store *store_new(struct loop *loop, struct redis *redis, const struct sto
 void store_free(struct store **store);
 /* Accepts NULL inside. */
 void store_cancel(struct store_op **op);
+/* From now on store_submit gets ERR_UNAVAILABLE with this reason (lent until the next call); NULL: no more. */
+void store_refuse(struct store *store, const char *why);
 /* Whether Redis is connected, checked and heard. */
 bool store_is_up(const struct store *store);
 

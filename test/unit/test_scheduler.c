@@ -365,6 +365,21 @@ test_drained(void **state)
 	assert_int_equal(fake_asks_count(&b.store), 0);
 }
 
+static void
+test_held(void **state)
+{
+	(void)state;
+	begin_with_job();
+	scheduler_hold(b.scheduler, true);
+	wake("queue");
+	wake("planning");
+	scheduler_slots_changed(b.scheduler);
+	assert_int_equal(fake_asks_count(&b.store), 0);
+	scheduler_hold(b.scheduler, false);
+	assert_non_null(asked(&b.store, ASK_CLAIM));
+	assert_non_null(asked(&b.store, ASK_PLAN_CLAIM));
+}
+
 /* --- stops --- */
 
 static void
@@ -573,6 +588,7 @@ main(void)
 		TEST(test_a_claim_that_fails_before_a_promotion),
 		TEST(test_a_job_that_still_runs_here_is_given_back),
 		TEST(test_drained),
+		TEST(test_held),
 		TEST(test_somebody_cancels_a_job),
 		TEST(test_a_lease_is_lost),
 		TEST(test_a_plannings_lease_is_lost),
