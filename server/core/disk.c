@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -171,6 +172,9 @@ start_threads(struct disk *disk)
 	sigset_t all;
 	sigset_t old;
 
+#ifdef M_ARENA_MAX /* glibc: a heap of a thread's own would grow page by page, with a call to the kernel for each */
+	mallopt(M_ARENA_MAX, 1);
+#endif
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attr);

@@ -20,6 +20,8 @@ struct loop;
 /* A record of an earlier process; payload is good during the call. False: it makes no sense, and nothing behind it is
  * read. */
 typedef bool journal_fn(void *arg, unsigned type, struct str payload);
+/* A record that will be given soon, if none in front of it is wrong: to have ready what it needs. */
+typedef void journal_ahead_fn(void *arg, unsigned type, struct str payload);
 
 /* How far a file is whole. */
 struct journal_extent {
@@ -27,8 +29,8 @@ struct journal_extent {
 	uint64_t count;
 };
 
-/* Reads the file, if there is one, in the caller's thread, which may be any. */
-struct journal_extent journal_read(const char *path, journal_fn *fn, void *arg);
+/* Reads the file, if there is one, in the caller's thread, which may be any. ahead: NULL: none. */
+struct journal_extent journal_read(const char *path, journal_ahead_fn *ahead, journal_fn *fn, void *arg);
 /* Opens or makes the file; what stands behind what was read is cut off. extent NULL: it is made anew. */
 struct journal *journal_open(
     struct loop *loop, struct disk *disk, const char *path, const struct journal_extent *extent, struct err *err);

@@ -220,6 +220,17 @@ variant_print_record(struct buf *b, const char *key, const struct variant *v)
 	return !buf_failed(b);
 }
 
+bool
+variant_read_key(struct str record, struct str *key)
+{
+	const size_t numbers = 4 * sizeof(uint64_t);
+
+	if (record.len < numbers)
+		return false;
+	record = (struct str){ record.p + numbers, record.len - numbers };
+	return get_text(&record, key);
+}
+
 struct variant *
 variant_read_record(struct str record, struct str *key)
 {

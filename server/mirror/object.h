@@ -67,6 +67,8 @@ struct variant *object_select(const struct object *object, const struct http1_he
 bool variant_print_record(struct buf *b, const char *key, const struct variant *variant);
 /* *key points into the record, which this has printed: its head is not looked at. NULL when it makes no sense. */
 struct variant *variant_read_record(struct str record, struct str *key);
+/* The key alone. False when it makes no sense. */
+bool variant_read_key(struct str record, struct str *key);
 /* Its head is one that variant_read_head can read. */
 bool variant_is_clean(const struct variant *variant);
 

@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "proto/crypto.h"
 #include "proto/mem.h"
 
 enum { SLOTS = 1024 };
+#define LARGE_PAGE ((uintptr_t)2 << 20)
 
 /* Open addressing; the hash beside the pointer spares most looks at objects that are not meant. */
 struct object_slot {
@@ -15,11 +17,24 @@ struct object_slot {
 	struct object *object;
 };
 
+/* A large table is looked at all over: with small pages, to find a slot's address takes longer than to read it. */
+static struct object_slot *
+make_slots(size_t count)
+{
+	struct object_slot *slots = xcalloc(count, sizeof(*slots));
+	uintptr_t from = ((uintptr_t)slots + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1);
+	uintptr_t end = (uintptr_t)(slots + count) & ~(LARGE_PAGE - 1);
+
+	if (from < end)
+		madvise((void *)from, end - from, MADV_HUGEPAGE); /* else it goes without */
+	return slots;
+}
+
 void
 object_table_init(struct object_table *t)
 {
 	*t = (struct object_table){ .slot_count = SLOTS };
-	t->slots = xcalloc(t->slot_count, sizeof(*t->slots));
+	t->slots = make_slots(t->slot_count);
 	random_bytes(&t->seed, sizeof(t->seed));
 	TAILQ_INIT(&t->all);
 }
@@ -72,15 +87,21 @@ find_slot(const struct object_table *t, struct str key, uint64_t hash)
 	return &t->slots[i];
 }
 
+static bool
+has_room(const struct object_table *t, size_t count)
+{
+	return count <= t->slot_count / 4 * 3;
+}
+
 /* Reads the slots in their order and no object. */
 static void
-grow(struct object_table *t)
+grow(struct object_table *t, size_t slot_count)
 {
 	struct object_slot *old = t->slots;
 	size_t old_count = t->slot_count;
 
-	t->slot_count *= 2;
-	t->slots = xcalloc(t->slot_count, sizeof(*t->slots));
+	t->slot_count = slot_count;
+	t->slots = make_slots(t->slot_count);
 	for (size_t i = 0; i < old_count; i++) {
 		size_t at = (size_t)old[i].hash & (t->slot_count - 1);
 
@@ -91,6 +112,23 @@ grow(struct object_table *t)
 		t->slots[at] = old[i];
 	}
 	free(old);
+}
+
+void
+object_table_reserve(struct object_table *t, size_t count)
+{
+	struct object_table wanted = *t;
+
+	while (!has_room(&wanted, count))
+		wanted.slot_count *= 2;
+	if (wanted.slot_count > t->slot_count)
+		grow(t, wanted.slot_count);
+}
+
+void
+object_table_expect(const struct object_table *t, struct str key)
+{
+	__builtin_prefetch(&t->slots[hash_of(t, key) & (t->slot_count - 1)]);
 }
 
 struct object *
@@ -108,8 +146,8 @@ object_table_get(struct object_table *t, struct str key)
 
 	if (o != NULL)
 		return o;
-	if ((t->count + 1) * 4 > t->slot_count * 3) {
-		grow(t);
+	if (!has_room(t, t->count + 1)) {
+		grow(t, t->slot_count * 2);
 		slot = find_slot(t, key, hash);
 	}
 	o = xcalloc(1, sizeof(*o) + key.len + 1);

@@ -21,6 +21,11 @@ struct object_table {
 void object_table_init(struct object_table *table);
 /* Its objects must have been removed. */
 void object_table_fini(struct object_table *table);
+/* So many in all come without its growing, which takes about 32 bytes for each. */
+void object_table_reserve(struct object_table *table, size_t count);
+/* That key will be asked for soon: gets its place into the processor's cache, which is most of what finding it takes.
+ */
+void object_table_expect(const struct object_table *table, struct str key);
 /* NULL: there is none. */
 struct object *object_table_find(const struct object_table *table, struct str key);
 /* The one that is there, or a new one. */

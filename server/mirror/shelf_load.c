@@ -5,6 +5,8 @@
 #include "proto/mem.h"
 #include "server/mirror/shelf_private.h"
 
+enum { USUAL_RECORD = 512 }; /* bytes, rather more than less */
+
 struct slot {
 	uint64_t id; /* 0: nothing has been here */
 	struct variant *variant;
@@ -95,6 +97,17 @@ load_stored(struct loader *l, struct str payload)
 	return true;
 }
 
+/* Keys are in no order, and the table is larger than the processor's cache. */
+static void
+on_ahead(void *arg, unsigned type, struct str payload)
+{
+	const struct loader *l = arg;
+	struct str key;
+
+	if (type == RECORD_STORE && variant_read_key(payload, &key))
+		object_table_expect(&l->shelf->objects, key);
+}
+
 static bool
 load_removed(struct loader *l, struct str payload)
 {
@@ -173,9 +186,12 @@ read_journal(struct shelf *s)
 {
 	struct loader l = { .shelf = s, .slot_count = 1024 };
 	char *path = xasprintf("%s/journal", s->folder);
+	struct stat st;
 
+	if (stat(path, &st) == 0)
+		object_table_reserve(&s->objects, (size_t)st.st_size / USUAL_RECORD);
 	l.slots = xcalloc(l.slot_count, sizeof(*l.slots));
-	s->extent = journal_read(path, on_record, &l);
+	s->extent = journal_read(path, on_ahead, on_record, &l);
 	keep_removed(s, &l);
 	free(l.slots);
 	free(path);

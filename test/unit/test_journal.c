@@ -19,7 +19,8 @@ enum {
 struct probe {
 	struct disk_dir dir;
 	char *path;
-	unsigned read; /* records that the journal gave */
+	unsigned read;  /* records that the journal gave, */
+	unsigned ahead; /* and told of before */
 };
 
 static int
@@ -52,12 +53,24 @@ payload(unsigned n, char text[64])
 	return (struct str){ text, n };
 }
 
+static void
+on_ahead(void *arg, unsigned type, struct str text)
+{
+	struct probe *p = arg;
+	char expected[64];
+
+	assert_int_equal(type, p->ahead + 1);
+	assert_true(str_eq(text, payload(p->ahead, expected)));
+	p->ahead++;
+}
+
 static bool
 on_record(void *arg, unsigned type, struct str text)
 {
 	struct probe *p = arg;
 	char expected[64];
 
+	assert_true(p->read < p->ahead);
 	assert_int_equal(type, p->read + 1);
 	assert_true(str_eq(text, payload(p->read, expected)));
 	p->read++;
@@ -71,8 +84,8 @@ open_journal(struct probe *p)
 	struct journal *j;
 	struct journal_extent extent;
 
-	p->read = 0;
-	extent = journal_read(p->path, on_record, p);
+	p->read = p->ahead = 0;
+	extent = journal_read(p->path, on_ahead, on_record, p);
 	j = journal_open(p->dir.loop, p->dir.disk, p->path, &extent, &err);
 	assert_non_null(j);
 	assert_int_equal(journal_count(j), p->read);

@@ -6,7 +6,11 @@
 
 #include "server/mirror/object_table.h"
 
-enum { KEYS = 5000, STEPS = 60000 };
+enum {
+	KEYS = 5000,
+	STEPS = 60000,
+	LARGE = 300000, /* their slots take large pages */
+};
 
 static struct str
 key_of(unsigned number, char text[32])
@@ -56,11 +60,42 @@ test_objects(void **state)
 	object_table_fini(&table);
 }
 
+static void
+test_reserve(void **state)
+{
+	struct object_table table;
+	const struct object_slot *slots;
+	char text[32];
+
+	(void)state;
+	object_table_init(&table);
+	for (unsigned number = 0; number < 10; number++)
+		object_table_get(&table, key_of(number, text));
+	object_table_reserve(&table, LARGE);
+	slots = table.slots;
+	for (unsigned number = 10; number < LARGE; number++) {
+		object_table_expect(&table, key_of(number, text));
+		object_table_get(&table, key_of(number, text));
+	}
+	assert_ptr_equal(table.slots, slots);
+	object_table_reserve(&table, 1);
+	assert_ptr_equal(table.slots, slots);
+	for (unsigned number = 0; number < LARGE; number++) {
+		struct object *o = object_table_find(&table, key_of(number, text));
+
+		assert_non_null(o);
+		assert_string_equal(o->key, text);
+		object_table_remove(&table, o);
+	}
+	object_table_fini(&table);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_reserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
