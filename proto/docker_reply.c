@@ -309,6 +309,19 @@ docker_item_label(const struct docker_item *item, const char *name)
 	return json_string(json_get(item->labels, name), NULL);
 }
 
+/* "Retrying in 5 seconds" */
+static uint64_t
+again_s(const char *status)
+{
+	struct str rest = str_of(status);
+	uint64_t seconds;
+
+	if (!str_has_prefix(rest, "Retrying in "))
+		return 0;
+	rest = str_of(status + strlen("Retrying in "));
+	return str_to_u64(str_cut(&rest, ' '), UINT32_MAX, &seconds) ? seconds : 0;
+}
+
 bool
 docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err)
 {
@@ -323,6 +336,7 @@ docker_reply_progress(struct str line, struct docker_progress *ret, struct err *
 	ret->current = json_int(json_path(root, "progressDetail.current"), 0);
 	ret->total = json_int(json_path(root, "progressDetail.total"), 0);
 	docker_copy_member(ret->digest, sizeof(ret->digest), root, "aux.Digest");
+	ret->again_s = again_s(ret->status);
 	docker_copy_member(ret->error, sizeof(ret->error), root, "errorDetail.message");
 	if (ret->error[0] == '\0')
 		docker_copy_member(ret->error, sizeof(ret->error), root, "error");

@@ -96,6 +96,7 @@ struct docker_progress {
 	int64_t current; /* bytes; 0 when not told */
 	int64_t total;
 	char digest[128]; /* sha256:... of what was pushed; "" but in one line */
+	uint64_t again_s; /* a layer's transfer broke off, and the engine begins it again then; 0: it does not say so */
 	char error[300];  /* the whole call has failed, although its status was 200 */
 };
 bool docker_reply_progress(struct str line, struct docker_progress *ret, struct err *err);

@@ -1,5 +1,6 @@
 #include "server/builder/image_push.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,9 @@ struct image_push {
 	const struct image_push_handler *handler;
 	void *arg;
 	enum push_state state;
-	size_t at;                                              /* of the names */
-	unsigned failed;                                        /* attempts at it */
+	size_t at;        /* of the names */
+	unsigned failed;  /* attempts at it */
+	uint64_t waits_s; /* of the engine's own attempts at a layer within ours, the longest pause before one */
 	char there[sizeof(((union docker_result *)0)->digest)]; /* what the registry has under it */
 	struct docker_op *op;                                   /* of the state, as the next two */
 	struct timer *again;
@@ -256,12 +258,29 @@ on_sent(void *arg, const union docker_result *result, const struct err *err)
 	is_there(p, "pushed", result->digest);
 }
 
+/* The engine begins a layer again by itself, four times with a longer pause before each, which it counts down. */
+static void
+on_progress(void *arg, const struct docker_progress *progress)
+{
+	struct image_push *p = arg;
+	char text[400];
+
+	if (progress->again_s <= p->waits_s)
+		return;
+	p->waits_s = progress->again_s;
+	snprintf(text, sizeof(text),
+	    "%s: the registry did not take layer %s; the engine is trying again in %" PRIu64 " s", name_of(p),
+	    progress->layer, progress->again_s);
+	p->handler->on_notice(p->arg, text);
+}
+
 static void
 enter_send(struct image_push *p)
 {
 	char *auth = login(p);
 
-	p->op = docker_image_push(p->host->docker, name_of(p), auth, NULL, on_sent, p);
+	p->waits_s = 0;
+	p->op = docker_image_push(p->host->docker, name_of(p), auth, on_progress, on_sent, p);
 	crypto_wipe_free(&auth);
 }
 

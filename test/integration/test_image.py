@@ -132,6 +132,37 @@ def test_a_registry_that_comes_back(davit, repo, tmp_path):
     registry.close()
 
 
+def large(registry, davit, repo, content):
+    """A push whose layer takes longer than what a sluice lets through."""
+    commit = repo.push({"daocloud.yml": PUSHED.format(at=registry.address, image=IMAGE), "Dockerfile":
+                        f"FROM {IMAGE}\nRUN echo {content} {registry.address} > /x; head -c 4000000 /dev/urandom > /large\n"})
+    return forge.deliver(davit, forge.push_payload(commit)).json["build"]
+
+
+def test_a_registry_killed_in_the_midst_of_a_push(davit, repo, tmp_path):
+    """The name means what it meant before until the new image is whole."""
+    registry = Registry(tmp_path / "registry", closed=False, sluice=True)
+    davit.add_repo(repo)
+    assert davit.wait_build(large(registry, davit, repo, "one"))["state"] == "passed"
+    before, name = registry.digest("acme/app", "one"), f"{registry.address}/acme/app"
+    registry.sluice.shut(1000000)
+    number = large(registry, davit, repo, "two")
+    assert registry.sluice.held.wait(60)
+    registry.kill()
+    davit.wait_log(f"{number}.1", "trying again")
+    registry.start()
+    assert registry.digest("acme/app", "one") == before
+    registry.sluice.open()
+    done = davit.wait_build(number)
+    log = davit.cli("log", f"{number}.1").stdout
+    assert done["state"] == "passed" and log.count("RUN echo") == 1, log
+    digest = registry.digest("acme/app", "one")
+    assert digest != before and f"pushed {name}:one {digest}\n" in log, log
+    assert done["jobs"][0]["images"] == [{"name": f"{name}:one", "reference": f"{name}@{digest}"}]
+    assert f"got {name}@{digest} and {digest}\n" in davit.cli("log", f"{number}.2").stdout
+    registry.close()
+
+
 def test_a_push_that_davitd_did_not_survive(davit, repo, tmp_path):
     registry = Registry(tmp_path / "registry", closed=False)
     davit.add_repo(repo)

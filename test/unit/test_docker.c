@@ -333,7 +333,14 @@ test_progress_and_events(void **state)
 	assert_string_equal(p.layer, "4abc");
 	assert_int_equal(p.current, 10);
 	assert_int_equal(p.total, 30);
+	assert_int_equal(p.again_s, 0);
 	assert_string_equal(p.error, "");
+	assert_true(docker_reply_progress(STR("{\"status\":\"Retrying in 15 seconds\",\"id\":\"4abc\"}"), &p, NULL));
+	assert_int_equal(p.again_s, 15);
+	assert_true(docker_reply_progress(STR("{\"status\":\"Retrying in 1 second\",\"id\":\"4abc\"}"), &p, NULL));
+	assert_int_equal(p.again_s, 1);
+	assert_true(docker_reply_progress(STR("{\"status\":\"Retrying in x\"}"), &p, NULL));
+	assert_int_equal(p.again_s, 0);
 	assert_true(docker_reply_progress(STR("{\"errorDetail\":{\"message\":\"denied\"},\"error\":\"x\"}"), &p, NULL));
 	assert_string_equal(p.error, "denied");
 	assert_true(docker_reply_progress(STR("{\"error\":\"x\"}"), &p, NULL));
