@@ -6,6 +6,7 @@
 
 #include "proto/docker_reply_private.h"
 #include "proto/docker_spec.h"
+#include "proto/image.h"
 #include "proto/json.h"
 #include "proto/mem.h"
 
@@ -207,14 +208,32 @@ docker_reply_is_twin(struct str body, const struct docker_label *labels, size_t 
 	return twin;
 }
 
-/* "docker.io/library/alpine@sha256:..." */
-static void
-copy_digest(struct docker_image *ret, const struct json_value *digests)
+static bool
+is_of_repository(struct str name, const struct image_ref *wanted)
 {
-	const char *name = json_string(json_at(digests, 0), "");
-	const char *at = strchr(name, '@');
+	struct image_ref ref;
 
-	docker_copy_text(ret->digest, sizeof(ret->digest), str_of(at != NULL ? at + 1 : ""));
+	return image_parse(name, &ref, NULL) && strcmp(ref.registry, wanted->registry) == 0 &&
+	       strcmp(ref.repository, wanted->repository) == 0;
+}
+
+/* digests: "alpine@sha256:..." for each repository that it came from or went to. */
+static void
+copy_digest(struct docker_image *ret, const struct json_value *digests, const char *name)
+{
+	struct image_ref wanted;
+
+	ret->digest[0] = '\0';
+	if (!image_parse(str_of(name), &wanted, NULL))
+		return;
+	for (size_t i = 0; i < json_count(digests); i++) {
+		struct str digest = str_of(json_string(json_at(digests, i), "")), repository = str_cut(&digest, '@');
+
+		if (is_of_repository(repository, &wanted)) {
+			docker_copy_text(ret->digest, sizeof(ret->digest), digest);
+			return;
+		}
+	}
 }
 
 static bool
@@ -226,7 +245,7 @@ has_health(const struct json_value *check)
 }
 
 bool
-docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
+docker_reply_image(struct str body, const char *name, struct docker_image *ret, struct err *err)
 {
 	const struct json_value *root;
 	struct json *doc;
@@ -236,7 +255,7 @@ docker_reply_image(struct str body, struct docker_image *ret, struct err *err)
 		return false;
 	root = json_root(doc);
 	good = docker_copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
-	copy_digest(ret, json_get(root, "RepoDigests"));
+	copy_digest(ret, json_get(root, "RepoDigests"), name);
 	ret->has_health = has_health(json_path(root, "Config.Healthcheck"));
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of an image has no id");

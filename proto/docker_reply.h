@@ -61,10 +61,12 @@ bool docker_reply_is_twin(struct str body, const struct docker_label *labels, si
 
 struct docker_image {
 	char id[DOCKER_ID_SIZE]; /* sha256:... */
-	char digest[128]; /* sha256:... of the first of its names in registries; "" for one that was never pulled */
+	char digest[128]; /* sha256:..., what the repository asked for has of it; "" where it never came from or went
+			     there */
 	bool has_health;  /* it brings a health check */
 };
-bool docker_reply_image(struct str body, struct docker_image *ret, struct err *err);
+/* name: in that repository, its tag or digest is no matter. */
+bool docker_reply_image(struct str body, const char *name, struct docker_image *ret, struct err *err);
 
 /* What a registry has under a name. */
 bool docker_reply_remote(struct str body, char ret[128], struct err *err);

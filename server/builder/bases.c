@@ -101,7 +101,7 @@ step(struct bases *b)
 	else if (b->always || b->all.items[b->next - 1].platform != NULL)
 		pull(b);
 	else
-		b->op = docker_image_inspect(b->host->docker, b->name, on_looked, b);
+		b->op = docker_image_inspect(b->host->docker, b->name, b->name, on_looked, b);
 }
 
 static void

@@ -216,7 +216,7 @@ enter_sweep(struct engine *e)
 static void
 enter_look(struct engine *e)
 {
-	e->op = docker_image_inspect(e->host.docker, PAUSE_IMAGE, on_reply, e);
+	e->op = docker_image_inspect(e->host.docker, PAUSE_IMAGE, PAUSE_IMAGE, on_reply, e);
 }
 
 static void

@@ -218,7 +218,7 @@ enter_compare(struct image_push *p)
 	const char *name = name_of(p), *tag = strrchr(name, ':');
 	char *reference = xasprintf("%.*s@%s", (int)(tag - name), name, p->there);
 
-	p->op = docker_image_inspect(p->host->docker, reference, on_compared, p);
+	p->op = docker_image_inspect(p->host->docker, reference, name, on_compared, p);
 	free(reference);
 }
 

@@ -233,7 +233,7 @@ enter_find(struct image_run *r)
 	const struct builder_job *job = r->job;
 
 	if (job->built != NULL && job->built[0] != '\0' && strcmp(job->built_on, r->place.engine) == 0)
-		r->op = docker_image_inspect(r->place.host->docker, job->built, on_found, r);
+		r->op = docker_image_inspect(r->place.host->docker, job->built, job->built, on_found, r);
 	else
 		image_step(r, IMAGE_CACHE);
 }

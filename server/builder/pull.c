@@ -264,7 +264,7 @@ look(struct pull *p, enum pull_state state)
 {
 	p->state = state;
 	p->epoch = p->pulls->epoch;
-	p->op = docker_image_inspect(p->pulls->host->docker, p->name, on_look, p);
+	p->op = docker_image_inspect(p->pulls->host->docker, p->name, p->name, on_look, p);
 }
 
 static void

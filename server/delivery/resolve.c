@@ -126,7 +126,7 @@ on_image(void *arg, const union docker_result *result, const struct err *err)
 static void
 begin_inspect(struct resolve *r)
 {
-	r->op = docker_image_inspect(r->destination->docker, r->wanted, on_image, r);
+	r->op = docker_image_inspect(r->destination->docker, r->wanted, r->resolved.name, on_image, r);
 }
 
 /* A name that the reader of the pipeline let through. */

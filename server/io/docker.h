@@ -63,8 +63,9 @@ struct docker_op *docker_events(struct docker *docker, const char *filters, dock
 
 /* --- images --- */
 
-/* -> image */
-struct docker_op *docker_image_inspect(struct docker *docker, const char *image, docker_fn *fn, void *arg);
+/* -> image, with the digest that it has in the repository of that name */
+struct docker_op *docker_image_inspect(
+    struct docker *docker, const char *image, const char *name, docker_fn *fn, void *arg);
 /* image: a whole name (image_print). auth: see proto/registry_login.h, NULL for nobody. platform: "linux/arm64", NULL
  * for the engine's own. Fails after 5 minutes without progress, or one hour. */
 typedef void docker_progress_fn(void *arg, const struct docker_progress *progress);

@@ -25,12 +25,6 @@ decode_container(struct str body, union docker_result *result, struct err *err)
 }
 
 static bool
-decode_image(struct str body, union docker_result *result, struct err *err)
-{
-	return docker_reply_image(body, &result->image, err);
-}
-
-static bool
 decode_list(struct str body, union docker_result *result, struct err *err)
 {
 	return docker_reply_list(body, &result->list, err);
@@ -54,17 +48,49 @@ docker_filtered(struct docker *docker, const struct docker_call *call, const cha
 
 /* --- images --- */
 
-struct docker_op *
-docker_image_inspect(struct docker *docker, const char *image, docker_fn *fn, void *arg)
-{
-	static const struct docker_call call = {
-		.what = "inspect image", .method = "GET", .total_ms = 30000, .decode = decode_image
-	};
-	char *encoded = docker_encode(image);
-	char *path = xasprintf("/images/%s/json", encoded);
+struct image_inspect {
+	struct docker_op op;
+	char *name; /* of the repository whose digest is wanted */
+};
 
+static void
+image_inspect_fini(struct docker_op *op)
+{
+	free(((struct image_inspect *)op)->name);
+}
+
+static void
+on_image(void *arg, const struct httpc_reply *reply, const struct err *err)
+{
+	struct image_inspect *i = arg;
+	union docker_result result;
+	struct err failure;
+	bool good;
+
+	if (err != NULL || !docker_status_is_good(i->op.call, reply->status)) {
+		docker_on_done(arg, reply, err);
+		return;
+	}
+	i->op.http = NULL;
+	good = docker_reply_image(reply->body, i->name, &result.image, &failure);
+	if (!good)
+		failure = err_prefix(failure, "%s", i->op.call->what);
+	docker_op_end(&i->op, good ? &result : NULL, good ? NULL : &failure);
+}
+
+struct docker_op *
+docker_image_inspect(struct docker *docker, const char *image, const char *name, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = { .what = "inspect image", .method = "GET", .total_ms = 30000 };
+	static const struct httpc_handler handler = { .on_done = on_image };
+	struct image_inspect *i = (struct image_inspect *)docker_op_new(docker, sizeof(*i), &call, fn, arg);
+	char *encoded = docker_encode(image);
+
+	i->op.fini = image_inspect_fini;
+	i->name = xstrdup(name);
+	docker_op_send(&i->op, docker_path(&i->op, "/images/%s/json", encoded), NULL, 0, &handler);
 	free(encoded);
-	return docker_plain(docker, &call, path, fn, arg);
+	return &i->op;
 }
 
 /* --- containers --- */

@@ -46,7 +46,7 @@ check_replies(struct str in)
 		must_be_id(container.id);
 	if (docker_reply_container(in, &container, NULL))
 		must_be_id(container.id);
-	if (docker_reply_image(in, &image, NULL))
+	if (docker_reply_image(in, "alpine", &image, NULL))
 		must_be_id(image.id);
 	if (docker_reply_event(in, &event, NULL) && event.id[0] != '\0') /* an image's name is no id */
 		must_be_id(event.id);

@@ -276,15 +276,41 @@ test_image_is_read(void **state)
 	(void)state;
 	assert_true(docker_reply_image(STR("{\"Id\":\"sha256:ab\",\"RepoDigests\":[\"alpine@sha256:cd\"],"
 					   "\"Config\":{\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"x\"]}}}"),
-	    &image, NULL));
+	    "docker.io/library/alpine:3", &image, NULL));
 	assert_string_equal(image.id, "sha256:ab");
 	assert_string_equal(image.digest, "sha256:cd");
 	assert_true(image.has_health);
 	assert_true(docker_reply_image(
 	    STR("{\"Id\":\"sha256:ab\",\"RepoDigests\":null,\"Config\":{\"Healthcheck\":{\"Test\":[\"NONE\"]}}}"),
-	    &image, NULL));
+	    "alpine", &image, NULL));
 	assert_string_equal(image.digest, "");
 	assert_false(image.has_health);
+}
+
+static void
+assert_digest(const char *name, const char *digest)
+{
+	struct docker_image image;
+
+	assert_true(docker_reply_image(
+	    STR("{\"Id\":\"sha256:ab\",\"RepoDigests\":[7,\"r.example:5000/app@sha256:01\",\"app@sha256:02\","
+		"\"r.example/app@sha256:03\",\"r.example/app/more@sha256:04\"]}"),
+	    name, &image, NULL));
+	assert_string_equal(image.digest, digest);
+}
+
+/* The same image may have another digest in each repository. */
+static void
+test_an_images_digest_is_that_of_its_repository(void **state)
+{
+	(void)state;
+	assert_digest("r.example:5000/app:one", "sha256:01");
+	assert_digest("app", "sha256:02");
+	assert_digest("docker.io/library/app:latest", "sha256:02");
+	assert_digest("r.example/app:two", "sha256:03");
+	assert_digest("r.example/app/more", "sha256:04");
+	assert_digest("r.example/ap", "");
+	assert_digest("sha256:ab", "");
 }
 
 static void
@@ -583,6 +609,7 @@ main(void)
 		cmocka_unit_test(test_container_is_read),
 		cmocka_unit_test(test_twins_are_told_from_others),
 		cmocka_unit_test(test_image_is_read),
+		cmocka_unit_test(test_an_images_digest_is_that_of_its_repository),
 		cmocka_unit_test(test_lists_are_read),
 		cmocka_unit_test(test_progress_and_events),
 		cmocka_unit_test(test_a_job_is_locked_in),
