@@ -60,6 +60,14 @@ local function chosen()
 	return runs, count
 end
 
+-- What it has built and could not push; all that went into it is the same.
+local function keep_built(job, from)
+	if job_fields(from, 'state') ~= 'passed' then
+		local fields = copied('davit:job:' .. from, { 'built', 'built_on' }, {})
+		call('HSET', 'davit:job:' .. job, 'job', job, unpack(fields))
+	end
+end
+
 local function run_again(build, k, runs)
 	local job = build .. '.' .. k
 	local fields = copied('davit:job:' .. old .. '.' .. k, PLANNED, {})
@@ -78,6 +86,9 @@ local function run_again(build, k, runs)
 		end
 	end
 	call('HSET', 'davit:job:' .. job, 'needs_left', left)
+	if left == 0 then
+		keep_built(job, old .. '.' .. k)
+	end
 	group_join(job, repo, group)
 	return left == 0 or skipped
 end

@@ -435,10 +435,13 @@ on_push_done(void *arg, const struct err *err)
 	struct image_run *r = arg;
 
 	r->push = NULL;
-	if (err != NULL)
-		image_fail(r, verdict_blame(err), *err);
-	else
+	if (err == NULL) {
 		image_step(r, states[r->state].next);
+		return;
+	}
+	r->events->notice(
+	    r->arg, "the image stays on the engine; a rerun of what has failed pushes it without building it");
+	image_fail(r, verdict_blame(err), *err);
 }
 
 static void

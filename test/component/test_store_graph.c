@@ -651,6 +651,37 @@ test_image_of_an_attempt(void **state)
 }
 
 static void
+assert_built(const char *id, const char *image, enum job_state state)
+{
+	struct job *job = claim(id);
+
+	assert_string_equal(job->built, image);
+	if (image[0] == '\0' && state == JOB_FAILED)
+		assert_int_equal(job_built(&f, id, job->token, "sha256:1"), ERR_NONE);
+	assert_int_equal(job_finished(&f, id, job->token, state), ERR_NONE);
+	job_free(&job);
+}
+
+/* And to a rerun of what has failed, as long as nothing that it needs is made anew. */
+static void
+test_image_of_a_job_that_failed(void **state)
+{
+	(void)state;
+	BUILD_OF(J("a", ""), J("b", "1"));
+	run("1.1", JOB_PASSED);
+	assert_built("1.2", "", JOB_FAILED);
+	assert_int_equal(build_rerun_jobs(&f, 1, "failed"), ERR_NONE);
+	assert_built("2.2", "sha256:1", JOB_FAILED);
+	assert_int_equal(build_rerun_jobs(&f, 2, "1"), ERR_NONE);
+	run("3.1", JOB_PASSED);
+	assert_built("3.2", "", JOB_FAILED);
+	assert_int_equal(build_rerun_jobs(&f, 3, "2"), ERR_NONE);
+	assert_built("4.2", "sha256:1", JOB_PASSED);
+	assert_int_equal(build_rerun_jobs(&f, 4, "2"), ERR_NONE);
+	assert_built("5.2", "", JOB_PASSED);
+}
+
+static void
 test_rerun_of_failed_jobs_without_jobs_plans_anew(void **state)
 {
 	int64_t n = submit(&f, "app", NULL, NULL);
@@ -923,6 +954,7 @@ main(void)
 		SUITE_TEST(test_rerun_of_one_job_hears_what_was_taken_over),
 		SUITE_TEST(test_images_of_needs),
 		SUITE_TEST(test_image_of_an_attempt),
+		SUITE_TEST(test_image_of_a_job_that_failed),
 		SUITE_TEST(test_rerun_of_failed_jobs_without_jobs_plans_anew),
 		SUITE_TEST(test_prune_keeps_the_sources_of_results),
 		SUITE_TEST(test_random_graphs_end_as_the_model_says),

@@ -2,10 +2,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "torture"))
+import engine
 import forge as forges
 import origin as origins
 import server
@@ -80,6 +82,16 @@ def docker():
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture
+def own_engine():
+    """A dockerd that a test may kill."""
+    folder = tempfile.mkdtemp(prefix="dv")  # a short name: there are sockets in it
+    made = engine.Engine(folder, "--live-restore")
+    yield made
+    made.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

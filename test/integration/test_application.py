@@ -3,13 +3,10 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 
 import pytest
 
-import engine
 import forge
 import nginx
 from applications import Application
@@ -211,15 +208,6 @@ def test_the_very_image_goes_from_staging_to_production(application, docker, tmp
     assert docker("exec", "app.live.web.1.2", "nslookup", "-type=a", "db", "127.0.0.11").count("Address") == 2
     docker("rm", "-f", *docker("ps", "-aq", "--filter", "label=davit.application").split())  # the registry's end takes its images along
     registry.close()
-
-
-@pytest.fixture
-def own_engine():
-    folder = tempfile.mkdtemp(prefix="dv")  # a short name: there are sockets in it
-    made = engine.Engine(folder, "--live-restore")
-    yield made
-    made.stop()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_engine_dies_in_the_midst_of_it(own_engine, make_davit, repo):
