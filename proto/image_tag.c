@@ -115,19 +115,31 @@ make_branch(const struct image_tag_facts *facts, char ret[IMAGE_TAG_SIZE])
 		clean(str_of(facts->branch), ret);
 }
 
-/* The commit stands at the end of the longest branch, too. */
+/* The end stands behind the longest branch, too. */
 static void
-make_branch_sha(const struct image_tag_facts *facts, char ret[IMAGE_TAG_SIZE])
+branch_and(const char *branch, struct str end, char ret[IMAGE_TAG_SIZE])
 {
 	size_t len;
 
-	if (facts->branch == NULL || facts->commit == NULL)
-		return;
-	clean(str_of(facts->branch), ret);
+	clean(str_of(branch), ret);
 	len = strlen(ret);
-	if (len > IMAGE_TAG_SIZE - 2 - SHORT_COMMIT)
-		len = IMAGE_TAG_SIZE - 2 - SHORT_COMMIT;
-	snprintf(ret + len, IMAGE_TAG_SIZE - len, "%s%.*s", len > 0 ? "-" : "", SHORT_COMMIT, facts->commit);
+	if (len > IMAGE_TAG_SIZE - 2 - end.len)
+		len = IMAGE_TAG_SIZE - 2 - end.len;
+	snprintf(ret + len, IMAGE_TAG_SIZE - len, "%s%.*s", len > 0 ? "-" : "", (int)end.len, end.p);
+}
+
+static void
+make_branch_sha(const struct image_tag_facts *facts, char ret[IMAGE_TAG_SIZE])
+{
+	if (facts->branch != NULL && facts->commit != NULL)
+		branch_and(facts->branch, (struct str){ facts->commit, strnlen(facts->commit, SHORT_COMMIT) }, ret);
+}
+
+static void
+make_init(const struct image_tag_facts *facts, char ret[IMAGE_TAG_SIZE])
+{
+	if (facts->branch != NULL && facts->first)
+		branch_and(facts->branch, STR("init"), ret);
 }
 
 static void
@@ -155,6 +167,7 @@ static const struct {
 	{ "tag", make_tag },
 	{ "branch", make_branch },
 	{ "branch-sha", make_branch_sha },
+	{ IMAGE_TAG_FIRST, make_init },
 	{ "sha", make_sha },
 	{ "pull", make_pull },
 };

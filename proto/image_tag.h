@@ -5,6 +5,7 @@
  *   tag         the tag as it is, with '-' for what no image's tag may have
  *   branch      the branch, likewise: feature-x of feature/x
  *   branch-sha  feature-x-2b6dae9
+ *   init        main-init, of a repository's first alone
  *   sha         sha-2b6dae9
  *   pull        pull-7 */
 #ifndef DAVIT_PROTO_IMAGE_TAG_H
@@ -14,6 +15,7 @@
 #include <stddef.h>
 
 #define IMAGE_TAG_SIZE 129 /* with its NUL */
+#define IMAGE_TAG_FIRST "init"
 
 /* What is built; NULL: it has no such thing. */
 struct image_tag_facts {
@@ -21,6 +23,7 @@ struct image_tag_facts {
 	const char *tag;
 	const char *commit;
 	const char *pull; /* number of a pull request */
+	bool first;       /* it is the repository's first build of an image */
 };
 
 /* false: there is no such form. ret is "" when what is built has no tag of it. */

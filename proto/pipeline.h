@@ -51,6 +51,7 @@ struct pipeline_context {
 	const char *environment; /* of a deploy event */
 	int64_t pull_number;     /* 0: none */
 	bool fork;
+	bool first;                               /* to build an image of the repository; of a branch */
 	const struct strings *paths;              /* changed files; NULL: not known, and conditions on them hold */
 	const struct env *parameters;             /* of a manual run; NULL: the defaults */
 	const struct pipeline_includes *includes; /* with their texts; NULL: none was read */

@@ -82,13 +82,15 @@ add_form(struct pipeline *p, const struct yml_node *value, const char *image, co
 	struct image_tag_facts facts = { .branch = c->pull_number == 0 ? c->branch : NULL,
 		.tag = c->tag,
 		.commit = c->commit,
-		.pull = c->pull_number != 0 ? number : NULL };
+		.pull = c->pull_number != 0 ? number : NULL,
+		.first = c->first };
 
 	snprintf(number, sizeof(number), "%lld", (long long)c->pull_number);
 	if (!image_tag_make(form, &facts, tag))
 		return unknown_form(p, value, form);
 	if (tag[0] == '\0')
 		return true;
+	p->plan->names_first = p->plan->names_first || strcmp(form, IMAGE_TAG_FIRST) == 0;
 	whole = xasprintf("%s:%s", image, tag);
 	strings_add(tags, str_of(whole));
 	free(whole);

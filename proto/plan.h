@@ -203,6 +203,8 @@ struct plan {
 	int64_t
 	    commit_ms; /* when the commit was made, since 1970; 0: not known. The planner's, and no part of the JSON */
 	bool wants_paths; /* a condition asked for the changed files, which were not known */
+	bool names_first; /* a tag says that it is the repository's first build of an image */
+	bool is_first;    /* it may be that. The planner's, and no part of the JSON */
 };
 
 void env_add(struct env *env, const char *name, const char *value);

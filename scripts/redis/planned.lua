@@ -1,9 +1,9 @@
 -- A build's pipeline is known: its jobs enter the queue, or wait for those that they need.
--- ARGV: build, token, notify, warnings, parameters, when its commit was made (0: not known), then for each job how many values follow, and names and values for its hash.
--- needs: numbers of jobs before it, each once, with blanks between. {ok} {stale}
-local n, token, notify, warnings, parameters, commit_ms = unpack(ARGV, 1, 6)
+-- ARGV: build, token, notify, warnings, parameters, when its commit was made (0: not known), 1 where it may be the repository's first build of an image, then for each job how many values follow, and names and values for its hash.
+-- needs: numbers of jobs before it, each once, with blanks between. {ok} {stale} {second}: it is not the first
+local n, token, notify, warnings, parameters, commit_ms, first = unpack(ARGV, 1, 7)
 local key = 'davit:build:' .. n
-local state, held_by, repo, event = unpack(call('HMGET', key, 'state', 'token', 'repo', 'event'))
+local state, held_by, repo, event, change = unpack(call('HMGET', key, 'state', 'token', 'repo', 'event', 'change'))
 local needed_by, first_ones = {}, {}
 
 local function add(k, first, last, priority)
@@ -31,8 +31,17 @@ if held_by ~= token then
 elseif state ~= 'planning' then
 	return { 'ok' }
 end
+-- A rerun is of the same change.
+if first == '1' then
+	local repo_key = 'davit:repo:' .. repo
+	if call('HSETNX', repo_key, 'first_image', change) == 1 then
+		wake('repo ' .. repo)
+	elseif call('HGET', repo_key, 'first_image') ~= change then
+		return { 'second' }
+	end
+end
 local now = now_ms()
-local jobs, at, priority = 0, 7, priority_of(repo, event)
+local jobs, at, priority = 0, 8, priority_of(repo, event)
 while ARGV[at] do
 	jobs = jobs + 1
 	add(jobs, at + 1, at + ARGV[at], priority)

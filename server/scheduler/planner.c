@@ -38,6 +38,7 @@ enum planner_state {
 	PLANNER_INCLUDE,
 	PLANNER_PARSE,
 	PLANNER_PATHS,
+	PLANNER_DEFAULT,
 	PLANNER_DONE,
 };
 
@@ -52,6 +53,7 @@ struct planner_op {
 	struct timer *retry;
 	unsigned fetches;
 	int64_t commit_ms;       /* when the commit was made */
+	bool is_aside;           /* of another branch than the default one */
 	struct disk_op *disk_op; /* it has the parsing meanwhile */
 	struct parsing *parsing; /* from the file's text on */
 	size_t included;         /* how many of its includes were read */
@@ -87,6 +89,7 @@ static void enter_list(struct planner_op *op);
 static void enter_include(struct planner_op *op);
 static void enter_parse(struct planner_op *op);
 static void enter_paths(struct planner_op *op);
+static void enter_default(struct planner_op *op);
 static void enter_done(struct planner_op *op);
 
 /* clang-format off */
@@ -107,6 +110,7 @@ static const struct {
 	[PLANNER_INCLUDE]      = { "include",           enter_include },
 	[PLANNER_PARSE]        = { "parse",             enter_parse },
 	[PLANNER_PATHS]        = { "changed files",     enter_paths },
+	[PLANNER_DEFAULT]      = { "default branch?",   enter_default },
 	[PLANNER_DONE]         = { "done",              enter_done },
 };
 /* clang-format on */
@@ -580,6 +584,17 @@ branch_of(const char *ref)
 	return ref + strlen("refs/heads/");
 }
 
+/* As far as it is known. */
+static bool
+may_be_first(const struct planner_op *op)
+{
+	const struct build *b = op->build;
+	bool is_open = op->repo->first_image == 0 || op->repo->first_image == b->change_id;
+
+	return is_open && !op->is_aside && str_has_prefix(str_of(ref_of(op)), "refs/heads/") &&
+	       (b->change == NULL || b->change->pull_number == 0);
+}
+
 static struct pipeline_context
 context_of(const struct planner_op *op)
 {
@@ -601,20 +616,47 @@ context_of(const struct planner_op *op)
 		.author = b->author,
 		.pull_number = c != NULL ? c->pull_number : 0,
 		.fork = c != NULL && c->trust == CHANGE_FORK,
+		.first = may_be_first(op),
 	};
+}
+
+static bool
+builds_image(const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->job_count; i++)
+		if (plan->jobs[i].kind == JOB_KIND_BUILD && plan->jobs[i].skipped == NULL)
+			return true;
+	return false;
+}
+
+/* The first build of an image is one of the default branch, or of one named master. */
+static bool
+knows_branch(const struct planner_op *op)
+{
+	return op->repo->first_image != 0 || op->result.ref != NULL || strcmp(ref_of(op), "refs/heads/master") == 0;
+}
+
+static enum planner_state
+after_plan(const struct planner_op *op)
+{
+	const struct plan *plan = op->result.plan;
+
+	if (plan->wants_paths && op->build->change != NULL && !parsing_knows_paths(op->parsing))
+		return PLANNER_PATHS;
+	return plan->is_first && !knows_branch(op) ? PLANNER_DEFAULT : PLANNER_DONE;
 }
 
 static void
 on_plan(void *arg, const struct err *err)
 {
 	struct planner_op *op = arg;
-	bool may_know_paths = op->build->change != NULL && !parsing_knows_paths(op->parsing);
 
 	if (!is_parsed(op, err))
 		return;
 	op->result.plan = parsing_plan(op->parsing);
 	op->result.plan->commit_ms = op->commit_ms;
-	planner_step(op, op->result.plan->wants_paths && may_know_paths ? PLANNER_PATHS : PLANNER_DONE);
+	op->result.plan->is_first = may_be_first(op) && builds_image(op->result.plan);
+	planner_step(op, after_plan(op));
 }
 
 static void
@@ -648,6 +690,34 @@ enter_paths(struct planner_op *op)
 {
 	op->paths_op =
 	    paths_start(op->planner->loop, op->planner->git, op->build, op->repo, op->result.commit, on_paths, op);
+}
+
+/* --- whether it is of the default branch --- */
+
+/* Where no tag depends on it, nobody waits for a forge that is away. */
+static void
+on_default(void *arg, const char *ref, const struct err *err)
+{
+	struct planner_op *op = arg;
+	struct plan *plan = op->result.plan;
+
+	op->git_op = NULL;
+	if (err != NULL && err->code != ERR_NOT_FOUND && plan->names_first) {
+		fetch_failed(op, err);
+		return;
+	}
+	op->is_aside = err != NULL || strcmp(ref, ref_of(op)) != 0;
+	plan->is_first = !op->is_aside;
+	fetched(op, op->is_aside && plan->names_first ? PLANNER_PARSE : PLANNER_DONE);
+}
+
+static void
+enter_default(struct planner_op *op)
+{
+	struct git_source source = source_of(op, NULL);
+
+	op->fetches++;
+	op->git_op = git_default_branch(op->planner->git, &source, on_default, op);
 }
 
 /* --- the operation --- */

@@ -3,9 +3,9 @@
  * that it includes, and makes the plan, for which it finds out the changed files where a condition asks for them. The
  * workspace of the jobs is prepared on the side, so that it is there when they are claimed.
  *
- *   (branch) -> (head) -> fetch -> (target -> fetch target -> merge) -> commit -> read daocloud.yml -> (read davit.yml) ->
- * (include ...)
- *          -> parse -> (changed files -> parse) -> done
+ *   (branch) -> (head) -> fetch -> (target -> fetch target -> merge) -> commit -> read daocloud.yml -> (read davit.yml)
+ * -> (include ...)
+ *          -> parse -> (changed files -> parse) -> (default branch? -> (parse)) -> done
  *
  * A file that is wrong or missing is the change's failure; what the network or the forge denies is an error, after a
  * few attempts where another one may help. */

@@ -254,6 +254,37 @@ enter_environments(struct item *item)
 		item_step(item, PLANNING_RECORD);
 }
 
+/* What the planner has found out stays as it is. */
+static void
+keep_found(struct item *item)
+{
+	struct build *b = item->build;
+	const struct planner_result *r = &item->result;
+
+	if (b->commit[0] == '\0') {
+		free(b->commit);
+		b->commit = xstrdup(r->commit);
+	}
+	if (r->ref != NULL) {
+		free(b->ref);
+		free(b->branch);
+		b->ref = xstrdup(r->ref);
+		b->branch = xstrdup(git_ref_short(r->ref, "refs/heads/"));
+	}
+}
+
+/* Another build became the repository's first meanwhile: which one is no matter. */
+static void
+plan_as_later(struct item *item)
+{
+	keep_found(item);
+	plan_free(&item->result.plan);
+	free(item->result.ref);
+	item->result = (struct planner_result){ .plan = NULL };
+	item->repo->first_image = -1;
+	item_step(item, PLANNING_PLAN);
+}
+
 static void
 on_recorded(void *arg, const struct err *err)
 {
@@ -267,6 +298,8 @@ on_recorded(void *arg, const struct err *err)
 	} else if (err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND) {
 		log_info("build %s: its plan is not wanted any more: %s", item->id, err->text);
 		item_step(item, PLANNING_END);
+	} else if (err->code == ERR_INPUT) {
+		plan_as_later(item);
 	} else {
 		item_retry(item, err);
 	}

@@ -272,6 +272,7 @@ store_planned(
 	args_warnings(&args, plan);
 	args_owned(&args, parameters_to_json(plan));
 	args_int(&args, plan->commit_ms);
+	args_int(&args, plan->is_first);
 	for (size_t i = 0; i < plan->job_count; i++)
 		args_job(&args, &plan->jobs[i]);
 	op_send(op, &script_planned, &args, STORE_TIMEOUT_MS);

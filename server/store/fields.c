@@ -10,7 +10,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* clang-format off */
-/* The first is the id, the last four are kept by the scripts: see repo_settings_record. */
+/* The first is the id, the last five are kept by the scripts: see repo_settings_record. */
 static const struct field repo_fields[] = {
 	{ "id",          FIELD_TEXT, offsetof(struct repo, id) },
 	{ "name",        FIELD_TEXT, offsetof(struct repo, name) },
@@ -35,6 +35,7 @@ static const struct field repo_fields[] = {
 	{ "created_ms",  FIELD_INT,  offsetof(struct repo, created_ms) },
 	{ "parameters",  FIELD_TEXT, offsetof(struct repo, parameters) },
 	{ "poll_error",  FIELD_TEXT, offsetof(struct repo, poll_error) },
+	{ "first_image", FIELD_INT,  offsetof(struct repo, first_image) },
 };
 
 static const struct field job_fields[] = {
@@ -230,7 +231,7 @@ static const struct field notice_fields[] = {
 /* clang-format on */
 
 const struct record repo_record = { repo_fields, COUNT(repo_fields) };
-const struct record repo_settings_record = { repo_fields + 1, COUNT(repo_fields) - 5 };
+const struct record repo_settings_record = { repo_fields + 1, COUNT(repo_fields) - 6 };
 const struct record job_record = { job_fields, COUNT(job_fields) };
 const struct record build_record = { build_fields, COUNT(build_fields) };
 const struct record change_record = { change_fields, COUNT(change_fields) };

@@ -128,6 +128,7 @@ op_failure(const struct store_op *op, const struct redis_reply *reply, const str
 		{ "many", ERR_LIMIT, "there are too many of them already" },
 		{ "exists", ERR_CONFLICT, "there is one of that name already" },
 		{ "deploying", ERR_CONFLICT, "something is being deployed there" },
+		{ "second", ERR_INPUT, "another build of an image was the repository's first" },
 		{ "first", ERR_CONFLICT, "nothing else was deployed there before" },
 		{ "no_deploy", ERR_NOT_FOUND, "no job of it deploys there" },
 		{ "lacks", ERR_CONFLICT,

@@ -65,6 +65,7 @@ struct repo {
 	int64_t running;     /* jobs now; kept by the store */
 	int64_t created_ms;  /* kept by the store */
 	char *poll_error;    /* likewise: why they could not be compared the last time; "" */
+	int64_t first_image; /* likewise: the change of which the first build of an image was; 0: there was none */
 	char *parameters; /* likewise: what builds by hand may choose, JSON, see parameters_to_json; "" for nothing */
 };
 

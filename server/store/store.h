@@ -169,8 +169,8 @@ struct store_commit {
 struct store_op *store_plan_commit(struct store *store, int64_t build, const char *token,
     const struct store_commit *commit, store_done_fn *fn, void *arg);
 /* The jobs enter the queue, or wait for those that they need; those whose conditions leave them out are skipped.
- * ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan. A plan without jobs ends the build as
- * passed. */
+ * ERR_CONFLICT when it was cancelled or is no longer ours; then drop the plan. ERR_INPUT when the plan takes it for
+ * the repository's first build of an image and it is not. A plan without jobs ends the build as passed. */
 struct store_op *store_planned(
     struct store *store, int64_t build, const char *token, const struct plan *plan, store_done_fn *fn, void *arg);
 /* Ends the build in a final state, with the reason that people see. ERR_CONFLICT as above. */

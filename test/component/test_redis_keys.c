@@ -297,7 +297,8 @@ plan_graph(void)
 		{ .name = b, .needs = &need, .need_count = 1, .run_on = RUN_ALWAYS, .labels = { labels, 1 } },
 		{ .name = c, .skipped = skipped },
 	};
-	const struct plan plan = { .jobs = jobs, .job_count = 3 };
+	const bool is_first = redis_fixture_int(&server, "HEXISTS davit:repo:app first_image") == 0;
+	const struct plan plan = { .jobs = jobs, .job_count = 3, .is_first = is_first };
 	int64_t n = submit(&f, "app", NULL, NULL);
 	struct build *build;
 

@@ -248,6 +248,45 @@ test_planned_queues_the_jobs_once(void **state)
 	build_free(&build);
 }
 
+static enum err_code
+planned_first(bool is_first)
+{
+	struct plan plan = { .is_first = is_first };
+	enum err_code code;
+	struct build *build;
+
+	assert_int_equal(plan_claim(&f), ERR_NONE);
+	build = take_build(&f);
+	code = planned_with(&f, build->build, build->token, &plan);
+	if (code == ERR_INPUT) { /* planned once more */
+		plan.is_first = false;
+		assert_int_equal(planned_with(&f, build->build, build->token, &plan), ERR_NONE);
+	}
+	build_free(&build);
+	return code;
+}
+
+/* One change is the first of which an image was built, and so are its reruns. */
+static void
+test_first_image_of_a_repository(void **state)
+{
+	int64_t first, second;
+
+	(void)state;
+	submit(&f, "app", NULL, NULL);
+	assert_int_equal(planned_first(false), ERR_NONE);
+	assert_int_equal(repo_get(&f, "app"), ERR_NONE);
+	assert_int_equal(f.got.repo->first_image, 0);
+	first = submit(&f, "app", NULL, NULL);
+	assert_int_equal(planned_first(true), ERR_NONE);
+	second = submit(&f, "app", NULL, NULL);
+	assert_int_equal(planned_first(true), ERR_INPUT);
+	assert_int_equal(build_rerun(&f, first), ERR_NONE);
+	assert_int_equal(planned_first(true), ERR_NONE);
+	assert_int_equal(build_rerun(&f, second), ERR_NONE);
+	assert_int_equal(planned_first(true), ERR_INPUT);
+}
+
 static void
 test_plan_without_jobs_passes(void **state)
 {
@@ -647,6 +686,7 @@ main(void)
 		SUITE_TEST(test_too_many_builds_to_plan_are_refused),
 		SUITE_TEST(test_plan_claim_gives_the_oldest_with_its_change),
 		SUITE_TEST(test_planned_queues_the_jobs_once),
+		SUITE_TEST(test_first_image_of_a_repository),
 		SUITE_TEST(test_plan_without_jobs_passes),
 		SUITE_TEST(test_plan_failed_ends_the_build_once),
 		SUITE_TEST(test_lost_planning_is_done_again_three_times),

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
 import forge
 from registry import Registry
 from server import IMAGE
+
+LONG = os.environ.get("DAVIT_TEST_LONG") == "1"
 
 OLD = f"""version: 2.0
 test:
@@ -75,6 +78,15 @@ def test_a_dockerfile_that_fails(davit, repo):
     assert "going\n" in davit.cli("log", f"{done['build']}.1").stdout
 
 
+def rerun_pushes(davit, number):
+    """What has failed runs again, and builds nothing."""
+    again = davit.cli("rerun", str(number), "--failed")
+    done = davit.wait_build(int(again.stdout.split()[1]))
+    log = davit.cli("log", f"{done['build']}.1").stdout
+    assert done["state"] == "passed" and "the image that was built before is pushed\n" in log and "RUN echo" not in log, log
+    return log
+
+
 @pytest.fixture
 def registry(tmp_path):
     made = Registry(tmp_path)
@@ -96,10 +108,9 @@ def test_a_push_with_a_password(davit, repo, registry, tmp_path):
     set_secret(davit, "DOCKER_AUTH_CONFIG", registry.config("wrong-word"), tmp_path)
     done = build(davit, repo.push(files), "wrong")
     assert done["state"] == "failed" and "acme/app:one" in done["reason"], done
+    assert "the image stays on the engine" in davit.cli("log", f"{done['build']}.1").stdout
     set_secret(davit, "DOCKER_AUTH_CONFIG", registry.config(), tmp_path)
-    done = build(davit, repo.push(files), "right")
-    assert done["state"] == "passed", done
-    log = davit.cli("log", f"{done['build']}.1").stdout
+    log = rerun_pushes(davit, done["build"])
     assert f"pushed {registry.address}/acme/app:one {registry.digest('acme/app', 'one')}" in log
     assert f"pushed {registry.address}/acme/app:two {registry.digest('acme/app', 'two')}" in log
 
@@ -149,7 +160,7 @@ def test_a_registry_killed_in_the_midst_of_a_push(davit, repo, tmp_path):
     number = large(registry, davit, repo, "two")
     assert registry.sluice.held.wait(60)
     registry.kill()
-    davit.wait_log(f"{number}.1", "trying again")
+    davit.wait_log(f"{number}.1", "the engine is trying again")
     registry.start()
     assert registry.digest("acme/app", "one") == before
     registry.sluice.open()
@@ -161,6 +172,27 @@ def test_a_registry_killed_in_the_midst_of_a_push(davit, repo, tmp_path):
     assert done["jobs"][0]["images"] == [{"name": f"{name}:one", "reference": f"{name}@{digest}"}]
     assert f"got {name}@{digest} and {digest}\n" in davit.cli("log", f"{number}.2").stdout
     registry.close()
+
+
+if LONG:
+    @pytest.mark.parametrize("gone", ["registry", "engine"])
+    def test_what_the_push_needs_is_gone_for_long(gone, own_engine, make_davit, repo, tmp_path):
+        """Longer than it is waited for: the image is there all the same."""
+        davit = make_davit(engines=[{"url": own_engine.url, "slots": 2}])
+        registry = Registry(tmp_path / "registry", closed=False, sluice=True)
+        davit.add_repo(repo)
+        registry.sluice.shut(1000000)
+        number = large(registry, davit, repo, "one")
+        assert registry.sluice.held.wait(60)
+        part = {"registry": registry, "engine": own_engine}[gone]
+        part.kill()
+        registry.sluice.open()
+        done = davit.wait_build(number, timeout=300)
+        assert done["state"] == "error" and f"{registry.address}/acme/app:one: " in done["reason"], done
+        part.start()
+        log = rerun_pushes(davit, number)
+        assert registry.digest("acme/app", "one") in log, log
+        registry.close()
 
 
 def test_a_push_that_davitd_did_not_survive(davit, repo, tmp_path):
@@ -224,6 +256,41 @@ def test_tags_and_labels_follow_from_the_version(davit, repo, docker, tmp_path):
     assert done["state"] == "passed" and f"kept {name}:latest {first}, which is another image\n" in log, log
     assert registry.digest("acme/app", "latest") == first != registry.digest("acme/app", "1.4.4")
     registry.close()
+
+
+INIT = """jobs:
+  image: {build: {tags: {image: davit-test/first, as: [init, branch-sha]}}}
+"""
+
+
+def test_the_first_image_of_a_repository(davit, repo, docker):
+    """It has a tag of its own, whatever becomes of davitd when that is decided."""
+    davit.add_repo(repo)
+
+    def push(branch):
+        commit = repo.push({"daocloud.yml": INIT, "Dockerfile": f"FROM {IMAGE}\nLABEL at={branch}\n"}, ref=f"refs/heads/{branch}")
+        return commit, forge.deliver(davit, forge.push_payload(commit, ref=f"refs/heads/{branch}")).json["build"]
+
+    def tags(number):
+        done = davit.wait_build(number)
+        assert done["state"] == "passed", done
+        return [image["name"].split(":")[1] for image in done["jobs"][0]["images"]]
+
+    commit, number = push("aside")
+    assert tags(number) == [f"aside-{commit[:7]}"]
+    davit.kill()
+    davit.environment["DAVIT_CRASH"] = "plan_recorded:1"
+    davit.start()
+    first, number = push("master")
+    davit.process.wait(60)
+    del davit.environment["DAVIT_CRASH"]
+    davit.start()
+    assert tags(number) == ["master-init", f"master-{first[:7]}"]
+    commit, second = push("master")
+    assert tags(second) == [f"master-{commit[:7]}"]
+    again = davit.cli("rerun", str(number))
+    assert tags(int(again.stdout.split()[1])) == ["master-init", f"master-{first[:7]}"]
+    docker("rmi", *docker("images", "-q", "davit-test/first").split(), "-f")
 
 
 def test_buildkit_where_the_dockerfile_wants_it(davit, repo, docker, tmp_path):

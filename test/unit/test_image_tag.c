@@ -39,6 +39,9 @@ static const struct {
 	{ "branch-sha", { .commit = COMMIT }, "" },
 	{ "sha", { .commit = COMMIT }, "sha-2b6dae9" },
 	{ "sha", { .tag = "v1" }, "" },
+	{ "init", { .branch = "master", .commit = COMMIT, .first = true }, "master-init" },
+	{ "init", { .branch = "master", .commit = COMMIT }, "" },
+	{ "init", { .tag = "v1", .first = true }, "" },
 	{ "pull", { .pull = "7" }, "pull-7" },
 };
 
@@ -68,7 +71,9 @@ test_each_is_a_tag(void **state)
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	for (int c = 1; c < 256; c++) {
-		const struct image_tag_facts facts = { .branch = name, .tag = name, .commit = COMMIT, .pull = "7" };
+		const struct image_tag_facts facts = {
+			.branch = name, .tag = name, .commit = COMMIT, .pull = "7", .first = true
+		};
 
 		name[c % 7] = (char)c;
 		for (size_t i = 0; image_tag_form(i) != NULL; i++) {

@@ -244,6 +244,78 @@ test_no_such_branch(void **state)
 	assert_ends(p, BUILD_FAILED, "head: the repository has no refs/heads/gone");
 }
 
+/* --- the first build of an image --- */
+
+#define IMAGES(more)                                                             \
+	"printf 'jobs:\n  image:\n    build: {tags: {image: app, as: [init" more \
+	"]}}\n  rest: {image: busybox, script: [\"true\"]}\n' > daocloud.yml"
+
+/* tag: the image's first one; NULL: the job is left out. */
+static void
+assert_first(struct probe *p, bool is_first, const char *tag)
+{
+	const struct job_spec *job;
+
+	plan(p);
+	assert_string_equal(p->result.reason, "");
+	job = &p->result.plan->jobs[0];
+	assert_int_equal(p->result.plan->is_first, is_first);
+	if (tag == NULL)
+		assert_non_null(job->skipped);
+	else
+		assert_string_equal(job->build->tags.items[0], tag);
+	plan_free(&p->result.plan);
+	p->calls = 0;
+}
+
+static const char *
+with_commit(const struct probe *p, const char *branch, char text[100])
+{
+	snprintf(text, 100, "app:%s-%.7s", branch, p->source.commit);
+	return text;
+}
+
+static void
+test_the_first_image(void **state)
+{
+	struct probe *p = *state;
+	char text[100], aside[] = "refs/heads/aside", master[] = "refs/heads/master", aside_branch[] = "aside",
+			master_branch[] = "master";
+
+	test_repo_commit(&p->source, IMAGES(", branch-sha"));
+	test_repo_run(&p->source, "git -C source branch -q aside && git -C source branch -q master");
+	p->build.change_id = 5;
+	assert_first(p, true, "app:main-init");
+	p->repo.first_image = 5;
+	assert_first(p, true, "app:main-init"); /* a rerun */
+	p->repo.first_image = 4;
+	p->build.ref = master;
+	p->build.branch = master_branch;
+	assert_first(p, false, with_commit(p, "master", text));
+	p->repo.first_image = 0;
+	assert_first(p, true, "app:master-init"); /* although it is not the default branch */
+	p->build.ref = aside;
+	p->build.branch = aside_branch;
+	assert_first(p, false, with_commit(p, "aside", text));
+}
+
+/* A job that has no other tag. */
+static void
+test_no_image_is_the_first(void **state)
+{
+	struct probe *p = *state;
+	char event[] = "push";
+
+	test_repo_commit(&p->source, IMAGES(""));
+	p->build.event = event;
+	p->repo.first_image = 4;
+	assert_first(p, false, NULL);
+	p->change = (struct change){ .event = CHANGE_PULL_REQUEST, .branch = main_branch, .pull_number = 7 };
+	p->build.change = &p->change;
+	p->repo.first_image = 0;
+	assert_first(p, false, NULL);
+}
+
 /* The first commit is on main; a pull request's is on a branch of its own. */
 static void
 make_pull(struct probe *p, const char *ours, const char *theirs, char ours_id[65])
@@ -487,6 +559,8 @@ main(void)
 		TEST(test_a_commit_of_the_default_branch),
 		TEST(test_no_default_branch),
 		TEST(test_no_such_branch),
+		TEST(test_the_first_image),
+		TEST(test_no_image_is_the_first),
 		TEST(test_a_pull_request_is_merged),
 		TEST(test_a_pull_request_conflicts),
 		TEST(test_includes),

@@ -93,6 +93,19 @@ test_a_build_is_planned(void **state)
 	assert_ended();
 }
 
+/* It took itself for the first build of an image; it is planned once more as another one. */
+static void
+test_another_was_first(void **state)
+{
+	(void)state;
+	bring_to(ASK_PLANNED);
+	answer_error(&b.store, ASK_PLANNED, ERR_INPUT);
+	assert_true(leases_has(b.leases, "17"));
+	answer_plan(&b.store, BUILD_PLANNING, "");
+	answer_done(&b.store, ASK_PLANNED);
+	assert_ended();
+}
+
 /* A build by hand: its commit is on record before its jobs are. */
 static void
 test_a_commit_is_found_out(void **state)
@@ -320,6 +333,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_build_is_planned),
+		TEST(test_another_was_first),
 		TEST(test_a_commit_is_found_out),
 		TEST(test_what_its_environment_does_not_take),
 		TEST(test_a_merge_is_recorded),
