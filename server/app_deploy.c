@@ -56,6 +56,26 @@ app_deploy_is_application(const struct job_spec *spec)
 	return spec->deploy != NULL && spec->deploy->application != NULL;
 }
 
+const char *
+app_deploy_kind(const struct app_deploy_target *target)
+{
+	return target->is_swarm ? "swarm" : "engine";
+}
+
+bool
+app_deploy_keep_kind(const struct job *job, struct app_deploy_target *target, struct err *err)
+{
+	bool was_swarm = strcmp(job->kind, "swarm") == 0, is_swarm = target->is_swarm;
+
+	if (job->kind[0] == '\0') /* of an older version */
+		return true;
+	target->is_swarm = was_swarm;
+	return is_swarm == was_swarm ||
+	       err_set(err, ERR_REFUSED, 0,
+		   "its environment was of the kind %s when it began, and is of the kind %s now", job->kind,
+		   is_swarm ? "swarm" : "engine");
+}
+
 static bool
 takes_applications(const struct environment *environment)
 {
@@ -73,7 +93,6 @@ complete_application(const struct environment *environment, struct app_deploy_ta
 		    environment->name);
 	target->is_swarm = strcmp(environment->kind, "swarm") == 0;
 	snprintf(target->engine, sizeof(target->engine), "%s", environment->engine);
-	target->previous = environment->deployed;
 	return true;
 }
 
@@ -97,6 +116,7 @@ app_deploy_begin(const struct environment *environment, const struct build *buil
 {
 	struct env variables;
 
+	target->previous = environment->deployed;
 	if (!environment_takes(environment, build, err) ||
 	    !(app_deploy_is_application(spec) ? complete_application(environment, target, err)
 					      : complete_command(environment, spec, err)))

@@ -229,6 +229,25 @@ needs_mirror(const struct app_job *a)
 	return a->spec.cache_count > 0 || (!a->is_adopted && !git_has_workspace(a->deps->git, &checkout));
 }
 
+/* Whether the job may go on there. What was begun goes on or back in the place where it was begun, whatever its environment
+ * is now. */
+static bool
+is_taken(struct app_job *a, const struct environment *environment, const struct err *err, struct err *why)
+{
+	bool is_left = a->is_adopted && app_deploy_is_application(&a->spec);
+	struct err other;
+	bool good;
+
+	if (err != NULL)
+		*why = *err;
+	good = err == NULL && app_deploy_begin(environment, a->build, &a->spec, &a->env, &a->target, why);
+	if (!is_left || app_deploy_keep_kind(a->job, &a->target, &other))
+		return good;
+	if (good)
+		*why = other;
+	return false;
+}
+
 static void
 on_environment(void *arg, struct environment *environment, const struct err *err)
 {
@@ -236,11 +255,9 @@ on_environment(void *arg, struct environment *environment, const struct err *err
 	struct err why;
 
 	a->op = NULL;
-	if (err != NULL && err->code == ERR_NOT_FOUND && !undo(a, err->text))
-		job_fail_or_again(a, JOB_FAILED, err->text);
-	else if (err != NULL && err->code != ERR_NOT_FOUND)
+	if (err != NULL && err->code != ERR_NOT_FOUND)
 		app_job_retry(a, err);
-	else if (app_deploy_begin(environment, a->build, &a->spec, &a->env, &a->target, &why))
+	else if (is_taken(a, environment, err, &why))
 		app_job_step(a, APP_JOB_SECRETS);
 	else if (!undo(a, why.text))
 		job_fail_or_again(a, JOB_FAILED, why.text);

@@ -93,7 +93,7 @@ record_start(struct app_job *a)
 	CRASH_POINT(start_recording);
 	a->record = record_start;
 	a->op = store_job_started(a->deps->store, a->job->id, a->job->token, a->job->container, a->job->engine,
-	    a->job->progress, "", on_recorded_start, a);
+	    a->job->progress, "", "", on_recorded_start, a);
 }
 
 /* All that the containers before it have written stands before its place in the log. */

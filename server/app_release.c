@@ -107,8 +107,8 @@ record_start(struct app_release *a)
 
 	CRASH_POINT(start_recording);
 	a->record = record_start;
-	a->op = store_job_started(
-	    a->deps->store, job->id, job->token, job->container, job->engine, "", job->images, on_recorded, a);
+	a->op = store_job_started(a->deps->store, job->id, job->token, job->container, job->engine, "", job->images,
+	    app_deploy_kind(a->own.target), on_recorded, a);
 }
 
 static void

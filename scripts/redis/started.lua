@@ -1,6 +1,7 @@
 -- A claimed job has its container, or its next one.
--- ARGV: job, token, container, engine, progress ('': the first), images that it deploys ('': none). {ok} {stale}
-local job, token, container, engine, progress, images = unpack(ARGV)
+-- ARGV: job, token, container, engine, progress ('': the first), images that it deploys ('': none), and to which kind of
+-- environment ('': a command does). {ok} {stale}
+local job, token, container, engine, progress, images, kind = unpack(ARGV)
 local key = 'davit:job:' .. job
 local state, held_by, build, before = unpack(call('HMGET', key, 'state', 'token', 'build', 'container'))
 
@@ -20,6 +21,10 @@ deployment_follow(job, 'started_ms', now)
 if images ~= '' then
 	call('HSET', key, 'images', images)
 	deployment_follow(job, 'images', images)
+end
+if kind ~= '' then
+	call('HSET', key, 'kind', kind)
+	deployment_follow(job, 'kind', kind)
 end
 if call('HGET', 'davit:build:' .. build, 'state') == 'queued' then
 	call('HSET', 'davit:build:' .. build, 'state', 'running', 'started_ms', now)

@@ -74,6 +74,7 @@ static const struct field job_fields[] = {
 	{ "built",       FIELD_TEXT, offsetof(struct job, built) },
 	{ "built_on",    FIELD_TEXT, offsetof(struct job, built_on) },
 	{ "images",      FIELD_TEXT, offsetof(struct job, images) },
+	{ "kind",        FIELD_TEXT, offsetof(struct job, kind) },
 	{ "deployment",  FIELD_INT,  offsetof(struct job, deployment) },
 	{ "environment", FIELD_TEXT, offsetof(struct job, environment) },
 	{ "needed_images", FIELD_TEXT, offsetof(struct job, needed_images) },

@@ -62,7 +62,7 @@ store_job_adopt(struct store *store, const char *job, const char *token, store_c
 
 struct store_op *
 store_job_started(struct store *store, const char *job, const char *token, const char *container, const char *engine,
-    const char *progress, const char *images, store_done_fn *fn, void *arg)
+    const char *progress, const char *images, const char *kind, store_done_fn *fn, void *arg)
 {
 	struct args args;
 	struct store_op *op = job_op(store, answer_done, job, &args, arg);
@@ -73,6 +73,7 @@ store_job_started(struct store *store, const char *job, const char *token, const
 	args_text(&args, engine);
 	args_text(&args, progress);
 	args_text(&args, images);
+	args_text(&args, kind);
 	return op_send(op, &script_started, &args, STORE_TIMEOUT_MS);
 }
 

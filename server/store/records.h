@@ -105,6 +105,7 @@ struct job {
 	char *built;         /* id of the image that an attempt has built; "": none */
 	char *built_on;      /* the engine that has it */
 	char *images;        /* that it has made, see proto/built_image.h */
+	char *kind;          /* of the environment, when it began to bring an application there: "engine", "swarm"; else "" */
 	int64_t deployment;  /* number of its deployment; 0: none */
 	char *environment;   /* to which it deploys; "": none */
 	char *needed_images; /* of a claimed one: those of the jobs that it needs, the nearest first */

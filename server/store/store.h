@@ -187,9 +187,10 @@ typedef void store_claim_fn(void *arg, struct job *job, struct build *build, con
 struct store_op *store_job_claim(
     struct store *store, const char *const *offers, size_t count, store_claim_fn *fn, void *arg);
 /* The container exists, on that engine; the job's first (progress ""), or the next, with how far it came before it
- * (proto/progress.h). images: that it deploys, "" for none. ERR_CONFLICT: the token is stale, remove the container. */
+ * (proto/progress.h). images: that it deploys, "" for none; kind: of the environment to which it
+ * brings an application, "" for none. ERR_CONFLICT: the token is stale, remove the container. */
 struct store_op *store_job_started(struct store *store, const char *job, const char *token, const char *container,
-    const char *engine, const char *progress, const char *images, store_done_fn *fn, void *arg);
+    const char *engine, const char *progress, const char *images, const char *kind, store_done_fn *fn, void *arg);
 
 /* It has built an image, with that id, on that engine. ERR_CONFLICT: the token is stale. */
 struct store_op *store_job_built(struct store *store, const char *job, const char *token, const char *engine,

@@ -543,19 +543,19 @@ job_claim(struct store_fixture *f)
 enum err_code
 job_started(struct store_fixture *f, const char *job, const char *token, const char *container)
 {
-	return CALL(f, store_job_started(f->store, job, token, container, "local", "", "", on_done, f));
+	return CALL(f, store_job_started(f->store, job, token, container, "local", "", "", "", on_done, f));
 }
 
 enum err_code
 job_started_with(struct store_fixture *f, const char *job, const char *token, const char *images)
 {
-	return CALL(f, store_job_started(f->store, job, token, "app/live", "local", "", images, on_done, f));
+	return CALL(f, store_job_started(f->store, job, token, "app/live", "local", "", images, "engine", on_done, f));
 }
 
 enum err_code
 job_moved(struct store_fixture *f, const char *job, const char *token, const char *container, const char *progress)
 {
-	return CALL(f, store_job_started(f->store, job, token, container, "local", progress, "", on_done, f));
+	return CALL(f, store_job_started(f->store, job, token, container, "local", progress, "", "", on_done, f));
 }
 
 enum err_code

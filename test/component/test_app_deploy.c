@@ -147,6 +147,33 @@ test_an_application(void **state)
 }
 
 static void
+assert_kept(char *begun, bool is_swarm_now, bool was_swarm, const char *why)
+{
+	const struct job job = { .kind = begun };
+	struct app_deploy_target now = { .is_swarm = is_swarm_now };
+	struct err err = ERR_OK;
+
+	assert_int_equal(app_deploy_keep_kind(&job, &now, &err), why == NULL);
+	assert_int_equal(now.is_swarm, was_swarm);
+	if (why != NULL && strstr(err.text, why) == NULL)
+		fail_msg("%s, and not %s", err.text, why);
+}
+
+/* What was interrupted goes on, or back, where it was begun. */
+static void
+test_a_kind_is_kept(void **state)
+{
+	static char engine[] = "engine", swarm[] = "swarm";
+
+	(void)state;
+	assert_kept(engine, false, false, NULL);
+	assert_kept(swarm, true, true, NULL);
+	assert_kept(engine, true, false, "kind engine when it began, and is of the kind swarm now");
+	assert_kept(swarm, false, true, "kind swarm when it began, and is of the kind engine now");
+	assert_kept(none, true, true, NULL);
+}
+
+static void
 test_what_is_not_allowed_or_says_nothing(void **state)
 {
 	static char tags[] = "v*", command[] = "theirs";
@@ -172,6 +199,7 @@ main(void)
 		cmocka_unit_test(test_the_environments_command_runs_in_the_environments_image),
 		cmocka_unit_test(test_what_is_not_allowed_or_says_nothing),
 		cmocka_unit_test(test_an_application),
+		cmocka_unit_test(test_a_kind_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,19 @@ def test_its_engine_is_not_configured_any_more(application):
     assert davit.process.poll() is None
 
 
+def test_its_environment_becomes_one_of_another_kind(application):
+    """What was begun on an engine goes back there."""
+    davit = application.davit
+    application.deploy()
+    number = application.begin("starting app.1 of deployment 2", gate={"stable": "1m"})
+    davit.kill()
+    davit.redis("HSET", "davit:environment:app:live", "kind", "swarm")
+    davit.start()
+    build = davit.wait_build(number)
+    assert build["state"] == "error" and "was of the kind engine when it began" in build["reason"], build
+    assert application.containers() == ["app.live.app.1.1 running"]
+
+
 def test_cancelled_and_stopped_in_the_midst_of_it(application):
     """A cancel goes back; a stop leaves it to the next process, which goes on."""
     davit = application.davit

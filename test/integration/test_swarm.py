@@ -149,13 +149,32 @@ def test_what_is_not_well_takes_all_back(application):
     assert application.davit.wait_build(2)["reason"].endswith("; back to deployment 1")
 
 
-def test_cancelled_in_the_midst_of_an_update(application):
-    push(application, "passed", web=service("one"))
+def push_endless(application):
+    """It is in the midst of an update."""
     number = push(application, None, web=service("two", gate={"stable": "1m"}))
     application.davit.wait_build(number, {"running"})
     application.davit.wait_log(f"{number}.1", "web: 1 of 1 run")
+    return number
+
+
+def test_cancelled_in_the_midst_of_an_update(application):
+    push(application, "passed", web=service("one"))
+    number = push_endless(application)
     assert application.davit.cli("cancel", str(number)).returncode == 0
     assert application.davit.wait_build(number)["state"] == "cancelled"
+    assert application.services() == ["app_live_web 1/1 1"]
+
+
+def test_its_environment_becomes_one_of_another_kind(application):
+    """What was begun in a swarm goes back there."""
+    davit = application.davit
+    push(application, "passed", web=service("one"))
+    number = push_endless(application)
+    davit.kill()
+    davit.redis("HSET", "davit:environment:app:live", "kind", "command")
+    davit.start()
+    build = davit.wait_build(number)
+    assert build["state"] == "error" and "takes no applications" in build["reason"], build
     assert application.services() == ["app_live_web 1/1 1"]
 
 
