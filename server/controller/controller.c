@@ -7,6 +7,7 @@
 #include "server/controller/auth.h"
 #include "server/controller/build_feed.h"
 #include "server/controller/controller_private.h"
+#include "server/controller/idempotency.h"
 #include "server/controller/listener.h"
 #include "server/controller/log_stream.h"
 #include "server/controller/sse.h"
@@ -108,10 +109,10 @@ refuse(struct http_reply **reply, enum auth_verdict verdict)
 	}
 }
 
+/* Whether the request comes from somebody with that role; else it is answered. */
 static bool
-admit(void *arg, struct http_reply **reply, enum role role)
+admit(struct controller *c, struct http_reply **reply, enum role role)
 {
-	struct controller *c = arg;
 	struct http_request *request = reply_own_request(*reply);
 	struct auth_who who;
 	enum auth_verdict verdict = auth_check(c->auth, request, loop_wall_ms(), &who);
@@ -128,6 +129,19 @@ admit(void *arg, struct http_reply **reply, enum role role)
 	request->who = xstrdup(who.name);
 	request->role = who.role;
 	return true;
+}
+
+static void
+enter(void *arg, struct http_reply *reply, const struct route *route)
+{
+	struct controller *c = arg;
+
+	if (!admit(c, &reply, route->role))
+		return;
+	if (idempotency_concerns(reply_request(reply)))
+		idempotency_begin(c->idempotency, reply, route->handler, c);
+	else
+		route->handler(c, reply);
 }
 
 static size_t
@@ -260,7 +274,8 @@ controller_new(const struct controller_deps *deps, struct err *err)
 	c->deps = *deps;
 	buf_init(&c->week, WEEK_FIGURES_BYTES);
 	c->auth = auth_new(deps->admin_token);
-	c->router = router_new(routes, sizeof(routes) / sizeof(routes[0]), admit, c);
+	c->router = router_new(routes, sizeof(routes) / sizeof(routes[0]), enter, c);
+	c->idempotency = idempotency_new(deps->store);
 	c->followers = sse_hub_new(deps->loop, SSE_HEARTBEAT_MS);
 	c->logs = log_streams_new(deps->loop, deps->store, deps->logs, c->followers);
 	c->feed = build_feed_new(deps->store, c->followers);
@@ -333,7 +348,7 @@ controller_leave(struct controller *c, void (*done)(void *arg), void *arg)
 	on_empty(c);
 }
 
-/* The listeners first: with their connections go all calls and streams. */
+/* The listeners first: with their connections go all calls and streams, but for what is done without a client. */
 void
 controller_free(struct controller **controller)
 {
@@ -347,6 +362,7 @@ controller_free(struct controller **controller)
 	for (size_t i = 0; i < c->listener_count; i++)
 		listener_free(&c->listeners[i]);
 	free(c->listeners);
+	idempotency_free(&c->idempotency);
 	build_feed_free(&c->feed);
 	log_streams_free(&c->logs);
 	sse_hub_free(&c->followers);

@@ -21,6 +21,7 @@ struct controller {
 	struct auth *auth;
 	struct access *access;
 	struct router *router;
+	struct idempotency *idempotency;
 	struct sse_hub *followers;
 	struct log_streams *logs;
 	struct build_feed *feed;

@@ -22,6 +22,8 @@ struct http_reply {
 	struct buf headers; /* those of the handler, printed */
 	reply_gone_fn *gone;
 	void *gone_arg;
+	reply_answered_fn *answered; /* NULL: nobody keeps the answer */
+	void *answered_arg;
 };
 
 struct reply_stream {
@@ -64,6 +66,8 @@ reply_abandon(struct http_reply *reply)
 	reply_gone_fn *gone = reply->gone;
 
 	reply->gate = NULL;
+	if (reply->answered != NULL)
+		return;
 	reply->gone = NULL;
 	if (gone != NULL)
 		gone(reply->gone_arg);
@@ -86,6 +90,13 @@ reply_on_gone(struct http_reply *reply, reply_gone_fn *fn, void *arg)
 {
 	reply->gone = fn;
 	reply->gone_arg = arg;
+}
+
+void
+reply_on_answered(struct http_reply *reply, reply_answered_fn *fn, void *arg)
+{
+	reply->answered = fn;
+	reply->answered_arg = arg;
 }
 
 void
@@ -139,6 +150,34 @@ add_body(struct evbuffer *out, const void *body, size_t len, enum body_owner own
 		evbuffer_add_reference(out, body, len, on_body_sent, (void *)body);
 }
 
+/* answer NULL: there is none. */
+static void
+tell_answer(struct http_reply *reply, const struct reply_answer *answer)
+{
+	reply_answered_fn *fn = reply->answered;
+
+	reply->answered = NULL;
+	if (fn != NULL)
+		fn(reply->answered_arg, answer);
+}
+
+static void
+tell_whole(struct http_reply *reply, unsigned status, const char *type, const void *body, size_t len)
+{
+	struct buf head;
+
+	if (reply->answered == NULL)
+		return;
+	buf_init(&head, HEAD_MAX_BYTES);
+	http1_print_status(&head, status);
+	if (type != NULL)
+		http1_print_header(&head, "Content-Type", str_of(type));
+	buf_addstr(&head, buf_str(&reply->headers));
+	http1_print_end(&head);
+	tell_answer(reply, &(struct reply_answer){ status, buf_str(&head), { body, len } });
+	buf_fini(&head);
+}
+
 static bool
 wants_body(const struct http_reply *reply, unsigned status)
 {
@@ -163,16 +202,18 @@ send_whole(
 
 	buf_init(&head, HEAD_MAX_BYTES);
 	log_answer(r, status);
-	if (gate == NULL) {
-		if (owner == BODY_OWNED)
-			free((void *)body);
-	} else if (!print_head(&head, r, status, type, (int64_t)len, keeps)) {
+	if (!print_head(&head, r, status, type, (int64_t)len, keeps)) {
 		if (owner == BODY_OWNED)
 			free((void *)body);
 		buf_fini(&head);
 		buf_reset(&r->headers);
 		reply_error(reply, 500, "internal", "the answer's headers could not be written");
 		return;
+	}
+	tell_whole(r, status, type, body, len);
+	if (gate == NULL) {
+		if (owner == BODY_OWNED)
+			free((void *)body);
 	} else {
 		evbuffer_add(gate_output(gate), head.data, head.len);
 		if (wants_body(r, status) && len > 0)
@@ -260,6 +301,19 @@ reply_err(struct http_reply **reply, const struct err *err)
 }
 
 void
+reply_send_again(struct http_reply **reply, unsigned status, struct str text)
+{
+	const char *lines = memmem(text.p, text.len, "\r\n", 2), *end = memmem(text.p, text.len, "\r\n\r\n", 4);
+
+	assert(lines != NULL && end != NULL);
+	lines += 2;
+	end += 2;
+	buf_add(&(*reply)->headers, lines, (size_t)(end - lines));
+	end += 2;
+	reply_send(reply, status, NULL, end, (size_t)(text.p + text.len - end));
+}
+
+void
 reply_redirect(struct http_reply **reply, const char *location)
 {
 	reply_header(*reply, "Location", location);
@@ -269,6 +323,7 @@ reply_redirect(struct http_reply **reply, const char *location)
 void
 reply_drop(struct http_reply **reply)
 {
+	tell_answer(*reply, NULL);
 	if ((*reply)->gate != NULL)
 		gate_no_answer((*reply)->gate);
 	reply_free(reply);
@@ -313,8 +368,10 @@ reply_open(struct http_reply **reply, unsigned status, const char *type, int64_t
 			gate_end_send(gate, keeps);
 	}
 	buf_fini(&head);
-	if (*reply != NULL)
+	if (*reply != NULL) {
+		tell_answer(r, NULL);
 		reply_free(reply);
+	}
 	return stream;
 }
 
@@ -348,6 +405,7 @@ reply_upgrade(struct http_reply **reply, const char *protocol, reply_stream_inpu
 		stream->arg = arg;
 		evbuffer_add(gate_output(r->gate), head.data, head.len);
 		gate_begin_send(r->gate, 101, stream);
+		tell_answer(r, NULL);
 		reply_free(reply);
 	} else {
 		reply_drop(reply);

@@ -24,6 +24,21 @@ const struct http_request *reply_request(const struct http_reply *reply);
 typedef void reply_gone_fn(void *arg);
 void reply_on_gone(struct http_reply *reply, reply_gone_fn *fn, void *arg);
 
+/* A whole answer; good during the call. */
+struct reply_answer {
+	unsigned status;
+	struct str head; /* "HTTP/1.1 201 Created" and the header lines of the handler's, down to the empty line */
+	struct str body;
+};
+
+/* From now on the work is done to its end whether the client is there or not: the hook of reply_on_gone stays, and is
+ * not called. fn is called once, when the token is ended: with the answer, or with NULL where there is none, or one
+ * that cannot be kept (a stream). fn NULL takes it back. */
+typedef void reply_answered_fn(void *arg, const struct reply_answer *answer);
+void reply_on_answered(struct http_reply *reply, reply_answered_fn *fn, void *arg);
+/* Answers as the text says, which a struct reply_answer had: its head and, right behind that, its body. */
+void reply_send_again(struct http_reply **reply, unsigned status, struct str text);
+
 /* Adds a header of the reply. A value that would break the message turns the reply into a 500. */
 void reply_header(struct http_reply *reply, const char *name, const char *value);
 

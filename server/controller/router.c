@@ -9,7 +9,7 @@
 struct router {
 	const struct route *routes;
 	size_t count;
-	router_admit_fn *admit;
+	router_enter_fn *enter;
 	void *arg;
 };
 
@@ -77,7 +77,7 @@ find(const struct router *router, const struct http_request *request, bool exact
 }
 
 struct router *
-router_new(const struct route *routes, size_t count, router_admit_fn *admit, void *arg)
+router_new(const struct route *routes, size_t count, router_enter_fn *enter, void *arg)
 {
 	struct router *router = xcalloc(1, sizeof(*router));
 
@@ -85,7 +85,7 @@ router_new(const struct route *routes, size_t count, router_admit_fn *admit, voi
 		for (size_t k = 0; k < i; k++)
 			assert(
 			    routes[i].method != routes[k].method || strcmp(routes[i].pattern, routes[k].pattern) != 0);
-	*router = (struct router){ .routes = routes, .count = count, .admit = admit, .arg = arg };
+	*router = (struct router){ .routes = routes, .count = count, .enter = enter, .arg = arg };
 	return router;
 }
 
@@ -151,8 +151,9 @@ router_dispatch(const struct router *router, struct http_reply *reply)
 		reply_error(&reply, 404, "not_found", "there is nothing at %s", request->path);
 		return;
 	}
-	if (route->role != ROLE_PUBLIC && !router->admit(router->arg, &reply, route->role))
-		return;
 	store_params(reply_own_request(reply), &m);
-	route->handler(router->arg, reply);
+	if (route->role == ROLE_PUBLIC)
+		route->handler(router->arg, reply);
+	else
+		router->enter(router->arg, reply, route);
 }

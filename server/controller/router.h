@@ -24,12 +24,12 @@ struct route {
 
 #define ROUTER_BODY_MAX (1024 * 1024)
 
-/* Whether the request comes from somebody with that role; else it answers (401, 403, 503) and returns false. */
-typedef bool router_admit_fn(void *arg, struct http_reply **reply, enum role role);
+/* A request for a route that takes a role: has the route's handler called, now or later, or answers (401, 403, 503). */
+typedef void router_enter_fn(void *arg, struct http_reply *reply, const struct route *route);
 
 struct router;
-/* routes must outlive the router; arg is given to the handlers and to admit. Asserts that no two routes collide. */
-struct router *router_new(const struct route *routes, size_t count, router_admit_fn *admit, void *arg);
+/* routes must outlive the router; arg is given to the handlers and to enter. Asserts that no two routes collide. */
+struct router *router_new(const struct route *routes, size_t count, router_enter_fn *enter, void *arg);
 void router_free(struct router **router);
 /* How much of a body the request may have. */
 size_t router_body_max(const struct router *router, const struct http_request *request);

@@ -26,6 +26,7 @@ store_node_register(struct store *store, const struct store_node *node, store_nu
 	args_text(&args, node->version);
 	args_text(&args, node->engines);
 	args_text(&args, node->labels);
+	args_text(&args, store->process);
 	op_send(op, &script_node_register, &args, STORE_TIMEOUT_MS);
 	return op;
 }

@@ -9,6 +9,7 @@
 #include "server/store/fields.h"
 #include "server/store/files.h"
 #include "server/store/heads.h"
+#include "server/store/idempotency.h"
 #include "server/store/scripts.h"
 #include "server/store/store.h"
 
@@ -35,8 +36,9 @@ struct store {
 	struct store_conf conf; /* node is owned */
 	char *node_key;         /* of the node's record */
 	char epoch[24];         /* "" before store_node_register */
-	bool is_fenced;         /* a newer process of the node's name has started */
-	const char *refusal;    /* why nothing is accepted; NULL: it is */
+	char process[NONCE_HEX_SIZE];
+	bool is_fenced;      /* a newer process of the node's name has started */
+	const char *refusal; /* why nothing is accepted; NULL: it is */
 	struct nonces lost_plans, lost_jobs;
 	struct repo *cache[STORE_REPO_CACHE]; /* of repositories asked for lately, NULL: free */
 	size_t cache_next;                    /* the next one to give way */
@@ -92,6 +94,7 @@ struct store_op {
 		store_poll_fn *poll;
 		store_polled_fn *polled;
 		store_comparison_fn *comparison;
+		store_idempotency_fn *idempotency;
 		store_insights_fn *insights;
 		store_watches_fn *watches;
 	} fn;

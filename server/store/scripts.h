@@ -43,6 +43,8 @@ extern const struct redis_script script_job_approve;
 extern const struct redis_script script_head_passed;
 extern const struct redis_script script_head_settle;
 extern const struct redis_script script_heads_compare;
+extern const struct redis_script script_idempotency_answer;
+extern const struct redis_script script_idempotency_claim;
 extern const struct redis_script script_insights;
 extern const struct redis_script script_job_get;
 extern const struct redis_script script_job_reject;

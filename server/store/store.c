@@ -92,6 +92,7 @@ store_new(struct loop *loop, struct redis *redis, const struct store_conf *conf)
 	*store = (struct store){ .loop = loop, .redis = redis, .conf = *conf };
 	store->conf.node = xstrdup(conf->node);
 	store->node_key = xasprintf("davit:node:%s", conf->node);
+	random_hex(store->process, (NONCE_HEX_SIZE - 1) / 2);
 	if (conf->lease_ms == 0)
 		store->conf.lease_ms = LEASE_DEFAULT_MS;
 	if (conf->max_planning == 0)
@@ -126,6 +127,12 @@ void
 store_refuse(struct store *store, const char *why)
 {
 	store->refusal = why;
+}
+
+const char *
+store_process(const struct store *store)
+{
+	return store->process;
 }
 
 bool

@@ -42,6 +42,8 @@ void store_free(struct store **store);
 void store_cancel(struct store_op **op);
 /* From now on store_submit gets ERR_UNAVAILABLE with this reason (lent until the next call); NULL: no more. */
 void store_refuse(struct store *store, const char *why);
+/* Another text in every process, of letters and digits. */
+const char *store_process(const struct store *store);
 /* Whether Redis is connected, checked and heard. */
 bool store_is_up(const struct store *store);
 

@@ -10,6 +10,7 @@
 #include "server/core/loop.h"
 #include "server/hook/hook.h"
 #include "server/store/files.h"
+#include "server/store/idempotency.h"
 
 struct store_op {
 	struct store *store;
@@ -358,13 +359,52 @@ store_repo_delete(struct store *store, const char *id, store_done_fn *fn, void *
 	return start(store, run_repo_delete, fn, arg, id, 0);
 }
 
-/* --- access tokens --- */
+/* --- requests with a key --- */
 
 static void
 run_ok(struct store_op *op)
 {
 	done(op, NULL);
 }
+
+static void
+run_claim(struct store_op *op)
+{
+	((store_idempotency_fn *)op->fn)(op->arg, NULL, op->store->is_away ? &away : NULL);
+}
+
+const char *
+store_process(const struct store *store)
+{
+	(void)store;
+	return "process";
+}
+
+bool
+idempotency_key_is_valid(struct str key)
+{
+	return key.len > 0;
+}
+
+struct store_op *
+store_idempotency_claim(struct store *store, const struct idempotency_claim *claim, store_idempotency_fn *fn, void *arg)
+{
+	(void)claim;
+	store->claims++;
+	return start(store, run_claim, fn, arg, NULL, 0);
+}
+
+struct store_op *
+store_idempotency_answer(struct store *store, const struct idempotency_claim *claim, int status, struct str answer,
+    store_done_fn *fn, void *arg)
+{
+	(void)claim;
+	(void)answer;
+	store->answered = status;
+	return start(store, run_ok, fn, arg, NULL, 0);
+}
+
+/* --- access tokens --- */
 
 static void
 run_access_tokens(struct store_op *op)

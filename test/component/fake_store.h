@@ -28,7 +28,9 @@ struct store {
 	struct { /* up to two tokens; name "" for none */
 		char name[32], role[16], sha256[65];
 	} tokens[2];
-	char rerun[32]; /* what was asked for last */
+	char rerun[32];  /* what was asked for last */
+	unsigned claims; /* of requests with a key: each is the first */
+	int answered;    /* the status of the last one */
 };
 
 void fake_store_init(struct store *store, struct loop *loop);

@@ -8,6 +8,7 @@
 
 #include "server/core/loop.h"
 #include "server/io/redis.h"
+#include "server/store/idempotency.h"
 
 /* A literal where a record wants a char *. */
 #define TEXT(literal) ((char[]){ literal })
@@ -1092,6 +1093,29 @@ enum err_code
 access_token_delete(struct store_fixture *f, const char *name)
 {
 	return CALL(f, store_access_token_delete(f->store, name, on_done, f));
+}
+
+static void
+on_held(void *arg, const struct idempotency_held *held, const struct err *err)
+{
+	assert_null(held);
+	arrived(arg, err);
+}
+
+enum err_code
+request_claim(struct store_fixture *f, const char *key)
+{
+	const struct idempotency_claim claim = { "ann", key, key, "digest" };
+
+	return CALL(f, store_idempotency_claim(f->store, &claim, on_held, f));
+}
+
+enum err_code
+request_answered(struct store_fixture *f, const char *key)
+{
+	const struct idempotency_claim claim = { "ann", key, key, "digest" };
+
+	return CALL(f, store_idempotency_answer(f->store, &claim, 201, STR("HTTP/1.1 201 Created"), on_done, f));
 }
 
 enum err_code

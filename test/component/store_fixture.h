@@ -124,7 +124,8 @@ enum err_code build_deploy(struct store_fixture *f, int64_t build, const char *e
 enum err_code build_follow(struct store_fixture *f, int64_t build, const char *environment, const char *cause);
 /* -> environments, deployments, number: until the next is due. */
 enum err_code watches_due(struct store_fixture *f, unsigned limit);
-enum err_code watch_seen(struct store_fixture *f, const struct environment *environment, const char *digest, const char *error);
+enum err_code watch_seen(
+    struct store_fixture *f, const struct environment *environment, const char *digest, const char *error);
 enum err_code rollback_find(struct store_fixture *f, const char *repo, const char *name);
 /* A push to a ref of "app", told by a delivery of its own; before may be NULL, commit "" deletes and "!ID" is one that
  * asks for no build. Returns the build, 0: none; got.submitted. */
@@ -170,6 +171,9 @@ enum err_code stats(struct store_fixture *f);
 enum err_code access_token_put(struct store_fixture *f, const char *name, const char *role, const char *sha256);
 enum err_code access_token_delete(struct store_fixture *f, const char *name);
 enum err_code access_tokens(struct store_fixture *f);
+/* By ann, with this key; the claim has its name. */
+enum err_code request_claim(struct store_fixture *f, const char *key);
+enum err_code request_answered(struct store_fixture *f, const char *key);
 enum err_code secret_put(struct store_fixture *f, const struct secret *secret);
 enum err_code secret_list(struct store_fixture *f, enum secret_scope scope, const char *owner);
 enum err_code secret_delete(struct store_fixture *f, enum secret_scope scope, const char *owner, const char *name);

@@ -1101,6 +1101,36 @@ test_leaving_while_waiting(void **state)
 	server_stop(&s);
 }
 
+/* A request that changes something, by somebody who may, is claimed before it is done. */
+static void
+test_requests_with_a_key(void **state)
+{
+	static const char key[] = "Idempotency-Key: \"k1\"\r\n";
+	static const char bearer[] = BEARER "Idempotency-Key: \"k1\"\r\n";
+	struct server s;
+	struct wire *w;
+
+	(void)state;
+	server_start(&s);
+	fill(&s);
+	assert_int_equal(ask_as(&s, "GET", "/api/v1/builds", bearer, "", NULL), 200);
+	assert_int_equal(ask_as(&s, "POST", "/login", key, "{\"token\":\"" TOKEN "\"}", NULL), 204);
+	assert_int_equal(ask_as(&s, "POST", "/api/v1/seal-key/rotate", key, "", NULL), 401);
+	assert_int_equal(ask(&s, "POST", "/api/v1/builds/17/cancel", ""), 202);
+	assert_int_equal(s.store.claims, 0);
+	assert_int_equal(ask_as(&s, "POST", "/api/v1/builds/17/cancel", bearer, "", NULL), 202);
+	assert_int_equal(s.store.answered, 202);
+	assert_int_equal(ask_as(&s, "DELETE", "/api/v1/repos/none", bearer, "", NULL), 404);
+	assert_int_equal(s.store.answered, 404);
+	assert_int_equal(s.store.claims, 2);
+	s.store.is_stuck = true;
+	w = send_request(&s, "POST", "/api/v1/builds/17/cancel", bearer, "");
+	wire_settle(s.loop);
+	wire_free(&w);
+	wire_settle(s.loop); /* its client is gone, and it is there */
+	server_stop(&s);
+}
+
 int
 main(void)
 {
@@ -1130,6 +1160,7 @@ main(void)
 		cmocka_unit_test(test_build_feed),
 		cmocka_unit_test(test_page),
 		cmocka_unit_test(test_leaving_while_waiting),
+		cmocka_unit_test(test_requests_with_a_key),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

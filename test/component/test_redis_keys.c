@@ -57,6 +57,7 @@ placeholder(const char *name)
 		{ "<day>", "[0-9]{4}-[0-9]{2}-[0-9]{2}" },
 		{ "<schedule>", "[a-z0-9._-]+" },
 		{ "<person>", "[a-z0-9._-]+" },
+		{ "<key>", "[!-~]+" },
 		{ "<labels>", "[a-z0-9,=]+" },
 		{ "<group>", "[a-z:]+" },
 		{ "<environment>", "[A-Za-z0-9._-]+" },
@@ -359,6 +360,9 @@ keep_secrets(void)
 
 	assert_int_equal(secret_put(&f, &secret), ERR_NONE);
 	assert_int_equal(access_token_put(&f, "ann", "deploy", BODY), ERR_NONE);
+	assert_int_equal(request_claim(&f, "k1"), ERR_NONE);
+	assert_int_equal(request_claim(&f, "k1"), ERR_NONE); /* the same, sent twice */
+	assert_int_equal(request_answered(&f, "k1"), ERR_NONE);
 	look();
 }
 

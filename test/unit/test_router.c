@@ -44,20 +44,20 @@ static const struct route routes[] = {
 	{ HTTP1_GET, "/", ROLE_PUBLIC, home, 0 },
 };
 
-static bool
-admit(void *arg, struct http_reply **reply, enum role role)
+static void
+enter(void *arg, struct http_reply *reply, const struct route *route)
 {
-	(void)arg;
-	assert_int_equal(role, ROLE_ADMIN);
-	if (!is_admin)
-		reply_error(reply, 401, "auth", "no");
-	return is_admin;
+	assert_int_equal(route->role, ROLE_ADMIN);
+	if (is_admin)
+		route->handler(arg, reply);
+	else
+		reply_error(&reply, 401, "auth", "no");
 }
 
 static unsigned
 ask(const char *head, char *text, size_t size)
 {
-	struct router *router = router_new(routes, sizeof(routes) / sizeof(routes[0]), admit, NULL);
+	struct router *router = router_new(routes, sizeof(routes) / sizeof(routes[0]), enter, NULL);
 	struct gate gate;
 	unsigned status;
 
@@ -145,7 +145,7 @@ test_access_is_denied_by_default(void **state)
 static void
 test_body_limits(void **state)
 {
-	struct router *router = router_new(routes, sizeof(routes) / sizeof(routes[0]), admit, NULL);
+	struct router *router = router_new(routes, sizeof(routes) / sizeof(routes[0]), enter, NULL);
 	struct http_request *post = fake_request("POST /builds HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
 	struct http_request *other = fake_request("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
 
