@@ -10,6 +10,7 @@ import pytest
 
 import browser as browsers
 import forge
+from cutter import Cutter
 from server import IMAGE
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -215,6 +216,21 @@ def test_a_network_that_comes_breaks_no_change(browser, davit, repo):
     browser.wait(row + " === undefined")
     assert davit.api("GET", "/repos/app/crons")["crons"] == []
     assert browser.run("return document.querySelector('.notice.problem')") is None
+
+
+def test_an_answer_that_is_cut_off(browser, davit, repo):
+    """The page asks again by the same key, and the build is run again once."""
+    davit.add_repo(repo)
+    number = forge.push(davit, repo, f"image: {IMAGE}\nwhen: {{branch: nowhere}}\nscript: [echo never]\n")
+    davit.wait_build(number)
+    cutter = Cutter(davit.port, "/rerun", 0, 10, 60, -1)
+    browser.go(cutter.url + f"/builds/{number}")
+    enter(browser, davit.token)
+    button(browser, "Run again")
+    browser.wait("location.pathname === arguments[0]", f"/builds/{number + 1}")
+    browser.wait("document.querySelector('.head .facts')?.textContent.includes(arguments[0])", f"#{number + 1}")
+    cutter.close()
+    assert cutter.requests >= 5 and len(davit.api("GET", "/builds")["builds"]) == 2
 
 
 def button(browser, words):

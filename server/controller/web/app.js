@@ -22,29 +22,59 @@ function el(tag, attributes, ...children) {
 const AWAY = new Set([502, 503, 504]); /* also by a proxy in front, while the server is started again */
 const PAUSES = [250, 500, 1000, 2000, 4000]; /* ms */
 
-const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE"]); /* RFC 9110 section 9.2.2 */
-const SESSION = new Set(["/login", "/logout"]); /* a session made or ended twice is one that is made or ended */
+/* By it (Idempotency-Key) the server knows a request that it has had before, and does it once. randomUUID is for https alone. */
+function newKey() {
+	return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
-/* What does no harm when it is done twice is asked again where the way to the server broke: a browser ends requests that wait for
- * a connection whenever a network comes or goes, which on the machine of an engine is with each job. */
-async function request(method, path, options) {
-	for (const pause of IDEMPOTENT.has(method) || SESSION.has(path) ? PAUSES : []) {
-		const answer = await fetch(path, { method, ...options }).catch(() => null);
-		if (answer && !AWAY.has(answer.status))
-			return answer;
-		await new Promise((resolve) => setTimeout(resolve, pause));
+function parsed(text) {
+	try {
+		return JSON.parse(text);
+	} catch (error) {
+		return null;
 	}
-	return fetch(path, { method, ...options }).catch(() => {
+}
+
+/* A browser takes what has come of a head that was cut off for all of it. */
+function isWhole(status, text) {
+	return status >= 200 && (status === 204 || status >= 300 || parsed(text) !== null);
+}
+
+/* Null where the way to the server broke, be it in the midst of the answer. */
+async function attempt(path, options) {
+	try {
+		const answer = await fetch(path, options), status = answer.status, text = await answer.text();
+		const isUnderWay = status === 409 && answer.headers.has("Retry-After");
+		return isWhole(status, text) ? { ok: answer.ok, status, text, again: isUnderWay || AWAY.has(status) } : null;
+	} catch (error) {
+		return null;
+	}
+}
+
+/* Asked again where the way to the server broke: a browser ends requests that wait for a connection whenever a network comes or
+ * goes, which on the machine of an engine is with each job. Only a session may be made or ended twice, which does no harm. */
+async function request(method, path, options) {
+	const all = { method, ...options, headers: { ...options.headers } };
+	if (method !== "GET")
+		all.headers["Idempotency-Key"] = `"${newKey()}"`;
+	let answer = await attempt(path, all);
+	for (const pause of PAUSES) {
+		if (answer && !answer.again)
+			break;
+		await new Promise((resolve) => setTimeout(resolve, pause));
+		answer = await attempt(path, all);
+	}
+	if (!answer)
 		throw new Error("the server cannot be reached");
-	});
+	return answer;
 }
 
 function told(body) {
 	return body ? { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) } : {};
 }
 
-async function understood(answer) {
-	const value = answer.status === 204 ? null : await answer.json().catch(() => null);
+function understood(answer) {
+	const value = parsed(answer.text);
 	if (!answer.ok)
 		throw new Error(value && value.error ? value.error.message : "the server answered " + answer.status);
 	return value;
@@ -194,7 +224,7 @@ function showLogin() {
 	const form = el("form", { onsubmit: async (e) => {
 		e.preventDefault();
 		try {
-			await understood(await request("POST", "/login", told({ token: token.value.trim() })));
+			understood(await request("POST", "/login", told({ token: token.value.trim() })));
 			if (location.pathname === "/login")
 				history.replaceState(null, "", "/");
 			show();
@@ -577,7 +607,7 @@ window.addEventListener("pagehide", () => {
 window.addEventListener("pageshow", (e) => e.persisted && show());
 document.getElementById("logout").addEventListener("click", async () => {
 	try {
-		await request("POST", "/logout");
+		await request("POST", "/logout", {});
 		showLogin();
 	} catch (error) {
 		complain(error);
