@@ -1,11 +1,13 @@
 #include "cli/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/command.h"
 #include "proto/buf.h"
+#include "proto/crypto.h"
 #include "proto/mem.h"
 #include "server/core/loop.h"
 #include "server/io/httpc.h"
@@ -14,6 +16,7 @@
 #define CALL_TIMEOUT_MS 30000
 #define STREAM_IDLE_MS 60000 /* the server sends a comment every 15 s */
 #define REPLY_MAX (16 * 1024 * 1024)
+#define KEY_SIZE 16
 #define TOKEN_MAX 4096
 
 struct client {
@@ -22,11 +25,16 @@ struct client {
 	char *authorization; /* "Bearer ..." or NULL */
 };
 
+/* Before a request is sent again. */
+static const int64_t pauses_ms[] = { 250, 500, 1000, 2000, 4000 };
+
 /* A request under way; the loop runs until it is over. */
 struct call {
 	struct client *client;
 	struct httpc_op *op;
+	const char *key; /* by which the server knows it when it comes again; NULL: it changes nothing */
 	unsigned status;
+	bool is_under_way;   /* the server has had it before, and is still about it */
 	struct buf body; /* what was collected: the reply, or the error's text of a stream */
 	client_bytes_fn *fn;
 	void (*on_open)(void *arg); /* the head of a stream is there; may be NULL */
@@ -128,6 +136,7 @@ on_head(void *arg, const struct httpc_reply *reply)
 	struct call *call = arg;
 
 	call->status = reply->status;
+	call->is_under_way = reply->status == 409 && http1_value(reply->head, "Retry-After").len > 0;
 	if (call->on_open != NULL && reply->status == 200)
 		call->on_open(call->fn_arg);
 }
@@ -181,7 +190,7 @@ static void
 start(struct client *client, struct call *call, struct httpc_request *request, const char *last_event_id,
     const struct httpc_handler *callbacks)
 {
-	struct httpc_header headers[4];
+	struct httpc_header headers[5];
 	size_t count = 0;
 
 	if (client->authorization != NULL)
@@ -192,11 +201,22 @@ start(struct client *client, struct call *call, struct httpc_request *request, c
 		headers[count++] = (struct httpc_header){ "Accept", "text/event-stream" };
 	if (last_event_id[0] != '\0')
 		headers[count++] = (struct httpc_header){ "Last-Event-ID", last_event_id };
+	if (call->key != NULL)
+		headers[count++] = (struct httpc_header){ "Idempotency-Key", call->key };
 	request->headers = headers;
 	request->header_count = count;
 	call->client = client;
 	buf_init(&call->body, REPLY_MAX);
 	call->op = httpc_request(client->httpc, request, callbacks, call);
+}
+
+static char *
+new_key(void)
+{
+	char hex[2 * KEY_SIZE + 1];
+
+	random_hex(hex, KEY_SIZE);
+	return xasprintf("\"%s\"", hex);
 }
 
 static void
@@ -207,15 +227,55 @@ run(struct client *client, struct call *call, struct httpc_request *request, con
 	judge(call);
 }
 
+/* The connection broke. At first one that was never there is told at once: nobody listens, or there is no such host. */
+static bool
+is_broken(const struct err *err, bool is_first)
+{
+	return err->code == ERR_IO &&
+	       (!is_first || err->detail == 0 || err->detail == ECONNRESET || err->detail == EPIPE);
+}
+
+/* It may have been done or not: the way to the server broke, or something in between did not reach it. */
+static bool
+wants_repetition(const struct call *call, bool is_first)
+{
+	return is_broken(&call->err, is_first) || call->is_under_way || (call->status >= 502 && call->status <= 504);
+}
+
+static void
+on_pause_over(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+pause_for(struct client *client, int64_t ms)
+{
+	struct timer *timer = timer_new(client->loop, on_pause_over, client->loop);
+
+	timer_start(timer, ms);
+	loop_run(client->loop);
+	timer_free(&timer);
+}
+
 bool
 client_call(
     struct client *client, const char *method, const char *path, struct str body, struct json **ret, struct err *err)
 {
 	struct httpc_request request = { .method = method, .path = path, .body = body, .total_ms = CALL_TIMEOUT_MS };
 	struct call call = { 0 };
+	char *key = strcmp(method, "GET") != 0 ? new_key() : NULL;
 	bool ok;
 
-	run(client, &call, &request, "");
+	for (size_t i = 0;; i++) {
+		call = (struct call){ .key = key };
+		run(client, &call, &request, "");
+		if (i == sizeof(pauses_ms) / sizeof(pauses_ms[0]) || !wants_repetition(&call, i == 0))
+			break;
+		buf_fini(&call.body);
+		pause_for(client, pauses_ms[i]);
+	}
+	free(key);
 	*err = call.err;
 	ok = err->code == ERR_NONE && (ret == NULL || json_parse(buf_str(&call.body), NULL, ret, err));
 	buf_fini(&call.body);

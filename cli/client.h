@@ -22,8 +22,8 @@ void client_free(struct client **client);
 /* Says it on standard error; gives the exit code for it. */
 int client_fail(const struct err *err);
 
-/* One request; body "" for none. *ret (NULL: not wanted) is the reply's JSON, to be freed. An answer that is not 2xx is
- * an error with the server's own words. */
+/* One request, sent again where the connection breaks (doc/access.md); body "" for none. *ret (NULL: not wanted) is the
+ * reply's JSON, to be freed. An answer that is not 2xx is an error with the server's own words. */
 bool client_call(
     struct client *client, const char *method, const char *path, struct str body, struct json **ret, struct err *err);
 

@@ -10,7 +10,7 @@ enum err_code {
 	ERR_NONE,
 	ERR_CANCELLED,   /* somebody asked for it */
 	ERR_TIMEOUT,     /* a deadline passed */
-	ERR_IO,          /* the system or the network failed; detail is errno where there is one */
+	ERR_IO,          /* the system or the network failed; detail is the system's code where there is one */
 	ERR_PROTO,       /* the peer spoke nonsense */
 	ERR_REFUSED,     /* the peer understood and said no; detail is its status (HTTP, SMTP, exit code) */
 	ERR_AUTH,        /* credentials are missing or wrong */

@@ -237,7 +237,7 @@ on_lookup(int result, struct evutil_addrinfo *list, void *arg)
 		fail(d,
 		    err_make(ERR_REFUSED, 0, "its address is of a private or special network, which is not allowed"));
 	else if (d->count == 0)
-		fail(d, err_make(ERR_IO, 0, "cannot find the host's address: %s", evutil_gai_strerror(result)));
+		fail(d, err_make(ERR_IO, result, "cannot find the host's address: %s", evutil_gai_strerror(result)));
 	else
 		try_next(d);
 }

@@ -4,6 +4,7 @@ import json
 import socket
 
 import forge
+from cutter import Cutter
 from server import IMAGE, Events
 
 KEY = {"Idempotency-Key": '"8e03978e40d543e8bc936894a57f9324"'}
@@ -73,4 +74,16 @@ def test_davitd_dies_before_it_answers(make_davit, repo):
     answer = rerun(davit, number)
     assert answer.status == 409 and "may have been done" in answer.json["error"]["message"]
     assert numbers(davit) == [number + 1, number]
+    davit.stop()
+
+
+def test_the_cli_asks_again(davit, repo, monkeypatch):
+    number = built(davit, repo)
+    cutter = Cutter(davit.port, "/rerun", 0, 60, -1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(davit), "url", cutter.url)
+        done = davit.cli("rerun", str(number))
+    cutter.close()
+    assert done.returncode == 0 and str(number + 1) in done.stdout, done
+    assert cutter.requests >= 4 and numbers(davit) == [number + 1, number]
     davit.stop()
