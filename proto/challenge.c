@@ -3,7 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "proto/url.h"
+#include "proto/json.h"
+#include "proto/mem.h"
+
+#define URL_ROOM 8192
+#define LIFE_S 60 /* of a token that does not say */
+#define TOKEN_MAX (16 * 1024)
 
 /* Cuts name=value or name="value" off the front, with the comma and blanks around. False at the end, or when something
  * else stands there. Values with escapes are refused: no registry has them. */
@@ -119,4 +124,41 @@ challenge_print_url(struct buf *b, const struct challenge *challenge)
 	add_parameter(b, "service", challenge->service, &sep);
 	add_parameter(b, "scope", challenge->scope, &sep);
 	return !buf_failed(b);
+}
+
+bool
+challenge_parse_realm(const struct challenge *challenge, struct url *ret, struct err *err)
+{
+	struct buf text;
+	bool ok;
+
+	buf_init(&text, URL_ROOM);
+	ok = challenge_print_url(&text, challenge) && url_parse(buf_str(&text), URL_NO_USERINFO, ret, err);
+	buf_fini(&text);
+	if (ok && ret->scheme != URL_HTTPS && ret->scheme != URL_HTTP) {
+		url_fini(ret);
+		ok = false;
+	}
+	return ok || err_set(err, ERR_PROTO, 0, "the registry names no URL where it gives tokens");
+}
+
+char *
+challenge_token(struct str body, int64_t *life_s, struct err *err)
+{
+	const struct json_value *root;
+	struct json *doc;
+	const char *text;
+	char *token = NULL;
+
+	if (!json_parse(body, NULL, &doc, err))
+		return NULL;
+	root = json_root(doc);
+	text = json_string(json_get(root, "token"), json_string(json_get(root, "access_token"), ""));
+	*life_s = json_int(json_get(root, "expires_in"), LIFE_S);
+	if (text[0] != '\0' && strlen(text) <= TOKEN_MAX)
+		token = xasprintf("Bearer %s", text);
+	else
+		err_set(err, ERR_PROTO, 0, "the registry's token cannot be read");
+	json_free(&doc);
+	return token;
 }

@@ -3,9 +3,12 @@
 #define DAVIT_PROTO_CHALLENGE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proto/buf.h"
+#include "proto/err.h"
 #include "proto/http1.h"
+#include "proto/url.h"
 
 /* Unquoted, all within the header's text; empty where missing. */
 struct challenge {
@@ -23,5 +26,10 @@ bool challenge_is_basic(const struct http1_head *reply);
 bool realm_is_of(struct str host, struct str registry);
 /* The realm's URL with service and scope in its query. */
 bool challenge_print_url(struct buf *b, const struct challenge *challenge);
+/* The same taken apart: https or http. ERR_PROTO: it is none. */
+bool challenge_parse_realm(const struct challenge *challenge, struct url *ret, struct err *err);
+/* What the realm answers: the token as Authorization wants it, a secret, and how long it is good. NULL: ERR_INPUT,
+ * ERR_PROTO. */
+char *challenge_token(struct str body, int64_t *life_s, struct err *err);
 
 #endif

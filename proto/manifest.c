@@ -6,7 +6,7 @@
 #include "proto/json.h"
 #include "proto/registry_path.h"
 
-static const struct json_limits limits = { .bytes = MANIFEST_SIZE_MAX, .depth = 32, .values = 100000 };
+const struct json_limits manifest_limits = { .bytes = MANIFEST_SIZE_MAX, .depth = 32, .values = 100000 };
 
 static const char *
 digest_of(const struct json_value *part)
@@ -29,6 +29,17 @@ is_platform(const struct json_value *platform, const char *wanted)
 		return true;
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "/%s", variant);
 	return strcmp(text, wanted) == 0;
+}
+
+bool
+manifest_is_of(const struct json_value *platform, const struct platform *wanted)
+{
+	struct platform own;
+
+	return platform_of(json_string(json_get(platform, "os"), ""),
+		   json_string(json_get(platform, "architecture"), ""), json_string(json_get(platform, "variant"), ""),
+		   &own) &&
+	       strcmp(own.text, wanted->text) == 0;
 }
 
 /* Attestations have no platform that could be asked for. */
@@ -77,7 +88,7 @@ manifest_read(struct str text, const char *const *platforms, size_t count, manif
 	struct json *doc;
 	bool ok = true;
 
-	if (!json_parse(text, &limits, &doc, err))
+	if (!json_parse(text, &manifest_limits, &doc, err))
 		return false;
 	root = json_root(doc);
 	manifests = json_get(root, "manifests");

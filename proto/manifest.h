@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 #include "proto/err.h"
+#include "proto/json.h"
+#include "proto/platform.h"
 #include "proto/str.h"
 
 enum { MANIFEST_SIZE_MAX = 4 * 1024 * 1024, MANIFEST_PARTS_MAX = 1000 };
@@ -18,5 +20,9 @@ typedef void manifest_fn(void *arg, bool is_manifest, const char *digest);
  * these platforms. What lies elsewhere (layers with urls) is left out. */
 bool manifest_read(
     struct str text, const char *const *platforms, size_t count, manifest_fn *fn, void *arg, struct err *err);
+/* Of a manifest's JSON. */
+extern const struct json_limits manifest_limits;
+/* Whether what an index says of an entry's platform means that one: by their usual spelling. */
+bool manifest_is_of(const struct json_value *platform, const struct platform *wanted);
 
 #endif

@@ -73,31 +73,60 @@ registry_login_print(struct str user, const char *password, struct str registry)
 	return encoded;
 }
 
-/* {"auth": base64 of user:password}, or the two apart. */
+/* {"auth": base64 of user:password}, or the two apart. False: there is none. */
+static bool
+read_pair(const struct json_value *auth, struct buf *pair)
+{
+	const char *user = json_string(json_get(auth, "username"), NULL);
+
+	if (user != NULL)
+		return buf_addf(pair, "%s:%s", user, json_string(json_get(auth, "password"), ""));
+	return base64_decode(str_of(json_string(json_get(auth, "auth"), "")), BASE64_STANDARD, pair);
+}
+
 static char *
-login_of(const struct json_value *auth, struct str registry)
+print_basic(struct str user, const char *password, struct str registry)
+{
+	struct buf pair, out;
+	char *text;
+
+	(void)registry;
+	buf_init(&pair, LOGIN_MAX);
+	buf_init(&out, 2 * LOGIN_MAX);
+	buf_adds(&out, "Basic ");
+	buf_addstr(&pair, user);
+	buf_addf(&pair, ":%s", password);
+	base64_encode(buf_str(&pair), BASE64_STANDARD, &out);
+	text = buf_take(&out, NULL);
+	explicit_bzero(pair.data, pair.len);
+	buf_fini(&pair);
+	buf_fini(&out);
+	return text;
+}
+
+typedef char *print_fn(struct str user, const char *password, struct str registry);
+
+static char *
+login_of(const struct json_value *auth, struct str registry, print_fn *print)
 {
 	struct buf pair;
-	struct str rest, user;
+	struct str password, user;
 	char *login = NULL;
 
-	if (json_get(auth, "username") != NULL)
-		return registry_login_print(str_of(json_string(json_get(auth, "username"), "")),
-		    json_string(json_get(auth, "password"), ""), registry);
 	buf_init(&pair, LOGIN_MAX);
-	if (base64_decode(str_of(json_string(json_get(auth, "auth"), "")), BASE64_STANDARD, &pair)) {
-		rest = buf_str(&pair);
-		user = str_cut(&rest, ':');
+	if (read_pair(auth, &pair)) {
+		password = buf_str(&pair);
+		user = str_cut(&password, ':');
 		if (user.len > 0 && user.len < pair.len)
-			login = registry_login_print(user, rest.p, registry);
+			login = print(user, password.p, registry);
 	}
 	explicit_bzero(pair.data, pair.len);
 	buf_fini(&pair);
 	return login;
 }
 
-char *
-registry_login(const struct env *env, const char *image)
+static char *
+find_login(const struct env *env, const char *image, print_fn *print)
 {
 	const char *config = variable(env, CONFIG);
 	struct str rest = str_of(image), registry = str_cut(&rest, '/');
@@ -110,7 +139,19 @@ registry_login(const struct env *env, const char *image)
 		return NULL;
 	auth = find_auth(json_get(json_root(doc), "auths"), registry);
 	if (auth != NULL)
-		login = login_of(auth, registry);
+		login = login_of(auth, registry, print);
 	json_free(&doc);
 	return login;
+}
+
+char *
+registry_login(const struct env *env, const char *image)
+{
+	return find_login(env, image, registry_login_print);
+}
+
+char *
+registry_login_basic(const struct env *env, const char *image)
+{
+	return find_login(env, image, print_basic);
 }

@@ -8,7 +8,9 @@
 /* What the engine's header X-Registry-Auth takes for that image (a whole name, image_print); NULL when there are no
  * credentials for its registry. It is a secret: wipe and free() it. env may be NULL. */
 char *registry_login(const struct env *env, const char *image);
-/* The same of a login that is known. */
+/* The same as Authorization wants it (RFC 7617), for who asks the registry itself. */
+char *registry_login_basic(const struct env *env, const char *image);
+/* The first of a login that is known. */
 char *registry_login_print(struct str user, const char *password, struct str registry);
 
 #endif

@@ -7,17 +7,14 @@
 #include <uthash.h>
 
 #include "proto/crypto.h"
-#include "proto/json.h"
 #include "proto/mem.h"
 #include "proto/url.h"
 #include "server/core/loop.h"
 #include "server/mirror/upstreams.h"
 
 #define FETCH_MS 10000
-#define LIFE_S 60       /* of a token that does not say */
-#define LIFE_MAX_S 3600 /* and of one that says more */
-#define URL_ROOM 8192
-#define TOKEN_MAX (16 * 1024)
+#define LIFE_MAX_S 3600 /* of a token that says more */
+#define REPLY_MAX (64 * 1024)
 
 enum { TOKENS_MAX = 1024 };
 
@@ -99,18 +96,19 @@ finish(struct token *t, const struct err *err)
 	}
 }
 
-static void
-take_token(struct token *t, const struct json_value *root)
+static bool
+take_token(struct token *t, struct str body, struct err *err)
 {
-	const char *text = json_string(json_get(root, "token"), json_string(json_get(root, "access_token"), ""));
-	int64_t life = json_int(json_get(root, "expires_in"), LIFE_S);
+	int64_t life;
+	char *text = challenge_token(body, &life, err);
 
-	if (text[0] == '\0' || strlen(text) > TOKEN_MAX)
-		return;
+	if (text == NULL)
+		return false;
 	crypto_wipe_free(&t->text);
-	t->text = xasprintf("Bearer %s", text);
+	t->text = text;
 	life = life < LIFE_MAX_S ? life : LIFE_MAX_S;
 	t->until = loop_mono_ms() + life * 800; /* four fifths of its life */
+	return true;
 }
 
 static void
@@ -118,7 +116,6 @@ on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 {
 	struct token *t = arg;
 	struct err failure = ERR_OK;
-	struct json *doc;
 
 	t->op = NULL;
 	if (err != NULL) {
@@ -126,12 +123,8 @@ on_done(void *arg, const struct httpc_reply *reply, const struct err *err)
 		failure = *err;
 	} else if (upstreams_answered(t->turn, reply->head), reply->status != 200) {
 		failure = err_make(ERR_AUTH, (int)reply->status, "the registry gives no token (%u)", reply->status);
-	} else if (json_parse(reply->body, NULL, &doc, &failure)) {
+	} else if (take_token(t, reply->body, &failure)) {
 		failure = ERR_OK;
-		take_token(t, json_root(doc));
-		json_free(&doc);
-		if (t->text == NULL)
-			failure = err_make(ERR_PROTO, 0, "the registry's token cannot be read");
 	}
 	finish(t, failure.code != ERR_NONE ? &failure : NULL);
 }
@@ -148,7 +141,7 @@ on_turn(void *arg, struct httpc *httpc, const struct err *err)
 		.headers = &header,
 		.header_count = t->login != NULL ? 1 : 0,
 		.total_ms = FETCH_MS,
-		.reply_max = 4 * TOKEN_MAX };
+		.reply_max = REPLY_MAX };
 
 	if (err != NULL)
 		finish(t, err);
@@ -163,22 +156,6 @@ on_failure(void *arg)
 
 	t->failure = NULL;
 	finish(t, &t->err);
-}
-
-static bool
-parse_realm(const struct challenge *challenge, struct url *url, struct err *err)
-{
-	struct buf text;
-	bool ok;
-
-	buf_init(&text, URL_ROOM);
-	ok = challenge_print_url(&text, challenge) && url_parse(buf_str(&text), URL_NO_USERINFO, url, err);
-	buf_fini(&text);
-	if (ok && url->scheme != URL_HTTPS && url->scheme != URL_HTTP) {
-		url_fini(url);
-		ok = false;
-	}
-	return ok || err_set(err, ERR_PROTO, 0, "the registry names no URL where it gives tokens");
 }
 
 /* Whoever the registry names would get the login: it must not be less safe than the registry, nor anybody's. */
@@ -203,7 +180,7 @@ fetch(struct token *t, const struct token_request *request)
 {
 	struct origin origin;
 	struct url url;
-	bool ok = parse_realm(request->challenge, &url, &t->err);
+	bool ok = challenge_parse_realm(request->challenge, &url, &t->err);
 
 	if (ok && request->as != NULL && !may_have_login(request, &url, &t->err)) {
 		url_fini(&url);

@@ -34,6 +34,22 @@ expect(const char *config, const char *image, const char *expected)
 }
 
 static void
+expect_basic(const char *config, const char *image, const char *expected)
+{
+	struct env env = { .count = 0 };
+	char *login;
+
+	env_add(&env, "DOCKER_AUTH_CONFIG", config);
+	login = registry_login_basic(&env, image);
+	env_fini(&env);
+	if (expected == NULL)
+		assert_null(login);
+	else
+		assert_string_equal(login, expected);
+	free(login);
+}
+
+static void
 test_logins(void **state)
 {
 	static const char config[] = "{\"auths\":{\"https://index.docker.io/v1/\":{\"auth\":\"YWRhOnA6dw==\"},"
@@ -52,6 +68,9 @@ test_logins(void **state)
 	expect("[]", "docker.io/library/app:1", NULL);
 	expect(NULL, "docker.io/library/app:1", NULL);
 	assert_null(registry_login(NULL, "docker.io/library/app:1"));
+	expect_basic(config, "docker.io/library/app:1", "Basic YWRhOnA6dw==");
+	expect_basic(config, "registry.example:5000/app:1", "Basic Ym9iOnM=");
+	expect_basic(config, "other.example/app:1", NULL);
 }
 
 int
