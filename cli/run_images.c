@@ -51,19 +51,19 @@ run_images_add(struct run_images *images, size_t index, const char *name, const 
 }
 
 /* The jobs in the order of their distance: each puts those that it needs behind the last. */
-bool
-run_images_find(const struct run_images *images, size_t index, const char *name, struct built_image *ret)
+void
+run_images_needed(const struct run_images *images, size_t index, struct buf *ret)
 {
 	const struct plan *plan = images->plan;
 	size_t *order = xcalloc(plan->job_count + 1, sizeof(*order)), count = 1;
-	bool *seen = xcalloc(plan->job_count + 1, sizeof(*seen)), found = false;
+	bool *seen = xcalloc(plan->job_count + 1, sizeof(*seen));
 
-	*ret = (struct built_image){ .name = { NULL, 0 } };
 	order[0] = index;
-	for (size_t i = 0; i < count && !found; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct job_spec *job = &plan->jobs[order[i]];
 
-		found = i > 0 && built_image_find(images->lines[order[i]].data, name, ret);
+		if (i > 0)
+			buf_addstr(ret, buf_str(&images->lines[order[i]]));
 		for (size_t k = 0; k < job->need_count; k++) {
 			size_t other = job->needs[k].job - 1;
 
@@ -74,5 +74,4 @@ run_images_find(const struct run_images *images, size_t index, const char *name,
 	}
 	free(order);
 	free(seen);
-	return found;
 }

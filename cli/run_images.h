@@ -18,8 +18,7 @@ void run_images_free(struct run_images **images);
 void run_images_begin(struct run_images *images, size_t index);
 /* See built_image_add. */
 void run_images_add(struct run_images *images, size_t index, const char *name, const char *digest, const char *id);
-/* Of the jobs that this one needs, the nearest first, an image of that name; NULL: any. *ret is good until one of them
- * begins again, and empty when there is none. */
-bool run_images_find(const struct run_images *images, size_t index, const char *name, struct built_image *ret);
+/* Those of the jobs that this one needs, the nearest first. */
+void run_images_needed(const struct run_images *images, size_t index, struct buf *ret);
 
 #endif

@@ -18,7 +18,7 @@
 #include "proto/variables.h"
 #include "server/builder/reports.h"
 
-enum { NONCE_BYTES = 16, NOTE_SIZE = 300 };
+enum { NONCE_BYTES = 16, NOTE_SIZE = 300, IMAGES_MAX = 1024 * 1024 };
 
 struct run_job {
 	const struct run_job_deps *deps;
@@ -28,6 +28,7 @@ struct run_job {
 	struct env env;
 	struct run_secrets *secrets;
 	struct run_caches *caches;
+	struct buf images;           /* of the jobs that it needs */
 	struct docker_piece *inputs; /* caches, then files */
 	struct builder_job job;
 	char nonce[2 * NONCE_BYTES + 1];
@@ -192,6 +193,7 @@ job_free(struct run_job *j)
 	env_fini(&j->env);
 	report_fini(&j->report);
 	buf_fini(&j->failed_tests);
+	buf_fini(&j->images);
 	free(j->inputs);
 	free(j);
 }
@@ -259,7 +261,8 @@ add_env(struct run_job *j, unsigned attempt)
 	for (size_t i = 0; deploy != NULL && i < o->variables.count; i++)
 		env_add(&j->env, o->variables.vars[i].name, o->variables.vars[i].value);
 	run_images_begin(j->deps->images, j->index);
-	run_images_find(j->deps->images, j->index, variables.deploy_image, &variables.built);
+	run_images_needed(j->deps->images, j->index, &j->images);
+	built_image_find(j->images.data, variables.deploy_image, &variables.built);
 	variables_add(&variables, &j->env);
 	variables_add_reports(j->spec, BUILDER_WORKSPACE, &j->env);
 	free(ref);
@@ -291,6 +294,7 @@ run_job_start(
 	};
 	snprintf(j->id, sizeof(j->id), "0.%zu", index + 1);
 	random_hex(j->nonce, NONCE_BYTES);
+	buf_init(&j->images, IMAGES_MAX);
 	buf_init(&j->failed_tests, (size_t)REPORT_FAILED_MAX * TEST_LINES_MAX);
 	add_env(j, attempt);
 	j->secrets = run_secrets_new(j->spec, &j->env, pipe);
@@ -305,6 +309,7 @@ run_job_start(
 		.has_secrets = j->spec->secret_count > 0,
 		.workspace_tar = deps->workspace->tar,
 		.folder = variables_reports(j->spec),
+		.images = j->images.data,
 	};
 	add_inputs(j);
 	builder_start(deps->builder, &j->job, &builder_events, j, &j->run);

@@ -109,6 +109,14 @@ docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
 	return good || err_set(err, ERR_PROTO, 0, "the engine gave no id for what it made");
 }
 
+static void
+copy_platform(const struct json_value *root, const char *architecture, struct platform *ret)
+{
+	if (!platform_of(json_string(json_get(root, "Os"), ""), json_string(json_get(root, architecture), ""),
+		json_string(json_get(root, "Variant"), ""), ret))
+		*ret = (struct platform){ .text = "" };
+}
+
 bool
 docker_reply_version(struct str body, struct docker_version *ret, struct err *err)
 {
@@ -120,6 +128,7 @@ docker_reply_version(struct str body, struct docker_version *ret, struct err *er
 	docker_copy_member(ret->version, sizeof(ret->version), json_root(doc), "Version");
 	docker_copy_member(ret->api, sizeof(ret->api), json_root(doc), "ApiVersion");
 	docker_copy_member(ret->min_api, sizeof(ret->min_api), json_root(doc), "MinAPIVersion");
+	copy_platform(json_root(doc), "Arch", &ret->platform);
 	first = json_at(json_get(json_root(doc), "Components"), 0);
 	ret->is_podman = strcmp(json_string(json_get(first, "Name"), ""), "Podman Engine") == 0;
 	json_free(&doc);
@@ -256,6 +265,7 @@ docker_reply_image(struct str body, const char *name, struct docker_image *ret, 
 	root = json_root(doc);
 	good = docker_copy_id(ret->id, json_string(json_get(root, "Id"), NULL));
 	copy_digest(ret, json_get(root, "RepoDigests"), name);
+	copy_platform(root, "Architecture", &ret->platform);
 	ret->has_health = has_health(json_path(root, "Config.Healthcheck"));
 	json_free(&doc);
 	return good || err_set(err, ERR_PROTO, 0, "the engine's description of an image has no id");

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "proto/platform.h"
 #include "proto/str.h"
 
 struct json;
@@ -23,9 +24,10 @@ bool docker_reply_id(struct str body, char ret[DOCKER_ID_SIZE], struct err *err)
 
 struct docker_version {
 	char version[64];
-	char api[16];     /* the newest API it speaks: "1.41" */
-	char min_api[16]; /* the oldest; "" when it does not say */
-	bool is_podman;   /* which speaks that API, but is another program */
+	char api[16];             /* the newest API it speaks: "1.41" */
+	char min_api[16];         /* the oldest; "" when it does not say */
+	struct platform platform; /* of the engine's machine; text "" where it is none that is known */
+	bool is_podman;           /* which speaks that API, but is another program */
 };
 bool docker_reply_version(struct str body, struct docker_version *ret, struct err *err);
 
@@ -64,6 +66,7 @@ struct docker_image {
 	char digest[128]; /* sha256:..., what the repository asked for has of it; "" where it never came from or went
 			     there */
 	bool has_health;  /* it brings a health check */
+	struct platform platform; /* that it is for; text "" where it is none that is known */
 };
 /* name: in that repository, its tag or digest is no matter. */
 bool docker_reply_image(struct str body, const char *name, struct docker_image *ret, struct err *err);

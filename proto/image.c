@@ -229,6 +229,21 @@ image_parse(struct str text, struct image_ref *ret, struct err *err)
 	return true;
 }
 
+size_t
+image_first_beside(const struct strings *names, const char *name)
+{
+	struct image_ref ref, other;
+	size_t i = 0;
+
+	if (!image_parse(str_of(name), &ref, NULL))
+		ref = (struct image_ref){ .tag = "" }; /* beside none but itself */
+	while (i < names->count && strcmp(names->items[i], name) != 0 &&
+	       !(image_parse(str_of(names->items[i]), &other, NULL) && strcmp(other.registry, ref.registry) == 0 &&
+		   strcmp(other.repository, ref.repository) == 0))
+		i++;
+	return i;
+}
+
 char *
 image_print(const struct image_ref *ref)
 {

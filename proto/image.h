@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "proto/err.h"
+#include "proto/plan.h"
 #include "proto/str.h"
 
 #define IMAGE_NAME_MAX 255 /* registry and repository together */
@@ -20,6 +21,8 @@ struct image_ref {
 
 /* ERR_INPUT says what is wrong with which name. *ret is filled on success only. */
 bool image_parse(struct str text, struct image_ref *ret, struct err *err);
+/* Where the first of these names is that is of the same repository, which may be that name itself. */
+size_t image_first_beside(const struct strings *names, const char *name);
 /* The whole name: "docker.io/library/alpine:latest". free() it. */
 char *image_print(const struct image_ref *ref);
 

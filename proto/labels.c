@@ -56,6 +56,17 @@ labels_fit(const char *wanted, const char *offered)
 	return true;
 }
 
+bool
+labels_have(const char *text, const char *beginning)
+{
+	struct str rest = str_of(text);
+
+	while (rest.len > 0)
+		if (str_has_prefix(str_cut(&rest, ','), beginning))
+			return true;
+	return false;
+}
+
 unsigned
 labels_count(const char *text)
 {

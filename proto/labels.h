@@ -11,6 +11,8 @@
 char *labels_text(const struct strings *labels);
 /* Whether all labels of wanted stand in offered, both made by labels_text. */
 bool labels_fit(const char *wanted, const char *offered);
+/* Whether one of them begins so. */
+bool labels_have(const char *text, const char *beginning);
 unsigned labels_count(const char *text);
 
 #endif

@@ -65,7 +65,7 @@ pipeline_wants(struct pipeline *p, const struct yml_node *at, const char *key, c
 /* What several of them mean. */
 #define CLOCK "a setting of the repository: davit repo cron add"
 #define MAIL_ALONE "email: ADDRESS, the only kind beside the commit status at the forge"
-#define ONE_PLATFORM "labels: {arch: ...} of a job for each; an image is built for the platform of its engine"
+#define PLATFORMS "build: {platforms: [...]} of an image, and labels: {platform: ...} of any other job"
 #define READY_WORDS "tcp: PORT, or healthcheck: true where the image has a HEALTHCHECK"
 
 /* Words of other systems, and what stands for them here. where: the mapping in which it means that; NULL: any. */
@@ -88,6 +88,7 @@ find_foreign(const char *word, const char *where)
 		{ "http", "tcp: PORT; nothing is asked by HTTP", "ready" },
 		{ "irc", MAIL_ALONE, "notify" },
 		{ "matrix", MAIL_ALONE, "notify" },
+		{ "platform", "platforms", "build" },
 		{ "port", "tcp", "ready" },
 		{ "slack", MAIL_ALONE, "notify" },
 		{ "teams", MAIL_ALONE, "notify" },
@@ -125,8 +126,8 @@ find_foreign(const char *word, const char *where)
 		{ "parallel", "matrix", NULL },
 		{ "notifications", "notify: {email: ADDRESS}", NULL },
 		{ "pipeline", "jobs", NULL },
-		{ "platform", ONE_PLATFORM, NULL },
-		{ "platforms", ONE_PLATFORM, NULL },
+		{ "platform", PLATFORMS, NULL },
+		{ "platforms", PLATFORMS, NULL },
 		{ "ports", "ready: {tcp: PORT}; a job reaches each service by its name", NULL },
 		{ "privileged", "not to be had: no job or service is privileged", NULL },
 		{ "resource_group", "concurrency", NULL },

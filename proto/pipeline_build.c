@@ -205,6 +205,7 @@ static const struct pipeline_field build_fields[] = {
 	{ "push", pipeline_read_bool, offsetof(struct build_spec, push) },
 	{ "existing", read_existing, offsetof(struct build_spec, existing) },
 	{ "cache_from", read_images, offsetof(struct build_spec, cache_from) },
+	{ "platforms", pipeline_read_platforms, offsetof(struct build_spec, platforms) },
 	{ "cache", read_cache, offsetof(struct build_spec, no_cache) },
 };
 
@@ -245,6 +246,9 @@ pipeline_job_build(struct pipeline *p, const char *name, const struct yml_node *
 	if (build->push && build->tags.count == 0)
 		return yml_err(
 		    p->doc, value, p->err, "push: true needs tags:, the full names under which the image is pushed");
+	if (build->platforms.count > 1 && !build->push)
+		return yml_err(p->doc, value, p->err,
+		    "several platforms need push: true and tags:, since only a registry can have the list of them");
 	return true;
 }
 

@@ -402,7 +402,7 @@ add_job(struct pipeline *p, struct draft *draft, const char *suffix)
 
 /* The draft's job for the combination in p->matrix. */
 static bool
-read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
+read_one(struct pipeline *p)
 {
 	struct draft *draft = p->draft;
 	struct job_spec *job;
@@ -410,10 +410,10 @@ read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
 	if (p->plan->job_count == PIPELINE_JOBS_MAX)
 		return yml_err(
 		    p->doc, draft->key, p->err, "more than %d jobs once matrices are expanded", PIPELINE_JOBS_MAX);
-	if (strlen(suffix) > 2 * PIPELINE_NAME_MAX)
+	if (strlen(p->suffix) > 2 * PIPELINE_NAME_MAX)
 		return yml_err(p->doc, draft->key, p->err, "the values of the matrix make a name of more than %d bytes",
 		    2 * PIPELINE_NAME_MAX);
-	job = add_job(p, draft, suffix);
+	job = add_job(p, draft, p->suffix);
 	p->job_bytes = 0;
 	p->skipped = false;
 	p->missing = p->lacks = NULL;
@@ -421,13 +421,22 @@ read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
 		add_parameters(p, job);
 	if (draft->form == FORM_HALF ? !pipeline_read_old_build(p, draft->node, job) : !read_keys(p, draft, job))
 		return false;
-	job->allow_failure = job->allow_failure || allow_failure;
+	job->allow_failure = job->allow_failure || p->allow_failure;
 	if (job->deploy != NULL && p->lacks != NULL)
 		job->deploy->lacks = xstrdup(p->lacks);
 	if (p->missing != NULL && job->skipped == NULL)
 		job->skipped = xasprintf(
 		    "an image's name wants ${%s}, which the event %.20s does not have", p->missing, p->context->event);
 	return finish_job(p, draft, job);
+}
+
+static bool
+read_combination(struct pipeline *p, const char *suffix, bool allow_failure)
+{
+	p->suffix = suffix;
+	p->allow_failure = allow_failure;
+	return read_one(p) &&
+	       (p->draft->kind != JOB_KIND_BUILD || pipeline_expand_platforms(p, p->draft->node, read_one));
 }
 
 bool

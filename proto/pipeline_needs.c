@@ -230,15 +230,20 @@ add_job(struct graph *g, struct job_spec *job, size_t old, bool files)
 		job->needs[g->seen[number] - 1].files = true;
 }
 
+/* Whoever needs an image of several platforms needs their list. */
 static void
 add_draft(struct graph *g, struct job_spec *job, const struct draft *needed, bool files)
 {
-	for (size_t i = needed->first; i < needed->first + needed->count; i++)
-		add_job(g, job, i, files);
+	size_t end = needed->first + needed->count;
+
+	for (size_t i = needed->first; i < end; i++)
+		if (!pipeline_is_part(g->old, i, end))
+			add_job(g, job, i, files);
 }
 
+/* old: the job's place in the file's order. */
 static void
-fill_needs(struct graph *g, struct job_spec *job, const struct draft *draft)
+fill_needs(struct graph *g, struct job_spec *job, const struct draft *draft, size_t old)
 {
 	memset(g->seen, 0, (g->p->plan->job_count + 1) * sizeof(*g->seen));
 	for (size_t i = 0; i < draft->need_count; i++) {
@@ -252,6 +257,8 @@ fill_needs(struct graph *g, struct job_spec *job, const struct draft *draft)
 	for (size_t i = 0; draft->form == FORM_STAGES && i < g->p->draft_count; i++)
 		if (g->p->drafts[i].stage < draft->stage)
 			add_draft(g, job, &g->p->drafts[i], false);
+	for (size_t i = old - pipeline_parts_of(job); i < old; i++)
+		add_job(g, job, i, false);
 }
 
 static int
@@ -271,7 +278,7 @@ fill_all(struct graph *g)
 		for (size_t k = draft->first; k < draft->first + draft->count; k++) {
 			struct job_spec *job = &g->p->plan->jobs[g->numbers[k] - 1];
 
-			fill_needs(g, job, draft);
+			fill_needs(g, job, draft, k);
 			if (job->need_count > 1)
 				qsort(job->needs, job->need_count, sizeof(*job->needs), by_number);
 		}

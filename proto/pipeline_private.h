@@ -71,7 +71,9 @@ struct pipeline {
 	size_t *owners; /* of each job of the plan: its draft */
 
 	struct draft *draft;   /* the one that is being read */
-	struct env matrix;     /* its values in this combination */
+	struct env matrix;     /* its values in this combination, */
+	const char *suffix;    /* as they stand behind its name, */
+	bool allow_failure;    /* and whether the combination may fail */
 	bool skipped;          /* its conditions left it out: what has no value need not have one */
 	const char *missing;   /* what an image's name asks for, and this event does not have; NULL: nothing */
 	const char *lacks;     /* what any of its texts asks for and is left as it is written, likewise */
@@ -200,6 +202,17 @@ void pipeline_offer_file_keys(struct nearest *near);
 /* The values of a matrix, combination by combination: fn is called with p->matrix set. */
 typedef bool pipeline_combination_fn(struct pipeline *p, const char *suffix, bool allow_failure);
 bool pipeline_each_combination(struct pipeline *p, const struct yml_node *matrix, pipeline_combination_fn *fn);
+
+/* platforms: of build:, into a struct strings, each as proto/platform.h spells it. */
+bool pipeline_read_platforms(struct pipeline *p, const char *name, const struct yml_node *value, void *at);
+/* The job that was read last builds an image: with several platforms it becomes one for each of them, and the list's
+ * behind these. again reads the same job once more, as the plan's next. */
+typedef bool pipeline_again_fn(struct pipeline *p);
+bool pipeline_expand_platforms(struct pipeline *p, const struct yml_node *at, pipeline_again_fn *again);
+/* How many jobs right in front of this one are its platforms'. */
+size_t pipeline_parts_of(const struct job_spec *job);
+/* Whether the job with that index builds a platform for a list, which stands in front of end. */
+bool pipeline_is_part(const struct job_spec *jobs, size_t index, size_t end);
 
 /* Reads needs: into the draft, without looking whether there are such jobs. */
 bool pipeline_read_needs(struct pipeline *p, const char *name, const struct yml_node *value, struct draft *draft);

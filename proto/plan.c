@@ -117,6 +117,8 @@ build_spec_free(struct build_spec *build)
 	strings_fini(&build->labels);
 	strings_fini(&build->extract);
 	strings_fini(&build->cache_from);
+	free(build->platform);
+	strings_fini(&build->platforms);
 	free(build);
 }
 

@@ -118,6 +118,9 @@ struct build_spec {
 	bool push;
 	enum build_existing existing;
 	struct strings cache_from; /* full image names, whose layers may be taken */
+	char *platform;            /* as proto/platform.h spells it; NULL: that of its engine */
+	struct strings platforms;  /* not empty: nothing is built, but the list pushed of what the jobs that it needs
+				      have  built for these */
 	bool no_cache;
 	struct strings extract;     /* absolute paths, taken out of the image built by compile, into the context */
 	struct build_spec *compile; /* of a lite_image: built first; NULL: none */

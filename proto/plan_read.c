@@ -223,6 +223,8 @@ read_build(const struct json_value *object, const char *key, struct build_spec *
 	       read_list(item, "labels", &build->labels, err) && read_list(item, "extract", &build->extract, err) &&
 	       read_existing(item, "existing", &build->existing, err) &&
 	       read_list(item, "cache_from", &build->cache_from, err) &&
+	       read_text(item, "platform", &build->platform, err) &&
+	       read_list(item, "platforms", &build->platforms, err) &&
 	       read_build(item, "compile", &build->compile, err);
 }
 

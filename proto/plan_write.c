@@ -149,6 +149,8 @@ write_build(struct json_writer *w, const char *key, const struct build_spec *bui
 	if (build->existing != BUILD_REPLACE)
 		json_member_string(w, "existing", plan_existing_names[build->existing]);
 	write_list(w, "cache_from", &build->cache_from);
+	write_text(w, "platform", build->platform);
+	write_list(w, "platforms", &build->platforms);
 	write_flag(w, "no_cache", build->no_cache);
 	write_list(w, "extract", &build->extract);
 	write_build(w, "compile", build->compile);

@@ -48,6 +48,7 @@
 #include "server/takeover.h"
 
 #define LEASE_MS 30000
+#define LABELS_MAX 65536 /* of all engines */
 #define PLANNING_MAX 4
 #define BACKLOG_MAX 100000 /* accepted and not planned: about 100 MB in Redis; then forges get 503 */
 #define STOP_MS 45000      /* below what systemd grants: TimeoutStopSec in conf/davit.service */
@@ -85,7 +86,7 @@ struct app {
 	struct builder *builder;
 	struct destination_conf *destination_confs;
 	struct destinations *destinations; /* of applications */
-	char *labels;                      /* of all engines */
+	struct buf labels;                 /* of all engines */
 	struct planner *planner;
 	struct app_jobs *jobs;
 	struct scheduler *scheduler;
@@ -124,6 +125,17 @@ offers(void *arg, const char **ret, size_t max)
 	struct app *app = arg;
 
 	return builder_offers(app->builder, ret, max);
+}
+
+/* What an engine says of itself is known when it has been up. */
+static const char *
+labels(void *arg)
+{
+	struct app *app = arg;
+
+	buf_reset(&app->labels);
+	builder_labels(app->builder, &app->labels);
+	return app->labels.data;
 }
 
 static void
@@ -732,18 +744,15 @@ start_builder(struct app *app)
 static void
 start_scheduler(struct app *app)
 {
-	app->labels = app_conf_labels(&app->builder_conf);
 	struct scheduler_deps deps = {
 		.loop = app->loop,
 		.store = app->store,
 		.planner = app->planner,
-		.node = { .url = app->conf->url,
-		    .version = PACKAGE_VERSION,
-		    .engines = app->conf->engines[0].url,
-		    .labels = app->labels },
+		.node = { .url = app->conf->url, .version = PACKAGE_VERSION, .engines = app->conf->engines[0].url },
 		.node_name = app->conf->node,
 		.lease_ms = LEASE_MS,
 		.planning_max = PLANNING_MAX,
+		.labels = labels,
 		.offers = offers,
 		.on_claimed = on_claimed,
 		.on_stop = on_stop_job,
@@ -925,6 +934,7 @@ app_new(const struct conf *conf, const struct app_start *how, struct err *err)
 {
 	struct app *app = xcalloc(1, sizeof(*app));
 
+	buf_init(&app->labels, LABELS_MAX);
 	app->conf = conf;
 	app->start = how;
 	app->state_dir.lock = -1;
@@ -972,7 +982,7 @@ app_free(struct app **app)
 	destinations_free(&a->destinations);
 	free(a->destination_confs);
 	app_conf_builder_fini(&a->builder_conf);
-	free(a->labels);
+	buf_fini(&a->labels);
 	git_free(&a->git);
 	app_prune_free(&a->prune);
 	app_sweep_free(&a->sweep);

@@ -5,16 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/buf.h"
 #include "proto/crypto.h"
 #include "proto/labels.h"
+#include "proto/platform.h"
 #include "proto/mem.h"
 #include "proto/url.h"
 #include "server/app_mirror.h"
 #include "server/conf.h"
 
 #define SECRET_MAX 4096
-#define LABELS_MAX 65536
 
 bool
 app_conf_secret(const char *path, char **ret, struct err *err)
@@ -64,6 +63,12 @@ engine_labels(const struct conf_engine *engine)
 	for (size_t i = 0; i < engine->labels.count; i++) {
 		const struct conf_pair *pair = &engine->labels.pairs[i];
 		char *label = xasprintf("%s%s%s", pair->name, pair->value[0] != '\0' ? "=" : "", pair->value);
+
+		strings_add(&labels, str_of(label));
+		free(label);
+	}
+	for (size_t i = 0; i < engine->platforms.count; i++) {
+		char *label = xasprintf(PLATFORM_LABEL "%s", engine->platforms.items[i]);
 
 		strings_add(&labels, str_of(label));
 		free(label);
@@ -132,20 +137,6 @@ app_conf_destinations(const struct app_builder_conf *conf)
 		destinations[i] = (struct destination_conf){ e->name, e->url, e->ca, e->cert, e->key };
 	}
 	return destinations;
-}
-
-char *
-app_conf_labels(const struct app_builder_conf *conf)
-{
-	struct buf text;
-	char *copy;
-
-	buf_init(&text, LABELS_MAX);
-	for (size_t i = 0; i < conf->conf.engine_count; i++)
-		buf_addf(&text, "%s%s", i > 0 ? ";" : "", conf->engines[i].labels);
-	copy = str_dup(buf_str(&text));
-	buf_fini(&text);
-	return copy;
 }
 
 void

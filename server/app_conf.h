@@ -29,8 +29,6 @@ struct app_builder_conf {
 void app_conf_builder(const struct conf *conf, const char *mirror_token, struct app_builder_conf *ret);
 /* All engines, for applications; free() it, its strings are the other's. */
 struct destination_conf *app_conf_destinations(const struct app_builder_conf *conf);
-/* Of all engines, with semicolons between; free() it. */
-char *app_conf_labels(const struct app_builder_conf *conf);
 void app_conf_builder_fini(struct app_builder_conf *conf);
 
 /* An external Redis: redis.url taken apart. */

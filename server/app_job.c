@@ -656,6 +656,7 @@ enter_run(struct app_job *a)
 		.is_foreign = a->build->change == NULL || a->build->change->trust != CHANGE_TRUSTED,
 		.built = a->job->built,
 		.built_on = a->job->built_on,
+		.images = a->job->needed_images,
 	};
 
 	a->builder_job.inputs = app_files_pieces(a->files, &a->builder_job.input_count);

@@ -9,6 +9,7 @@
 #include "proto/image_aliases.h"
 #include "proto/mem.h"
 #include "proto/nearest.h"
+#include "proto/platform.h"
 
 #define DAY 86400u
 
@@ -63,6 +64,8 @@ static const struct conf_option options[] = {
 	OPTION("engines.slots", NUMBER, ENGINE(slots), "2", "jobs that it runs at the same time", .min = 1, .max = 1024),
 	OPTION("engines.name", TEXT, ENGINE(name), "\"\"", "its name in logs and lists; empty: engine1, engine2 ..."),
 	OPTION("engines.labels", MAP, ENGINE(labels), "{}", "what jobs with labels look for, as {arch: arm64}"),
+	OPTION("engines.platforms", PLATFORMS, ENGINE(platforms), "[]", "platforms whose images it builds and runs, as linux/arm64; none: its own",
+	  .max = PLATFORMS_MAX),
 	OPTION("engines.mirror", TEXT, ENGINE(mirror), "\"\"", "HOST:PORT where it finds the mirror; off; empty: this machine's, if it can"),
 	OPTION("engines.tls.ca", TEXT, ENGINE(tls.ca), "\"\"", "file with the certificates that may sign the engine's"),
 	OPTION("engines.tls.cert", TEXT, ENGINE(tls.cert), "\"\"", "file with our certificate"),

@@ -42,9 +42,10 @@ struct conf_redis {
 struct conf_engine {
 	char *url; /* unix:///path or tcp://host:port */
 	unsigned slots;
-	struct conf_map labels; /* which jobs may ask for */
-	char *name;             /* "engine1" by place in the list, where none was written */
-	char *mirror;           /* HOST:PORT, "off", or "" */
+	struct conf_map labels;        /* which jobs may ask for */
+	struct conf_strings platforms; /* whose images it builds; empty: its own */
+	char *name;                    /* "engine1" by place in the list, where none was written */
+	char *mirror;                  /* HOST:PORT, "off", or "" */
 	struct {
 		char *ca;
 		char *cert;

@@ -11,6 +11,7 @@ enum conf_type {
 	LISTEN,    /* struct conf_strings of addresses to listen on */
 	ADDRESSES, /* struct conf_strings: IP addresses as inet_ntop writes them */
 	NETWORKS,  /* struct conf_strings: IPv4 addresses or a.b.c.d/n */
+	PLATFORMS, /* struct conf_strings, as proto/platform.h spells them */
 	MAP,       /* struct conf_map */
 	WORD,      /* an enum; words: its names in order */
 	BOOL,      /* bool */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
+#include "proto/platform.h"
 #include "proto/units.h"
 
 static_assert(sizeof(enum conf_pull) == sizeof(unsigned), "an enum is stored as unsigned");
@@ -131,6 +132,14 @@ network(const char *s)
 	return ok ? xstrdup(s) : NULL;
 }
 
+static char *
+platform(const char *s)
+{
+	struct platform platform;
+
+	return platform_parse(str_of(s), &platform, NULL) ? xstrdup(platform.text) : NULL;
+}
+
 static const struct {
 	char *(*read)(const char *text);
 	const char *wants;
@@ -138,6 +147,7 @@ static const struct {
 } lists[] = {
 	[LISTEN] = { listen_address, "an address such as 127.0.0.1:8080, [::1]:8080 or unix:/path", false },
 	[ADDRESSES] = { ip_address, "an IP address such as 10.0.0.2 or fd00::2", true },
+	[PLATFORMS] = { platform, "a platform such as linux/amd64, linux/arm64 or linux/arm/v7", true },
 	[NETWORKS] = { network, "an IPv4 address or network such as 10.0.0.0/8", true },
 };
 
@@ -149,7 +159,7 @@ set_strings(struct conf_reader *r, const struct conf_option *o, struct conf_stri
 	bool may_be_empty = lists[o->type].may_be_empty || strcmp(o->fallback, "[]") == 0;
 
 	if ((!single && yml_type(node) != YML_SEQUENCE) || (count == 0 && !may_be_empty))
-		return conf_wants(r, o, node, "a list of addresses");
+		return conf_wants(r, o, node, o->type == PLATFORMS ? "a list of platforms" : "a list of addresses");
 	if (o->max != 0 && count > o->max)
 		return yml_err(r->doc, node, r->err, "%s: more than %u items", o->key, (unsigned)o->max);
 	strings_fini(field);
@@ -280,6 +290,7 @@ conf_set_value(struct conf_reader *r, const struct conf_option *o, void *field, 
 	case LISTEN:
 	case ADDRESSES:
 	case NETWORKS:
+	case PLATFORMS:
 		return set_strings(r, o, field, node);
 	case MAP:
 		return set_map(r, o, field, node);
@@ -310,6 +321,7 @@ conf_value_fini(const struct conf_option *o, void *field)
 	case LISTEN:
 	case ADDRESSES:
 	case NETWORKS:
+	case PLATFORMS:
 		strings_fini(field);
 		break;
 	case MAP:

@@ -13,7 +13,8 @@ struct bases {
 	struct host *host;
 	struct dockerfile_bases all;
 	size_t next;
-	size_t fresh; /* how many came */
+	size_t fresh;         /* how many came */
+	const char *platform; /* lent */
 	bool always;
 	char *name; /* of the one at hand, whole */
 	struct docker_op *op;
@@ -47,10 +48,18 @@ on_pulled(void *arg, const struct err *err)
 	step(b);
 }
 
+static const char *
+platform_of_this(const struct bases *b)
+{
+	const char *own = b->all.items[b->next - 1].platform;
+
+	return own != NULL ? own : b->platform;
+}
+
 static void
 pull(struct bases *b)
 {
-	const char *platform = b->all.items[b->next - 1].platform;
+	const char *platform = platform_of_this(b);
 	char text[400];
 
 	snprintf(text, sizeof(text), "pulling image %.300s", b->name);
@@ -98,7 +107,7 @@ step(struct bases *b)
 	} while (b->next++ < b->all.count && b->name == NULL);
 	if (b->name == NULL)
 		finish(b);
-	else if (b->always || b->all.items[b->next - 1].platform != NULL)
+	else if (b->always || platform_of_this(b) != NULL)
 		pull(b);
 	else
 		b->op = docker_image_inspect(b->host->docker, b->name, b->name, on_looked, b);
@@ -119,7 +128,12 @@ bases_start(
 {
 	struct bases *b = xcalloc(1, sizeof(*b));
 
-	*b = (struct bases){ .host = host, .always = request->always, .on_notice = on_notice, .fn = fn, .arg = arg };
+	*b = (struct bases){ .host = host,
+		.platform = request->platform,
+		.always = request->always,
+		.on_notice = on_notice,
+		.fn = fn,
+		.arg = arg };
 	if (host->mirror != NULL)
 		dockerfile_bases_find(request->dockerfile, &request->build->args, request->build->target, &b->all);
 	b->begin = deferred_call(host->loop, on_begin, b);

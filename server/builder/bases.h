@@ -9,11 +9,12 @@
 
 struct bases;
 
-/* Everything is lent for the start. */
+/* Everything is lent for the start, but platform until the end. */
 struct bases_request {
 	const struct dockerfile *dockerfile;
 	const struct build_spec *build;
-	bool always; /* also what is there already */
+	const char *platform; /* of those that name none; NULL: the engine's own */
+	bool always;          /* also what is there already */
 };
 
 typedef void bases_notice_fn(void *arg, const char *text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/buf.h"
 #include "proto/labels.h"
 #include "proto/mem.h"
 #include "server/builder/buildkit.h"
@@ -138,6 +139,13 @@ builder_offers(const struct builder *builder, const char **ret, size_t max)
 	return count;
 }
 
+void
+builder_labels(const struct builder *builder, struct buf *ret)
+{
+	for (size_t i = 0; i < builder->count && builder->done == NULL; i++)
+		buf_addf(ret, "%s%s", i > 0 ? ";" : "", engine_labels(builder->engines[i]));
+}
+
 /* What only few engines can do is kept free for those jobs that want it. */
 static bool
 is_better(const struct engine *a, const struct engine *b)
@@ -222,7 +230,10 @@ builder_forget(struct builder_run *run)
 void
 builder_cancel(struct builder_run *run, const char *why)
 {
-	run->kind->cancel(run, why);
+	if (run->kind->cancel != NULL)
+		run->kind->cancel(run, why);
+	else
+		builder_end(run, why);
 }
 
 void
@@ -240,7 +251,7 @@ builder_put_back(struct builder_run *run, const char *why)
 bool
 builder_detach(struct builder_run *run)
 {
-	return run->kind->detach(run);
+	return run->kind->detach != NULL && run->kind->detach(run);
 }
 
 static struct run *

@@ -36,6 +36,7 @@
 #include "server/builder/terminal.h"
 #include "server/io/docker.h"
 
+struct buf;
 struct builder;
 struct children;
 struct disk;
@@ -47,7 +48,7 @@ struct builder_engine_conf {
 	const char *name;   /* for people; unique */
 	const char *url;    /* unix:///var/run/docker.sock, tcp://host:2375, tcp://host:2376 with the files below */
 	unsigned slots;     /* jobs at a time, at least 1 */
-	const char *labels; /* as proto/labels.h writes them; NULL: none */
+	const char *labels; /* as proto/labels.h writes them; NULL: none. Without a platform= it gets its own */
 	const char *mirror; /* HOST:PORT of the registry by way of which it pulls; NULL: none */
 	const char *mirror_token; /* shown to it as a password; NULL: nothing */
 	/* Where the mirror is for the jobs' networks: its port, NULL for none, and its address, NULL for their gateway.
@@ -128,6 +129,7 @@ struct builder_job {
 	bool pull_always;     /* ask the registry even when the image is there */
 	const char *built;    /* id of the image that an attempt before has built; NULL or "": none */
 	const char *built_on; /* the engine that has it */
+	const char *images;   /* of the jobs that it needs, the nearest first, see proto/built_image.h; NULL: none */
 };
 
 enum builder_stream { BUILDER_STDOUT = 1, BUILDER_STDERR = 2 };
@@ -187,8 +189,10 @@ void builder_free(struct builder **builder);
 unsigned builder_free_slots(const struct builder *builder);
 unsigned builder_slots(const struct builder *builder); /* of all engines, up or not */
 
-/* The labels of each engine that has a free slot, at most max of them; they live as long as the builder. */
+/* The labels of each engine that has a free slot, at most max of them; lent until the next turn of the loop. */
 size_t builder_offers(const struct builder *builder, const char **ret, size_t max);
+/* Those of all engines, up or not, with semicolons between. */
+void builder_labels(const struct builder *builder, struct buf *ret);
 /* Takes a slot of an engine that has these labels, of one with few others and much room; for builder_start, or to be
  * given back. NULL: there is none. */
 struct engine *builder_take(struct builder *builder, const char *labels);

@@ -144,6 +144,8 @@ add_build(struct buildkit *b, const struct docker_build_spec *build)
 	add_each(b, "--tag", build->tags);
 	add_each(b, "--label", build->labels);
 	add_each(b, "--cache-from", build->cache_from);
+	if (build->platform != NULL)
+		add(b, "--platform", build->platform);
 	if (build->no_cache)
 		add(b, "--no-cache", NULL);
 	if (build->pull)

@@ -4,8 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/labels.h"
 #include "proto/mem.h"
+#include "proto/platform.h"
 #include "server/builder/image_run.h"
+#include "server/builder/index_run.h"
 #include "server/builder/pause.h"
 #include "server/builder/sweep.h"
 #include "server/builder/terminal.h"
@@ -46,6 +49,7 @@ struct engine {
 	struct timer *timer; /* of the next try, the next sweep, or the last one's end */
 	int64_t retry_ms;
 	struct docker_version version;
+	char *labels; /* the configured ones and its platform */
 	struct err why_down;
 	unsigned busy;
 	bool is_draining;     /* nothing is swept any more */
@@ -104,6 +108,21 @@ engine_fail(struct engine *e, struct err err)
 	engine_step(e, ENGINE_DOWN);
 }
 
+/* Which platform it is it says itself, unless the configuration does. */
+static void
+take_version(struct engine *e, const struct docker_version *version)
+{
+	const char *own = e->conf->labels != NULL ? e->conf->labels : "";
+	bool is_told = labels_have(own, PLATFORM_LABEL) || version->platform.text[0] == '\0';
+
+	e->version = *version;
+	e->host.platform = version->platform;
+	free(e->labels);
+	e->labels = is_told
+			? xstrdup(own)
+			: xasprintf("%s%s" PLATFORM_LABEL "%s", own, own[0] != '\0' ? "," : "", version->platform.text);
+}
+
 static void
 on_reply(void *arg, const union docker_result *result, const struct err *err)
 {
@@ -118,7 +137,7 @@ on_reply(void *arg, const union docker_result *result, const struct err *err)
 		engine_fail(e, err_make(ERR_UNAVAILABLE, 0, "the engine has closed the connection"));
 	} else {
 		if (e->state == ENGINE_VERSION)
-			e->version = result->version;
+			take_version(e, &result->version);
 		engine_step(e, states[e->state].next);
 	}
 }
@@ -345,6 +364,7 @@ engine_free(struct engine *e)
 	timer_free(&e->timer);
 	host_fini(&e->host);
 	docker_free(&e->host.docker);
+	free(e->labels);
 	free(e);
 	done(done_arg);
 }
@@ -420,6 +440,8 @@ engine_name(const struct engine *engine)
 const char *
 engine_labels(const struct engine *engine)
 {
+	if (engine->labels != NULL)
+		return engine->labels;
 	return engine->conf->labels != NULL ? engine->conf->labels : "";
 }
 
@@ -463,6 +485,8 @@ engine_run(struct engine *engine, const struct builder_job *job, const struct bu
 {
 	struct run_place place = place_of(engine);
 
+	if (job->spec->kind == JOB_KIND_BUILD && job->spec->build->platforms.count > 0)
+		return index_run_start(&place, job, events, arg, on_run_ended, engine);
 	if (job->spec->kind == JOB_KIND_BUILD)
 		return image_run_start(&place, job, events, arg, on_run_ended, engine);
 	return run_start(&place, job, events, arg, on_run_ended, engine);

@@ -24,7 +24,8 @@ void engine_end(struct engine **engine, engine_fn *done, void *arg);
 const char *engine_name(const struct engine *engine);
 /* 0 while it is down. */
 unsigned engine_free_slots(const struct engine *engine);
-const char *engine_labels(const struct engine *engine); /* "": none */
+/* The configured ones, and its platform from when it has been up; "": none. */
+const char *engine_labels(const struct engine *engine);
 /* A slot, which there must be, is somebody's: until it is given back, or the run in it ends. */
 void engine_take(struct engine *engine);
 void engine_give_back(struct engine *engine);

@@ -154,6 +154,12 @@ host_owns(const struct host *host, const char *name)
 	return false;
 }
 
+const char *
+host_foreign(const struct host *host, const char *platform)
+{
+	return platform == NULL || strcmp(platform, host->platform.text) == 0 ? NULL : platform;
+}
+
 unsigned
 host_serial(struct host *host)
 {

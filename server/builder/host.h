@@ -28,6 +28,7 @@ struct host {
 	struct docker *docker;
 	const struct builder_conf *conf;
 	struct builder_limits limits; /* none of them 0 */
+	struct platform platform;     /* the engine's own, from when it has been up */
 	const char *mirror;           /* see builder_engine_conf, as the next three */
 	const char *mirror_token;
 	const char *relay_port, *relay_address;
@@ -60,6 +61,9 @@ size_t host_blocked_first(const struct host *host);
 const char *host_blocked(const struct host *host, size_t number);
 void host_listen(struct host *host, struct host_listener *listener);
 void host_unlisten(struct host *host, struct host_listener *listener);
+
+/* The platform, where the engine is of another one, and has to be asked for it; else NULL. platform may be NULL. */
+const char *host_foreign(const struct host *host, const char *platform);
 
 /* A number not given before. */
 unsigned host_serial(struct host *host);

@@ -337,6 +337,13 @@ build_args(struct image_build *b)
 	return &b->args;
 }
 
+/* Of another platform the engine takes whatever has the name, unless it asks the registry. */
+static bool
+must_pull(const struct image_build *b)
+{
+	return b->spec.job->pull_always || host_foreign(b->host, b->spec.platform) != NULL;
+}
+
 /* The engine asks no registry for what has just come by the mirror. */
 static void
 on_bases(void *arg, bool are_fresh)
@@ -350,10 +357,11 @@ on_bases(void *arg, bool are_fresh)
 		.tags = b->spec.names,
 		.labels = &build->labels,
 		.cache_from = b->spec.cache_from,
+		.platform = b->spec.platform,
 		.network = b->spec.network,
 		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
 		.no_cache = build->no_cache,
-		.pull = b->spec.job->pull_always && !are_fresh };
+		.pull = must_pull(b) && !are_fresh };
 
 	b->bases = NULL;
 	if (wants_buildkit(b))
@@ -374,9 +382,10 @@ static void
 on_looked(void *arg, const struct dockerfile *dockerfile, const struct err *err)
 {
 	struct image_build *b = arg;
-	const struct bases_request request = {
-		.dockerfile = dockerfile, .build = b->spec.build, .always = b->spec.job->pull_always
-	};
+	const struct bases_request request = { .dockerfile = dockerfile,
+		.build = b->spec.build,
+		.platform = host_foreign(b->host, b->spec.platform),
+		.always = b->spec.job->pull_always };
 
 	if (err != NULL) {
 		build_end(b, NULL, err);

@@ -18,6 +18,7 @@ struct image_build_spec {
 	const struct strings *names;      /* whole, that the image gets; NULL: none */
 	const struct strings *cache_from; /* images whose layers are taken */
 	const char *engine;               /* its name */
+	const char *platform;             /* NULL: the engine's own */
 	const char *network;              /* of the steps' containers, of the engine's own builder */
 	const char *container;            /* out of which build->extract goes into the context; NULL: none */
 };

@@ -28,6 +28,7 @@ enum image_state {
 	IMAGE_COMPILE, /* of a lite_image */
 	IMAGE_CREATE,  /* a container of what was compiled, which is never started */
 	IMAGE_BUILD,
+	IMAGE_CHECK, /* whether it is for the platform that is wanted */
 	IMAGE_BUILT, /* until the owner has written down that it is */
 	IMAGE_PUSH,
 	IMAGE_REMOVE, /* that container */
@@ -70,6 +71,7 @@ static void enter_cache(struct image_run *r);
 static void enter_compile(struct image_run *r);
 static void enter_create(struct image_run *r);
 static void enter_build(struct image_run *r);
+static void enter_check(struct image_run *r);
 static void enter_built(struct image_run *r);
 static void enter_push(struct image_run *r);
 static void enter_remove(struct image_run *r);
@@ -88,7 +90,8 @@ static const struct {
 	[IMAGE_CACHE]   = { "cache",   enter_cache,   IMAGE_COMPILE },
 	[IMAGE_COMPILE] = { "compile", enter_compile, IMAGE_CREATE },
 	[IMAGE_CREATE]  = { "create",  enter_create,  IMAGE_BUILD },
-	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_BUILT },
+	[IMAGE_BUILD]   = { "build",   enter_build,   IMAGE_CHECK },
+	[IMAGE_CHECK]   = { "check",   enter_check,   IMAGE_BUILT },
 	[IMAGE_BUILT]   = { "built",   enter_built,   IMAGE_PUSH },
 	[IMAGE_PUSH]    = { "push",    enter_push,    IMAGE_REMOVE },
 	[IMAGE_REMOVE]  = { "remove",  enter_remove,  IMAGE_FORGET },
@@ -130,20 +133,6 @@ image_run_end(struct builder_run *run, enum builder_state state, const char *why
 
 	if (r->state < IMAGE_REMOVE)
 		image_fail(r, state, err_make(ERR_CANCELLED, 0, "%s", why));
-}
-
-static void
-image_run_cancel(struct builder_run *run, const char *why)
-{
-	image_run_end(run, BUILDER_CANCELLED, why);
-}
-
-/* The engine's build ends with the connection that asked for it. */
-static bool
-image_run_detach(struct builder_run *run)
-{
-	(void)run;
-	return false;
 }
 
 static void
@@ -272,7 +261,8 @@ enter_cache(struct image_run *r)
 	}
 	name = image_print(&ref);
 	auth = registry_login(r->job->env, name);
-	r->op = docker_image_pull(r->place.host->docker, name, auth, NULL, on_cache, r);
+	r->op = docker_image_pull(
+	    r->place.host->docker, name, auth, host_foreign(r->place.host, r->job->spec->build->platform), on_cache, r);
 	crypto_wipe_free(&auth);
 	free(name);
 }
@@ -331,6 +321,7 @@ begin_build(struct image_run *r, const struct build_spec *build, const struct st
 		.names = names,
 		.cache_from = &r->cache,
 		.engine = r->place.engine,
+		.platform = r->job->spec->build->platform,
 		.network = sandbox_mode(r->sandbox),
 		.container = container };
 
@@ -352,6 +343,40 @@ enter_build(struct image_run *r)
 {
 	CRASH_POINT(image_building);
 	begin_build(r, r->job->spec->build, &r->names, r->container);
+}
+
+/* --- its platform --- */
+
+static void
+on_checked(void *arg, const union docker_result *result, const struct err *err)
+{
+	struct image_run *r = arg;
+	const char *wanted = r->job->spec->build->platform;
+	struct err other;
+
+	r->op = NULL;
+	if (err != NULL) {
+		image_fail(r, verdict_blame(err), *err);
+	} else if (strcmp(result->image.platform.text, wanted) != 0) {
+		other = err_make(ERR_INPUT, 0,
+		    "what was built is for %s, and not for %s: is there an image for that of what its Dockerfile "
+		    "begins "
+		    "from?",
+		    result->image.platform.text[0] != '\0' ? result->image.platform.text : "an unknown platform",
+		    wanted);
+		image_fail(r, BUILDER_FAILED, other);
+	} else {
+		image_step(r, states[r->state].next);
+	}
+}
+
+static void
+enter_check(struct image_run *r)
+{
+	if (r->job->spec->build->platform != NULL)
+		r->op = docker_image_inspect(r->place.host->docker, r->built, r->built, on_checked, r);
+	else
+		image_step(r, states[r->state].next);
 }
 
 /* --- what was compiled --- */
@@ -513,7 +538,8 @@ struct builder_run *
 image_run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
     void *arg, run_ended_fn *ended, void *ended_arg)
 {
-	static const struct run_kind kind = { image_run_go, image_run_cancel, image_run_end, image_run_detach };
+	/* Never detached: the engine's build ends with the connection that asked for it. */
+	static const struct run_kind kind = { .go = image_run_go, .end = image_run_end };
 	struct image_run *r = xcalloc(1, sizeof(*r));
 	unsigned timeout = job->spec->timeout_s != 0 ? job->spec->timeout_s : DEFAULT_TIMEOUT_S;
 	const struct strings *tags = &job->spec->build->tags;

@@ -1,5 +1,6 @@
-/* One job on one engine, from its image to the removal of all that was made for it. A run is of one of two kinds: a
- * script in containers (struct run, in run.c), or the build of an image (image_run.c). */
+/* One job on one engine, from its image to the removal of all that was made for it. A run is of one of three
+ * kinds: a script in containers (struct run, in run.c), the build of an image (image_run.c), or the list of what was
+ * built for several platforms (index_run.c). */
 #ifndef DAVIT_BUILDER_RUN_H
 #define DAVIT_BUILDER_RUN_H
 
@@ -29,15 +30,16 @@ struct run_place {
 /* The run has ended; it is gone. Called in front of events->done, so that its slot is free by then. */
 typedef void run_ended_fn(void *arg);
 
-/* What both kinds begin with. */
+/* What all kinds begin with. */
 struct builder_run {
 	const struct run_kind {
 		void (*go)(struct builder_run *run); /* the answer to events->started, and verdict */
-		/* done follows, after what runs always. why: for people. A second time, or for a held job: as end. */
+		/* done follows, after what runs always. why: for people. A second time, or for a held job: as end.
+		 * NULL: nothing runs always. */
 		void (*cancel)(struct builder_run *run, const char *why);
 		/* The same without anything more of the job; BUILDER_CANCELLED or BUILDER_AGAIN. */
 		void (*end)(struct builder_run *run, enum builder_state state, const char *why);
-		/* See builder_detach. */
+		/* See builder_detach. NULL: never. */
 		bool (*detach)(struct builder_run *run);
 	} * kind;
 };

@@ -83,6 +83,7 @@ struct docker_build_spec {
 	const struct strings *tags;       /* whole names */
 	const struct strings *labels;     /* NAME=VALUE */
 	const struct strings *cache_from; /* images whose layers are taken; empty: those that the engine has */
+	const char *platform;             /* see proto/platform.h; NULL: the engine's own */
 	const char *network;              /* mode of the containers of its steps: "container:ID" */
 	struct docker_limits limits;      /* of each of them: memory and nano_cpus */
 	bool no_cache;

@@ -101,6 +101,8 @@ add_query(struct buf *query, const struct docker_build_spec *spec)
 	add_object(query, "labels", object_of_labels(spec->labels));
 	if (spec->cache_from != NULL && spec->cache_from->count > 0)
 		add_object(query, "cachefrom", list_of(spec->cache_from));
+	if (spec->platform != NULL)
+		add_text(query, "platform", spec->platform);
 	if (spec->no_cache)
 		buf_adds(query, "&nocache=1");
 	if (spec->pull)

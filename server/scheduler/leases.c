@@ -21,6 +21,7 @@ TAILQ_HEAD(lease_list, lease);
 struct leases {
 	struct store *store;
 	int64_t period_ms;
+	leases_labels_fn *labels;
 	leases_fn *fn;
 	void *arg;
 	struct timer *timer;
@@ -35,12 +36,12 @@ struct leases {
 static void on_period(void *arg);
 
 struct leases *
-leases_new(struct loop *loop, struct store *store, int64_t lease_ms, leases_fn *fn, void *arg)
+leases_new(struct loop *loop, struct store *store, int64_t lease_ms, leases_labels_fn *labels, leases_fn *fn, void *arg)
 {
 	struct leases *l = xcalloc(1, sizeof(*l));
 
 	assert(lease_ms > 0);
-	*l = (struct leases){ .store = store, .period_ms = lease_ms / 3, .fn = fn, .arg = arg };
+	*l = (struct leases){ .store = store, .period_ms = lease_ms / 3, .labels = labels, .fn = fn, .arg = arg };
 	TAILQ_INIT(&l->held);
 	l->timer = timer_new(loop, on_period, l);
 	return l;
@@ -196,7 +197,7 @@ renew_next(struct leases *l)
 		timer_start(l->timer, l->period_ms);
 		return;
 	}
-	l->op = store_renew(l->store, l->batch, l->batch_count, on_renewed, l);
+	l->op = store_renew(l->store, l->labels(l->arg), l->batch, l->batch_count, on_renewed, l);
 }
 
 static void
@@ -207,5 +208,5 @@ on_period(void *arg)
 	CRASH_POINT(lease_renewing);
 	l->renewed = 0;
 	batch_fill(l);
-	l->op = store_renew(l->store, l->batch, l->batch_count, on_renewed, l);
+	l->op = store_renew(l->store, l->labels(l->arg), l->batch, l->batch_count, on_renewed, l);
 }

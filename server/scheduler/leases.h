@@ -16,7 +16,11 @@ struct loop;
  * STORE_LEASE_LOST. fn may hold and drop. */
 typedef void leases_fn(void *arg, const char *id, enum store_lease_state state);
 
-struct leases *leases_new(struct loop *loop, struct store *store, int64_t lease_ms, leases_fn *fn, void *arg);
+/* The labels of the node's engines, which are told with the heartbeat. */
+typedef const char *leases_labels_fn(void *arg);
+
+struct leases *leases_new(
+    struct loop *loop, struct store *store, int64_t lease_ms, leases_labels_fn *labels, leases_fn *fn, void *arg);
 /* What is held stays in Redis until its lease runs out. Accepts NULL. */
 void leases_free(struct leases **leases);
 /* Begins to renew, or goes on; the first renewal is at once. */

@@ -337,6 +337,7 @@ start(struct scheduler *s)
 	if (s->start_op != NULL)
 		return;
 	CRASH_POINT(node_registering);
+	s->deps.node.labels = s->deps.labels(s->deps.arg);
 	s->start_op = store_node_register(s->deps.store, &s->deps.node, on_registered, s);
 }
 
@@ -363,6 +364,14 @@ on_lease(void *arg, const char *id, enum store_lease_state state)
 		s->deps.on_stop(s->deps.arg, id, state == STORE_LEASE_LOST ? SCHEDULER_LOST : SCHEDULER_CANCELLED);
 }
 
+static const char *
+on_labels(void *arg)
+{
+	struct scheduler *s = arg;
+
+	return s->deps.labels(s->deps.arg);
+}
+
 struct scheduler *
 scheduler_new(const struct scheduler_deps *deps)
 {
@@ -373,7 +382,7 @@ scheduler_new(const struct scheduler_deps *deps)
 	LIST_INIT(&s->adoptions);
 	s->tick = timer_new(deps->loop, on_tick, s);
 	s->retry = timer_new(deps->loop, on_tick, s);
-	s->leases = leases_new(deps->loop, deps->store, deps->lease_ms, on_lease, s);
+	s->leases = leases_new(deps->loop, deps->store, deps->lease_ms, on_labels, on_lease, s);
 	s->planning = planning_new(deps->loop, deps->store, deps->planner, s->leases, deps->planning_max);
 	return s;
 }

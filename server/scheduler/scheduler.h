@@ -26,11 +26,13 @@ struct scheduler_deps {
 	struct loop *loop;
 	struct store *store;
 	struct planner *planner;
-	struct store_node node; /* strings are borrowed for the scheduler's life */
+	struct store_node node; /* strings are borrowed for the scheduler's life; of labels see below */
 	const char *node_name;
 	int64_t lease_ms;
 	unsigned planning_max; /* builds planned at the same time */
 
+	/* Those of each engine, as struct store_node has them; for the call's duration. */
+	const char *(*labels)(void *arg);
 	/* The labels of each engine that could take a job now, at most max; for the call's duration. Returns how many.
 	 */
 	size_t (*offers)(void *arg, const char **ret, size_t max);

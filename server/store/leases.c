@@ -48,7 +48,8 @@ answer_renew(const struct store_op *op, const struct redis_reply *reply, const s
 }
 
 struct store_op *
-store_renew(struct store *store, const struct store_lease *leases, size_t count, store_renew_fn *fn, void *arg)
+store_renew(struct store *store, const char *labels, const struct store_lease *leases, size_t count, store_renew_fn *fn,
+    void *arg)
 {
 	struct store_op *op = op_new(store, answer_renew, arg, "leases of %.*s", REPO_ID_MAX, store->conf.node);
 	struct args args = { 0 };
@@ -57,6 +58,7 @@ store_renew(struct store *store, const struct store_lease *leases, size_t count,
 	op->fn.renew = fn;
 	args_text(&args, store->conf.node);
 	args_int(&args, store->conf.lease_ms);
+	args_text(&args, labels);
 	for (size_t i = 0; i < count; i++) {
 		args_text(&args, leases[i].id);
 		args_text(&args, leases[i].token);

@@ -375,8 +375,8 @@ struct store_lease {
 /* Prolongs this node's claims and its own heartbeat (also with count 0). states[i] belongs to leases[i], for the
  * callback's duration; at most STORE_LIST_MAX. ERR_NOT_FOUND: the node's record is lost, register again. */
 typedef void store_renew_fn(void *arg, const enum store_lease_state *states, size_t count, const struct err *err);
-struct store_op *store_renew(
-    struct store *store, const struct store_lease *leases, size_t count, store_renew_fn *fn, void *arg);
+struct store_op *store_renew(struct store *store, const char *labels, const struct store_lease *leases, size_t count,
+    store_renew_fn *fn, void *arg);
 
 /* Forgets finished builds but the newest `keep` of each repository, at most STORE_LIST_MAX a call. What it gives is
  * gone from Redis: remove the logs. When count is STORE_LIST_MAX, call again. For the callback's duration. */

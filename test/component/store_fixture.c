@@ -939,7 +939,7 @@ promote(struct store_fixture *f)
 enum err_code
 renew(struct store_fixture *f, const struct store_lease *leases, size_t count)
 {
-	return CALL(f, store_renew(f->store, leases, count, on_renewed, f));
+	return CALL(f, store_renew(f->store, f->labels, leases, count, on_renewed, f));
 }
 
 enum err_code

@@ -110,6 +110,13 @@ free_slots(void *arg)
 	return busy < d->slots ? d->slots - busy : 0;
 }
 
+static const char *
+labels(void *arg)
+{
+	(void)arg;
+	return "";
+}
+
 static size_t
 offers(void *arg, const char **ret, size_t max)
 {
@@ -194,6 +201,7 @@ daemon_start(struct daemon *d, const char *name, unsigned slots, int64_t lease_m
 	d->redis = redis_new(loop, &(struct redis_conf){ .path = server.path });
 	d->store = deps.store = store_new(loop, d->redis, &conf);
 	deps.node = (struct store_node){ .url = "http://n:8080", .version = "0.1.0", .engines = "local" };
+	deps.labels = labels;
 	deps.offers = offers;
 	deps.on_claimed = on_claimed;
 	deps.on_stop = on_stop;

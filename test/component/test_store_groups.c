@@ -417,6 +417,10 @@ test_a_job_goes_where_its_labels_are(void **state)
 	assert_waits_for("1.1", "a free slot on an engine with arch=arm64");
 	assert_waits_for("2.1", "a free slot");
 	assert_waits_for("3.1", "no engine has arch=riscv64");
+	label_build("app", "platform=linux/s390x", 1);
+	assert_waits_for("4.1", "no engine has platform=linux/s390x: add one in davit.yml, or name the platform in "
+				"platforms: of one that can run it");
+	assert_int_equal(job_cancel(&f, "4.1"), ERR_NONE);
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:queues arch=arm64"), "1");
 	assert_int_equal(queue(&f), ERR_NONE);
 	assert_int_equal(f.got.jobs.count, 3);
@@ -441,6 +445,12 @@ test_a_node_that_is_gone_has_no_engines(void **state)
 	f.labels = "gpu";
 	assert_int_equal(node_register(&f), ERR_NONE);
 	label_build("app", "gpu", 1);
+	assert_waits_for("1.1", "a free slot on an engine with gpu");
+	f.labels = ""; /* it is told with each renewal */
+	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
+	assert_waits_for("1.1", "no engine has gpu");
+	f.labels = "gpu,platform=linux/arm64";
+	assert_int_equal(renew(&f, NULL, 0), ERR_NONE);
 	assert_waits_for("1.1", "a free slot on an engine with gpu");
 	redis_fixture_ask(&server, "ZADD davit:nodes 1 n1");
 	assert_waits_for("1.1", "no engine has gpu");

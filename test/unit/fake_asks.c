@@ -199,11 +199,12 @@ store_job_requeue(struct store *store, const char *job, const char *token, int64
 }
 
 struct store_op *
-store_renew(struct store *store, const struct store_lease *leases, size_t count, store_renew_fn *fn, void *arg)
+store_renew(struct store *store, const char *labels, const struct store_lease *leases, size_t count, store_renew_fn *fn,
+    void *arg)
 {
 	struct store_op *op = ask(store, ASK_RENEW, fn, arg);
 
-	assert(count <= STORE_LIST_MAX);
+	assert(count <= STORE_LIST_MAX && labels != NULL);
 	op->number = (int64_t)count;
 	for (size_t i = 0; i < count; i++)
 		strcat(strcat(op->leases, leases[i].id), " ");

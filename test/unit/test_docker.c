@@ -510,7 +510,9 @@ test_podman_is_known_by_its_version(void **state)
 	    &version, &err));
 	assert_true(version.is_podman);
 	assert_true(docker_reply_version(
-	    STR("{\"Components\":[{\"Name\":\"Engine\"}],\"ApiVersion\":\"1.41\"}"), &version, &err));
+	    STR("{\"Components\":[{\"Name\":\"Engine\"}],\"ApiVersion\":\"1.41\",\"Os\":\"linux\",\"Arch\":\"arm\"}"),
+	    &version, &err));
+	assert_string_equal(version.platform.text, "linux/arm/v7");
 	assert_false(version.is_podman);
 	assert_true(docker_reply_version(STR("{\"ApiVersion\":\"1.41\"}"), &version, &err));
 	assert_false(version.is_podman);

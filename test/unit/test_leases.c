@@ -26,13 +26,20 @@ on_lease(void *arg, const char *id, enum store_lease_state state)
 		leases_drop(b.leases, b.drops);
 }
 
+static const char *
+no_labels(void *arg)
+{
+	(void)arg;
+	return "";
+}
+
 static int
 setup(void **state)
 {
 	(void)state;
 	b = (struct bench){ 0 };
 	fake_asks_init(&b.store);
-	b.leases = leases_new(NULL, &b.store, LEASE_MS, on_lease, &b);
+	b.leases = leases_new(NULL, &b.store, LEASE_MS, no_labels, on_lease, &b);
 	return 0;
 }
 

@@ -285,12 +285,10 @@ test_unknown_keys_name_the_nearest(void **state)
 	refuse(JOB "privileged: yes\n",
 	    "3:1: unknown key \"privileged\"; here it is not to be had: no job or service is privileged");
 	refuse(JOB "platforms: [linux/amd64]\n",
-	    "3:1: unknown key \"platforms\"; here it is labels: {arch: ...} of a job "
-	    "for each; an image is built for the platform of its engine");
+	    "3:1: unknown key \"platforms\"; here it is build: {platforms: [...]} of an image, and labels: {platform: "
+	    "...} of any other job");
 	refuse("jobs:\n  a: {build: {tags: [b], platform: arm64}}\n",
-	    "2:26: unknown key \"platform\"; here it is labels: {arch: ...} of a job for each; an image is built for "
-	    "the "
-	    "platform of its engine");
+	    "2:26: unknown key \"platform\"; here it is platforms");
 	refuse(JOB "notify: {slack: '#builds'}\n",
 	    "3:10: unknown key \"slack\"; here it is email: ADDRESS, the only kind "
 	    "beside the commit status at the forge");

@@ -298,6 +298,16 @@ test_builds_and_deployments_that_cannot_be(void **state)
 	refuse("jobs: {a: {build: {tags: {image: x}}}}",
 	    "1:26: tags wants image: NAME and as: [FORM, ...] in a mapping, not a mapping");
 	refuse("jobs: {a: {build: {tags: x, existing: no}}}", "1:39: existing wants replace, keep or fail, not \"no\"");
+	refuse("jobs: {a: {build: {platforms: [linux/amd64, linux/amd46], tags: x, push: yes}}}",
+	    "1:31: platforms: \"linux/amd46\" is no platform; did you mean \"linux/amd64\"?");
+	refuse("jobs: {a: {build: {platforms: [linux/arm, linux/arm/v7], tags: x, push: yes}}}",
+	    "1:31: platforms: linux/arm/v7 stands there twice");
+	refuse("jobs: {a: {build: {platforms: [linux/arm, linux/386], tags: x}}}",
+	    "1:19: several platforms need push: true and tags:, since only a registry can have the list of them");
+	refuse("jobs: {a: {build: {platforms: [linux/arm, linux/386], tags: \"x@sha256:"
+	       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\", push: yes}}}",
+	    "1:11: tags: behind \"x@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\" there is "
+	    "no room for -linux/arm/v7, which its image of that platform is called");
 	refuse("build: {image: {}, lite_image: {}}",
 	    "1:9: image stands beside lite_image:; build: has one of image and lite_image");
 	refuse("build: {lite_image: {extract: [/a], package: {}}}",

@@ -23,13 +23,20 @@ on_lease(void *arg, const char *id, enum store_lease_state state)
 	planning_drop(b.planning, id);
 }
 
+static const char *
+no_labels(void *arg)
+{
+	(void)arg;
+	return "";
+}
+
 static int
 setup(void **state)
 {
 	(void)state;
 	b = (struct bench){ 0 };
 	fake_asks_init(&b.store);
-	b.leases = leases_new(NULL, &b.store, 30000, on_lease, NULL);
+	b.leases = leases_new(NULL, &b.store, 30000, no_labels, on_lease, NULL);
 	b.planning = planning_new(NULL, &b.store, (struct planner *)&b.store, b.leases, 2);
 	return 0;
 }

@@ -27,6 +27,13 @@ tell(const char *what, const char *job)
 	strcat(strcat(strcat(strcat(b.told, what), " "), job), ", ");
 }
 
+static const char *
+labels(void *arg)
+{
+	(void)arg;
+	return "";
+}
+
 static size_t
 offers(void *arg, const char **ret, size_t max)
 {
@@ -94,6 +101,7 @@ setup(void **state)
 	fake_asks_init(&b.store);
 	deps.lease_ms = LEASE_MS;
 	deps.planning_max = 4;
+	deps.labels = labels;
 	deps.offers = offers;
 	deps.on_claimed = on_claimed;
 	deps.on_stop = on_stop;

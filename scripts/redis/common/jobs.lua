@@ -380,6 +380,14 @@ local function needs_in_words(build, needs, left)
 	return table.concat(names, ', ') .. (left > #names and ' and ' .. left - #names .. ' more' or '') .. ' to end'
 end
 
+-- An engine says itself which platform it is, and may be said to run others.
+local function labels_in_words(labels, now)
+	local words = labels:gsub(',', ' and ')
+	local cure = labels:find('platform=', 1, true) and ': add one in davit.yml, or name the platform in platforms: of one that can run it'
+
+	return labels_are_known(labels, now) and 'a free slot on an engine with ' .. words or 'no engine has ' .. words .. (cure or '')
+end
+
 local function job_waits_for(job, of, now)
 	local labels = of.labels or ''
 	local due = call('ZSCORE', 'davit:delayed', job)
@@ -396,8 +404,7 @@ local function job_waits_for(job, of, now)
 	elseif call('ZSCORE', held_key(of.repo, labels), job) then
 		return 'one of its repository\'s ' .. call('HGET', 'davit:repo:' .. of.repo, 'max_running') .. ' running jobs to end'
 	elseif labels ~= '' then
-		local words = labels:gsub(',', ' and ')
-		return labels_are_known(labels, now) and 'a free slot on an engine with ' .. words or 'no engine has ' .. words
+		return labels_in_words(labels, now)
 	end
 	return 'a free slot'
 end
