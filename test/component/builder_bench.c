@@ -217,27 +217,25 @@ on_text(void *arg, const struct httpc_reply *reply, const struct err *err)
 {
 	struct look *look = arg;
 
-	if (err != NULL || reply->status != 200)
+	if (err != NULL || reply->status > 299)
 		fail_msg("%s", err != NULL ? err->text : reply->body.p);
 	buf_addstr(look->text, reply->body);
 	look->is_done = true;
 	loop_stop(look->bench->loop);
 }
 
-char *
-bench_inspect(struct bench *b, const char *container)
+/* What the engine answers to a request that builder/ has no call for; free() it. */
+static char *
+ask_engine(struct bench *b, const struct httpc_request *request)
 {
 	static const struct httpc_handler handler = { .on_done = on_text };
 	struct httpc *httpc = httpc_new(b->loop, b->engine.url, NULL, NULL);
 	struct buf text;
 	struct look look = { .bench = b, .text = &text };
-	char path[300];
 	char *ret;
 
 	buf_init(&text, 1 << 20);
-	snprintf(path, sizeof(path), "/containers/%s/json", container);
-	httpc_request(
-	    httpc, &(struct httpc_request){ .method = "GET", .path = path, .total_ms = 10000 }, &handler, &look);
+	httpc_request(httpc, request, &handler, &look);
 	bench_until(b, &look.is_done);
 	httpc_free(&httpc);
 	ret = buf_take(&text, NULL);
@@ -245,8 +243,17 @@ bench_inspect(struct bench *b, const char *container)
 	return ret;
 }
 
+char *
+bench_inspect(struct bench *b, const char *container)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "/containers/%s/json", container);
+	return ask_engine(b, &(struct httpc_request){ .method = "GET", .path = path, .total_ms = 10000 });
+}
+
 static void
-on_made(void *arg, const union docker_result *result, const struct err *err)
+on_carried_out(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct look *look = arg;
 
@@ -258,16 +265,29 @@ on_made(void *arg, const union docker_result *result, const struct err *err)
 }
 
 void
-bench_network(struct bench *b, bool is_made)
+bench_make_network(struct bench *b, const char *subnet)
+{
+	const struct httpc_header json = { "Content-Type", "application/json" };
+	char body[200];
+
+	snprintf(body, sizeof(body), "{\"Name\":\"%s-foreign\",\"IPAM\":{\"Config\":[{\"Subnet\":\"%s\"}]}}", b->node,
+	    subnet);
+	free(ask_engine(b, &(struct httpc_request){ .method = "POST",
+			       .path = "/networks/create",
+			       .headers = &json,
+			       .header_count = 1,
+			       .body = str_of(body),
+			       .total_ms = 10000 }));
+}
+
+void
+bench_remove_network(struct bench *b)
 {
 	struct look look = { .bench = b };
 	char name[80];
 
 	snprintf(name, sizeof(name), "%s-foreign", b->node);
-	if (is_made)
-		docker_network_create(b->docker, name, NULL, 0, on_made, &look);
-	else
-		docker_network_remove(b->docker, name, on_made, &look);
+	docker_network_remove(b->docker, name, on_carried_out, &look);
 	bench_until(b, &look.is_done);
 }
 
@@ -291,19 +311,19 @@ bench_leave_behind(struct bench *b)
 	snprintf(network, sizeof(network), "davit-%s-net-1", b->node);
 	snprintf(name, sizeof(name), "davit-%s-7.1-1", b->node);
 	snprintf(volume, sizeof(volume), "davit-%s-workspace-7.1-1", b->node);
-	docker_version(b->docker, on_made, &look); /* what a container is asked for with depends on it */
+	docker_version(b->docker, on_carried_out, &look); /* what a container is asked for with depends on it */
 	bench_until(b, &look.is_done);
 	look.is_done = false;
-	docker_network_create(b->docker, network, &label, 1, on_made, &look);
+	docker_network_create(b->docker, network, &label, 1, on_carried_out, &look);
 	bench_until(b, &look.is_done);
 	look.is_done = false;
-	docker_volume_create(b->docker, volume, &label, 1, on_made, &look);
+	docker_volume_create(b->docker, volume, &label, 1, on_carried_out, &look);
 	bench_until(b, &look.is_done);
 	look.is_done = false;
-	docker_create(b->docker, name, &spec, on_made, &look);
+	docker_create(b->docker, name, &spec, on_carried_out, &look);
 	bench_until(b, &look.is_done);
 	look.is_done = false;
-	docker_start(b->docker, name, on_made, &look);
+	docker_start(b->docker, name, on_carried_out, &look);
 	bench_until(b, &look.is_done);
 }
 

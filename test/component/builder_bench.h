@@ -101,8 +101,9 @@ void bench_wait_swept(struct bench *b);
 unsigned bench_job_containers(struct bench *b);
 /* What the engine says of a container, as it is; free() it. */
 char *bench_inspect(struct bench *b, const char *container);
-/* Makes or removes a network that is nobody's. */
-void bench_network(struct bench *b, bool is_made);
+/* A network that is nobody's, with a subnet such as "198.18.7.0/24". */
+void bench_make_network(struct bench *b, const char *subnet);
+void bench_remove_network(struct bench *b);
 /* Makes a container, a network and a volume with the bench's labels that no builder knows. */
 void bench_leave_behind(struct bench *b);
 

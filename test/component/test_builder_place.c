@@ -295,7 +295,7 @@ test_service_that_is_never_ready(void **state)
 
 	(void)state;
 	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("true"));
-	bench_job_service(&j, "web", "davit-test/service:latest", 9999, 3);
+	bench_job_service(&j, "web", "davit-test/service:latest", 9999, 8);
 	bench_job_start(&j);
 	bench_job_wait(&j);
 	bench_assert_result(&j, BUILDER_ERROR, "service web: port 9999 does not accept connections");
@@ -370,17 +370,20 @@ test_the_machine_is_out_of_reach(void **state)
 static void
 test_new_addresses_are_blocked_for_running_jobs(void **state)
 {
+	unsigned number = (unsigned)getpid() % 256;
+	char subnet[40], wait[120];
 	struct bench_job j;
 
 	(void)state;
-	bench_job_init(&j, &shared, BENCH_IMAGE,
-	    COMMANDS("ways() { ip route | grep -c ^blackhole || true; }", "n=$(ways); echo counted",
-		"until [ $(ways) -gt $n ]; do usleep 10000; done", "echo one more"));
+	snprintf(subnet, sizeof(subnet), "198.18.%u.0/24", number); /* for measuring: no engine takes it by itself */
+	snprintf(
+	    wait, sizeof(wait), "until ip route | grep -q '^blackhole 198.18.%u.1 '; do usleep 10000; done", number);
+	bench_job_init(&j, &shared, BENCH_IMAGE, COMMANDS("echo begun", wait));
 	bench_job_start(&j);
-	bench_job_wait_output(&j, "\ncounted\n");
-	bench_network(&shared, true);
+	bench_job_wait_output(&j, "\nbegun\n");
+	bench_make_network(&shared, subnet);
 	bench_job_wait(&j);
-	bench_network(&shared, false);
+	bench_remove_network(&shared);
 	bench_assert_result(&j, BUILDER_PASSED, "");
 	bench_job_fini(&j);
 }
@@ -496,9 +499,11 @@ test_the_pool_is_bounded(void **state)
 	bench_wait_warm(&b, 1);
 	bench_run(&j, &b, "davit-test/service:latest", COMMANDS("true"));
 	assert_false(j.result.warm);
-	bench_job_fini(&j);
-	bench_wait_warm(&b, 1);
-	bench_run(&j, &b, "davit-test/service:latest", COMMANDS("true"));
+	for (unsigned i = 0; i < 10 && !j.result.warm; i++) { /* the one that is counted may be of the image before */
+		bench_job_fini(&j);
+		bench_wait_warm(&b, 1);
+		bench_run(&j, &b, "davit-test/service:latest", COMMANDS("true"));
+	}
 	assert_true(j.result.warm);
 	bench_job_fini(&j);
 	bench_wait_warm(&b, 1);
