@@ -25,6 +25,7 @@ enum {
 
 enum index_state {
 	INDEX_STARTED, /* until the owner has written down that it is */
+	INDEX_LOOK,    /* which registries the engine asks without TLS: so do we, of what it has pushed */
 	INDEX_GATHER,  /* the manifest of a platform, in each repository */
 	INDEX_ASK,     /* what the registry has under a name */
 	INDEX_PUT,
@@ -52,15 +53,18 @@ struct index_run {
 	struct repository *repositories; /* by the number of its first name */
 	size_t at;                       /* of the names */
 	struct registry *registry;       /* of that name */
-	struct registry_op *op;          /* of the state */
-	enum index_state failed_in;      /* that is tried again */
-	unsigned failed;                 /* attempts at it */
+	struct registry_op *op;          /* of the state, as the next one */
+	struct docker_op *look;
+	struct clear_registries clear;
+	enum index_state failed_in; /* that is tried again */
+	unsigned failed;            /* attempts at it */
 	struct timer *again;
 	struct timer *deadline;
 	struct verdict verdict;
 };
 
 static void enter_started(struct index_run *r);
+static void enter_look(struct index_run *r);
 static void enter_gather(struct index_run *r);
 static void enter_ask(struct index_run *r);
 static void enter_put(struct index_run *r);
@@ -73,6 +77,7 @@ static const struct {
 	void (*enter)(struct index_run *r);
 } states[] = {
 	[INDEX_STARTED] = { "started", enter_started },
+	[INDEX_LOOK]    = { "look",    enter_look },
 	[INDEX_GATHER]  = { "gather",  enter_gather },
 	[INDEX_ASK]     = { "ask",     enter_ask },
 	[INDEX_PUT]     = { "put",     enter_put },
@@ -86,6 +91,7 @@ static void
 index_step(struct index_run *r, enum index_state next)
 {
 	log_debug("job %s: list: %s -> %s", r->job->id, states[r->state].name, states[next].name);
+	docker_cancel(&r->look);
 	registry_cancel(&r->op);
 	timer_stop(r->again);
 	r->state = next;
@@ -167,7 +173,7 @@ index_run_go(struct builder_run *run)
 	struct index_run *r = (struct index_run *)run;
 
 	if (r->state == INDEX_STARTED)
-		index_step(r, INDEX_GATHER);
+		index_step(r, INDEX_LOOK);
 }
 
 static void
@@ -199,20 +205,39 @@ repository_of(struct index_run *r)
 	return &r->repositories[first_of(r, r->at)];
 }
 
-/* An engine takes one of its own machine without TLS, and so do we. */
-static bool
-is_local(const char *name)
+static void
+on_looked(void *arg, const union docker_result *result, const struct err *err)
 {
-	struct str rest = str_of(name), registry = str_cut(&rest, '/'), host = str_cut(&registry, ':');
+	struct index_run *r = arg;
 
-	return str_is(host, "localhost") || str_has_prefix(host, "127.") || str_has_prefix(str_of(name), "[::1]");
+	r->look = NULL;
+	if (err != NULL) {
+		index_end(r, verdict_blame(err), *err);
+		return;
+	}
+	r->clear = result->registries;
+	index_step(r, INDEX_GATHER);
+}
+
+static void
+enter_look(struct index_run *r)
+{
+	r->look = docker_clear_registries(r->place.host->docker, on_looked, r);
+}
+
+static bool
+may_be_clear(const struct index_run *r)
+{
+	struct image_ref ref = { .registry = "" };
+
+	return image_parse(str_of(name_of(r)), &ref, NULL) && clear_registries_have(&r->clear, ref.registry);
 }
 
 /* Of the name in hand, kept as long as the repository is the same. */
 static struct registry *
 registry_of(struct index_run *r)
 {
-	struct registry_conf conf = { .image = name_of(r), .may_be_clear = is_local(name_of(r)) };
+	struct registry_conf conf = { .image = name_of(r), .may_be_clear = may_be_clear(r) };
 	char *login;
 
 	if (r->registry != NULL)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/clear_registries.h"
 #include "proto/docker_frames.h"
 #include "proto/docker_reply.h"
 #include "proto/docker_spec.h"
@@ -35,6 +36,7 @@ union docker_result {
 	struct docker_list list;
 	struct docker_services services;
 	struct docker_tasks tasks;
+	struct clear_registries registries;
 	char digest[128];
 };
 
@@ -54,6 +56,8 @@ void docker_cancel(struct docker_op **op);
 /* Known once the version is. Its resolver answers at the gateway, which jobs are kept from. */
 bool docker_is_podman(const struct docker *docker);
 struct docker_op *docker_version(struct docker *docker, docker_fn *fn, void *arg);
+/* -> registries: those that it asks without TLS */
+struct docker_op *docker_clear_registries(struct docker *docker, docker_fn *fn, void *arg);
 /* filters: see docker_label_filter. Ends only with an error: the connection is gone. on_open: events from now on come.
  */
 typedef void docker_open_fn(void *arg);

@@ -399,6 +399,24 @@ docker_list_networks(struct docker *docker, const char *filters, docker_fn *fn, 
 	return docker_filtered(docker, &call, "/networks?filters=", filters, fn, arg);
 }
 
+/* --- the engine itself --- */
+
+static bool
+decode_registries(struct str body, union docker_result *result, struct err *err)
+{
+	return clear_registries_read(body, &result->registries, err);
+}
+
+struct docker_op *
+docker_clear_registries(struct docker *docker, docker_fn *fn, void *arg)
+{
+	static const struct docker_call call = {
+		.what = "ask what the engine is", .method = "GET", .total_ms = 60000, .decode = decode_registries
+	};
+
+	return docker_plain(docker, &call, xstrdup("/info"), fn, arg);
+}
+
 /* --- volumes --- */
 
 struct docker_op *

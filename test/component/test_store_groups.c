@@ -418,8 +418,9 @@ test_a_job_goes_where_its_labels_are(void **state)
 	assert_waits_for("2.1", "a free slot");
 	assert_waits_for("3.1", "no engine has arch=riscv64");
 	label_build("app", "platform=linux/s390x", 1);
-	assert_waits_for("4.1", "no engine has platform=linux/s390x: add one in davit.yml, or name the platform in "
-				"platforms: of one that can run it");
+	assert_waits_for("4.1",
+	    "no engine that was up yet has platform=linux/s390x: add one in davit.yml, or name the platform in "
+	    "platforms: of one that can run it");
 	assert_int_equal(job_cancel(&f, "4.1"), ERR_NONE);
 	assert_string_equal(redis_fixture_text(&server, "HGET davit:queues arch=arm64"), "1");
 	assert_int_equal(queue(&f), ERR_NONE);

@@ -1,13 +1,16 @@
 /* A path, and behind the first line a reply's head, as the mirror meets them: what is read out of a registry's path
  * stands within it and makes the same path again; a challenge gives a URL without blanks; a text has the same URLs
- * replaced however it is cut; a policy's digest is 64 digits or none. */
+ * replaced however it is cut; a policy's digest is 64 digits or none. A manifest that goes into an image's list is
+ * found in it again. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/challenge.h"
+#include "proto/clear_registries.h"
 #include "proto/hex.h"
+#include "proto/image_index.h"
 #include "proto/package_policy.h"
 #include "proto/registry_path.h"
 #include "proto/substitute.h"
@@ -102,12 +105,47 @@ check_substitute(struct str text)
 	buf_fini(&cut);
 }
 
+static void
+check_index(struct str manifest)
+{
+	struct image_index index = { .count = 0 }, again = { .count = 0 };
+	struct strings none = { 0 };
+	struct image_index_document document;
+	struct platform arm;
+
+	must(platform_of("linux", "arm64", "v8", &arm));
+	if (!image_index_add(&index, &arm, manifest, NULL))
+		return;
+	image_index_print(&index, &none, &document);
+	must(image_index_add(&again, &arm, (struct str){ document.text, document.len }, NULL));
+	must(strcmp(again.parts[0].digest, index.parts[0].digest) == 0 && again.parts[0].size == index.parts[0].size);
+	free(document.text);
+}
+
+static void
+check_words(struct str text)
+{
+	struct clear_registries registries;
+	struct platform platform, same;
+	int64_t life_s;
+	char *token = challenge_token(text, &life_s, NULL);
+
+	must(token == NULL || strncmp(token, "Bearer ", 7) == 0);
+	free(token);
+	if (clear_registries_read(text, &registries, NULL))
+		clear_registries_have(&registries, "10.1.2.3:5000");
+	if (platform_parse(text, &platform, NULL))
+		must(platform_parse(str_of(platform.text), &same, NULL) && strcmp(same.text, platform.text) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str rest = { (const char *)data, size }, path;
 
 	check_substitute(rest);
+	check_index(rest);
+	check_words(rest);
 	path = str_cut(&rest, '\n');
 	check_path(path);
 	check_policy(path);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/clear_registries.h"
 #include "proto/docker_frames.h"
 #include "proto/docker_lines.h"
 #include "proto/docker_reply.h"
@@ -519,6 +520,32 @@ test_podman_is_known_by_its_version(void **state)
 }
 
 static void
+test_registries_without_tls(void **state)
+{
+	static const char info[] =
+	    "{\"RegistryConfig\":{\"InsecureRegistryCIDRs\":[\"10.20.0.0/16\",\"x/8\",\"127.0.0.0/"
+	    "8\"],\"IndexConfigs\":{"
+	    "\"docker.io\":{\"Secure\":true},\"r.lan:5000\":{\"Secure\":false},\"a b\":{\"Secure\":false}}}}";
+	static const char *const clear[] = { "r.lan:5000", "10.20.3.4", "10.20.255.1:5000", "127.0.0.1:5000",
+		"localhost:5000", "localhost", "[::1]:5000" };
+	static const char *const not_clear[] = { "docker.io", "r.lan", "r.lan:5001", "10.21.0.1:5000", "a", "b",
+		"1.2.3", "10.20.3.4.example", "127.0.0.1.example", "127.example" };
+	struct clear_registries registries;
+
+	(void)state;
+	assert_true(clear_registries_read(STR(info), &registries, NULL));
+	for (size_t i = 0; i < sizeof(clear) / sizeof(clear[0]); i++)
+		if (!clear_registries_have(&registries, clear[i]))
+			fail_msg("%s", clear[i]);
+	for (size_t i = 0; i < sizeof(not_clear) / sizeof(not_clear[0]); i++)
+		if (clear_registries_have(&registries, not_clear[i]))
+			fail_msg("%s", not_clear[i]);
+	assert_true(clear_registries_read(STR("{}"), &registries, NULL)); /* Podman's */
+	assert_false(clear_registries_have(&registries, "r.lan:5000"));
+	assert_false(clear_registries_read(STR("[]"), &registries, NULL));
+}
+
+static void
 test_a_network_holder_may_set_routes_only(void **state)
 {
 	const char *const command[] = { "/bin/busybox", "sh", NULL };
@@ -618,6 +645,7 @@ main(void)
 		cmocka_unit_test(test_the_engines_copy_is_larger_than_the_budget),
 		cmocka_unit_test(test_the_engines_copy_with_podman),
 		cmocka_unit_test(test_podman_is_known_by_its_version),
+		cmocka_unit_test(test_registries_without_tls),
 		cmocka_unit_test(test_a_network_holder_may_set_routes_only),
 		cmocka_unit_test(test_a_service_keeps_its_images_command),
 		cmocka_unit_test(test_small_bodies_and_filters),

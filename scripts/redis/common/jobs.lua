@@ -380,12 +380,17 @@ local function needs_in_words(build, needs, left)
 	return table.concat(names, ', ') .. (left > #names and ' and ' .. left - #names .. ' more' or '') .. ' to end'
 end
 
--- An engine says itself which platform it is, and may be said to run others.
+-- An engine says itself which platform it is, when it is up, and may be said to run others.
 local function labels_in_words(labels, now)
 	local words = labels:gsub(',', ' and ')
-	local cure = labels:find('platform=', 1, true) and ': add one in davit.yml, or name the platform in platforms: of one that can run it'
 
-	return labels_are_known(labels, now) and 'a free slot on an engine with ' .. words or 'no engine has ' .. words .. (cure or '')
+	if labels_are_known(labels, now) then
+		return 'a free slot on an engine with ' .. words
+	elseif labels:find('platform=', 1, true) then
+		return 'no engine that was up yet has ' .. words ..
+			': add one in davit.yml, or name the platform in platforms: of one that can run it'
+	end
+	return 'no engine has ' .. words
 end
 
 local function job_waits_for(job, of, now)
