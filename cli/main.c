@@ -23,7 +23,7 @@ static const struct command commands[] = {
 	{ "mirror", "status | purge URL | pin URL | unpin URL | pins |\n"
 	  "         fetch [--platform OS/ARCH|all] [--file FILE] [URL|IMAGE ...]", "what the server's mirror has and saves; of URLs that begin so, purge drops what is stored, pin keeps it; fetch gets what is not there",
 	  mirror_run },
-	{ "token", "add NAME --role read|develop|deploy|admin | ls | rm NAME",
+	{ "token", "add NAME --role notify|read|develop|deploy|admin | ls | rm NAME",
 	  "who may do what; add prints a token, which is shown this once", token_run },
 	{ "builds", "[REPOSITORY]", "list the newest builds", builds_run },
 	{ "jobs", "BUILD", "list a build's jobs, what they need, and what they wait for", jobs_run },

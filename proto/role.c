@@ -7,6 +7,7 @@ static const char *const names[] = {
 	[ROLE_DEPLOY] = "deploy",
 	[ROLE_DEVELOP] = "develop",
 	[ROLE_READ] = "read",
+	[ROLE_NOTIFY] = "notify",
 	[ROLE_PUBLIC] = "public",
 };
 

@@ -10,6 +10,7 @@ enum role {
 	ROLE_DEPLOY,  /* deployments: approve, make, roll back, lock. Terminals, which show an environment's secrets */
 	ROLE_DEVELOP, /* builds: start, cancel, run again, let those of forks begin */
 	ROLE_READ,    /* look */
+	ROLE_NOTIFY,  /* a registry's: say that something was pushed there, and nothing else */
 	ROLE_PUBLIC,  /* whoever comes; no token has it */
 };
 

@@ -7,6 +7,7 @@ local answer = {}
 for _, id in ipairs(call('ZRANGEBYSCORE', 'davit:watch', '-inf', now, 'LIMIT', 0, limit)) do
 	local key = environment_key(id:match('^(%S+) (%S+)$'))
 	call('ZADD', 'davit:watch', now + wait_ms, id)
+	call('HSET', key, 'watch_ms', now)
 	answer[#answer + 1] = call('HGETALL', key)
 	answer[#answer + 1] = call('HGETALL', 'davit:deployment:' .. (call('HGET', key, 'deployed') or ''))
 end

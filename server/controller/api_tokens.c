@@ -88,7 +88,7 @@ read_role(const struct json_value *body, enum role *ret, struct err *err)
 
 	return api_check_members(body, members, "a token", err) &&
 	       (role_from_name(json_string(json_get(body, "role"), ""), ret) ||
-		   err_set(err, ERR_INPUT, 0, "role: one of read, develop, deploy and admin is wanted"));
+		   err_set(err, ERR_INPUT, 0, "role: one of notify, read, develop, deploy and admin is wanted"));
 }
 
 static void

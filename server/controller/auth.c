@@ -244,7 +244,7 @@ auth_token_name(const struct auth *auth, struct str token, bool *is_early)
 	const struct holder *holder = find_token(auth, token);
 
 	*is_early = !auth->is_complete;
-	return holder != NULL ? holder->name : NULL;
+	return holder != NULL && holder->role <= ROLE_READ ? holder->name : NULL;
 }
 
 /* --- wrong tokens --- */

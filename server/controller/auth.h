@@ -39,8 +39,8 @@ enum auth_verdict {
 /* *ret with AUTH_OK. now_ms: loop_wall_ms(). */
 enum auth_verdict auth_check(
     struct auth *auth, const struct http_request *request, int64_t now_ms, struct auth_who *ret);
-/* The name of that token; NULL: it is none, or, with *is_early, auth_set_tokens has not been called yet. Good until
- * that. */
+/* The name of that token, of somebody who may look at least; NULL: it is none, or, with *is_early, auth_set_tokens has
+ * not been called yet. Good until that. */
 const char *auth_token_name(const struct auth *auth, struct str token, bool *is_early);
 /* A page of another site can make a browser send the cookie; what the browser says about that page it cannot forge. */
 bool auth_is_same_site(const struct http_request *request);

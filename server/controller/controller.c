@@ -77,6 +77,7 @@ static const struct route routes[] = {
 	{ HTTP1_GET,    "/metrics",                    ROLE_READ,  api_metrics,      0 },
 	{ HTTP1_GET,    "/healthz",                    ROLE_PUBLIC, api_health,       0 },
 	{ HTTP1_POST,   "/hook/:repo",                 ROLE_PUBLIC, api_hook,         0 },
+	{ HTTP1_POST,   "/api/v1/registry/events",     ROLE_NOTIFY, api_registry_events, API_REGISTRY_EVENTS_MAX },
 	{ HTTP1_POST,   "/login",                      ROLE_PUBLIC, api_login,        4096 },
 	{ HTTP1_POST,   "/logout",                     ROLE_PUBLIC, api_logout,       4096 },
 	{ HTTP1_GET,    "/",                           ROLE_PUBLIC, page_get,         0 },

@@ -113,6 +113,8 @@ route_fn api_cron_list, api_cron_put, api_cron_delete;
 route_fn api_environment_list, api_environment_get, api_environment_put, api_environment_delete;
 route_fn api_environment_lock, api_environment_unlock, api_environment_rollback, api_deployment_list;
 route_fn api_build_deploy, api_job_approve, api_job_reject;
+#define API_REGISTRY_EVENTS_MAX (256 * 1024) /* bytes; a registry sends an event or a few at a time, of 1 kB each */
+route_fn api_registry_events;
 route_fn api_insights;
 route_fn api_job_get, api_job_cancel, api_queue;
 route_fn api_artifact_list, api_artifact_get, api_artifact_file, api_report_list;

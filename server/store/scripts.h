@@ -86,5 +86,6 @@ extern const struct redis_script script_stats;
 extern const struct redis_script script_verdict;
 extern const struct redis_script script_watch_due;
 extern const struct redis_script script_watch_seen;
+extern const struct redis_script script_watch_told;
 
 #endif

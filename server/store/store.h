@@ -345,6 +345,9 @@ struct store_op *store_watches_due(
  * does not follow it any more. */
 struct store_op *store_watch_seen(struct store *store, const struct environment *environment, const char *digest,
     const char *error, store_done_fn *fn, void *arg);
+/* Something was pushed under these names, "REPOSITORY:TAG" of any registry: environments that follow such a tag are
+ * due, each at most once in a second. */
+struct store_op *store_watch_told(struct store *store, const struct strings *names, store_done_fn *fn, void *arg);
 /* The one deployment that a rollback makes again. ERR_NOT_FOUND; ERR_CONFLICT: there is none. */
 struct store_op *store_rollback_find(
     struct store *store, const char *repo, const char *name, store_deployments_fn *fn, void *arg);

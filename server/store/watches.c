@@ -43,3 +43,15 @@ store_watch_seen(struct store *store, const struct environment *environment, con
 	args_text(&args, error);
 	return op_send(op, &script_watch_seen, &args, STORE_TIMEOUT_MS);
 }
+
+struct store_op *
+store_watch_told(struct store *store, const struct strings *names, store_done_fn *fn, void *arg)
+{
+	struct store_op *op = op_new(store, answer_done, arg, "followed tags");
+	struct args args = { 0 };
+
+	op->fn.done = fn;
+	for (size_t i = 0; i < names->count; i++)
+		args_text(&args, names->items[i]);
+	return op_send(op, &script_watch_told, &args, STORE_TIMEOUT_MS);
+}

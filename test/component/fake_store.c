@@ -641,6 +641,12 @@ store_environment_delete(struct store *store, const char *repo, const char *name
 }
 
 struct store_op *
+store_watch_told(struct store *store, const struct strings *names, store_done_fn *fn, void *arg)
+{
+	return tell(store, "told", names->count > 0 ? names->items[0] : "", "", fn, arg);
+}
+
+struct store_op *
 store_environment_lock(struct store *store, const char *repo, const char *name, const char *who, const char *reason,
     store_done_fn *fn, void *arg)
 {

@@ -728,6 +728,15 @@ watches_due(struct store_fixture *f, unsigned limit)
 }
 
 enum err_code
+watch_told(struct store_fixture *f, const char *name)
+{
+	char *items[] = { (char *)"other:one", (char *)name };
+	const struct strings names = { .items = items, .count = 2 };
+
+	return CALL(f, store_watch_told(f->store, &names, on_done, f));
+}
+
+enum err_code
 watch_seen(struct store_fixture *f, const struct environment *environment, const char *digest, const char *error)
 {
 	return CALL(f, store_watch_seen(f->store, environment, digest, error, on_done, f));

@@ -124,6 +124,7 @@ enum err_code build_deploy(struct store_fixture *f, int64_t build, const char *e
 enum err_code build_follow(struct store_fixture *f, int64_t build, const char *environment, const char *cause);
 /* -> environments, deployments, number: until the next is due. */
 enum err_code watches_due(struct store_fixture *f, unsigned limit);
+enum err_code watch_told(struct store_fixture *f, const char *name);
 enum err_code watch_seen(
     struct store_fixture *f, const struct environment *environment, const char *digest, const char *error);
 enum err_code rollback_find(struct store_fixture *f, const char *repo, const char *name);

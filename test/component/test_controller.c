@@ -242,6 +242,7 @@ test_roles(void **state)
 		const char *method, *path, *body;
 		enum role role; /* the least that it takes */
 	} cases[] = {
+		{ "POST", "/api/v1/registry/events", "{\"events\":[]}", ROLE_NOTIFY },
 		{ "GET", "/api/v1/builds", "", ROLE_READ },
 		{ "GET", "/metrics", "", ROLE_READ },
 		{ "POST", "/api/v1/builds/1/cancel", "", ROLE_DEVELOP },
@@ -258,7 +259,7 @@ test_roles(void **state)
 
 	(void)state;
 	server_start(&s);
-	for (int role = ROLE_READ; role > ROLE_ADMIN; role--) {
+	for (int role = ROLE_NOTIFY; role > ROLE_ADMIN; role--) {
 		header = token_of(&s, "ann", role_name((enum role)role));
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 			unsigned status = ask_as(&s, cases[i].method, cases[i].path, header, cases[i].body, &text);
@@ -268,8 +269,8 @@ test_roles(void **state)
 				    text);
 			free(text);
 		}
-		assert_int_equal(ask_as(&s, "GET", "/api/v1/me", header, "", &text), 200);
-		assert_non_null(strstr(text, "{\"name\":\"ann\",\"role\":"));
+		assert_int_equal(ask_as(&s, "GET", "/api/v1/me", header, "", &text), role > ROLE_READ ? 403 : 200);
+		assert_non_null(strstr(text, role > ROLE_READ ? "takes the role read" : "{\"name\":\"ann\",\"role\":"));
 		free(text);
 		free(header);
 	}
@@ -285,7 +286,8 @@ test_tokens(void **state)
 
 	(void)state;
 	server_start(&s);
-	expect(&s, "PUT", "/api/v1/tokens/ann", "{\"role\":\"captain\"}", 422, "read, develop, deploy and admin");
+	expect(
+	    &s, "PUT", "/api/v1/tokens/ann", "{\"role\":\"captain\"}", 422, "notify, read, develop, deploy and admin");
 	expect(&s, "PUT", "/api/v1/tokens/ann", "{\"rule\":\"read\"}", 422, "no field of a token");
 	header = token_of(&s, "ann", "read");
 	expect(&s, "GET", "/api/v1/tokens", "", 200, "\"name\":\"ann\",\"role\":\"read\",\"created_by\":\"admin\"");
@@ -586,6 +588,10 @@ test_environments(void **state)
 	expect(&s, "PUT", path, "{\"approve\":\"on\"}", 422, "approve must be true or false");
 	expect(&s, "PUT", path, "{\"command\":\"a\\u0001\"}", 422, "command: ");
 	expect(&s, "PUT", path, "{\"events\":\"pushes\"}", 422, "events: ");
+	expect(&s, "POST", "/api/v1/registry/events", "{\"event\":[]}", 422, "events: ");
+	assert_int_equal(ask(&s, "POST", "/api/v1/registry/events",
+			     "{\"events\":[{\"action\":\"push\",\"target\":{\"repository\":\"boat\",\"tag\":\"a\"}}]}"),
+	    204);
 	assert_int_equal(ask(&s, "POST", "/api/v1/repos/app/environments/live/lock", "{\"reason\":\"r\"}"), 204);
 	assert_string_equal(s.store.cancelled, "lock(admin,r) app live");
 	expect(&s, "POST", "/api/v1/repos/app/environments/live/lock", "{\"reason\":\"a\\nb\"}", 422, "reason: ");

@@ -458,6 +458,9 @@ deploy(void)
 	assert_int_equal(build_deploy(&f, n, "live", 1), ERR_NONE);
 	again = f.got.number;
 	look();
+	assert_int_equal(watches_due(&f, 1), ERR_NONE);
+	environment_list_fini(&f.got.environments);
+	deployment_list_fini(&f.got.deployments);
 	assert_int_equal(watch_seen(&f, &environment, "sha256:00", "no route"), ERR_NONE);
 	assert_int_equal(build_cancel(&f, again), ERR_NONE);
 	assert_int_equal(build_follow(&f, n, "live", image), ERR_NONE);

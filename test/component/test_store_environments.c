@@ -591,6 +591,34 @@ test_a_followed_tag_is_due_once_in_a_while(void **state)
 	assert_int_equal(redis_fixture_int(&server, "ZCARD davit:watch"), 0);
 }
 
+/* How many are due when that was pushed; asked_ms: when it was asked about last. */
+static size_t
+due_when_told(const char *asked_ms, const char *name)
+{
+	redis_fixture_ask(&server, "ZADD davit:watch 99999999999999 %s", "app live");
+	redis_fixture_ask(&server, "HSET davit:environment:app:live watch_ms %s", asked_ms);
+	assert_int_equal(watch_told(&f, name), ERR_NONE);
+	return due();
+}
+
+static void
+test_a_registry_tells_of_a_push(void **state)
+{
+	static const char *const others[] = { "team/boat:next", "team/boats:stable", "boat:latest", "eam/boat:stable" };
+	struct environment e = following("registry.example:5000/team/boat:stable"), latest = following("team/boat");
+
+	(void)state;
+	assert_int_equal(environment_put(&f, &e, true), ERR_NONE);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		assert_int_equal(due_when_told("1", others[i]), 0);
+	assert_int_equal(due_when_told("1", "team/boat:stable"), 1);
+	assert_int_equal(redis_fixture_int(&server, "HGET davit:environment:app:live watch_ms") > 1, 1);
+	assert_int_equal(due_when_told("99999999990000", "team/boat:stable"), 0); /* a second after that */
+	assert_string_equal(redis_fixture_text(&server, "ZSCORE davit:watch %s", "app live"), "99999999991000");
+	assert_int_equal(environment_put(&f, &latest, false), ERR_NONE);
+	assert_int_equal(due_when_told("1", "boat:latest"), 1);
+}
+
 static void
 test_what_was_seen_is_of_the_image_that_was_asked_about(void **state)
 {
@@ -650,6 +678,7 @@ main(void)
 		SUITE_TEST(test_the_lead_of_a_commit),
 		SUITE_TEST(test_days_are_named),
 		SUITE_TEST(test_a_followed_tag_is_due_once_in_a_while),
+		SUITE_TEST(test_a_registry_tells_of_a_push),
 		SUITE_TEST(test_what_was_seen_is_of_the_image_that_was_asked_about),
 		SUITE_TEST(test_what_nobody_asked_for_waits_for_an_approval),
 		SUITE_TEST(test_a_rollback_to_another_image_of_a_commit),

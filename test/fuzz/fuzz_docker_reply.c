@@ -1,5 +1,5 @@
 /* No reply of an engine, however odd, gets past the checks of what is put into later requests; image names are the same
- * when they are printed and read again. */
+ * when they are printed and read again, and those of a registry's notification are names. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "proto/docker_reply.h"
 #include "proto/docker_swarm.h"
 #include "proto/image.h"
+#include "proto/registry_events.h"
 
 static void
 must(bool ok)
@@ -107,6 +108,23 @@ check_image(struct str in)
 	free(name);
 }
 
+static void
+check_events(struct str in)
+{
+	struct strings names = { 0 };
+	struct json *doc;
+	struct err err;
+
+	if (!json_parse(in, NULL, &doc, &err))
+		return;
+	if (registry_events_read(json_root(doc), &names, &err))
+		must(names.count <= REGISTRY_EVENTS_MAX);
+	for (size_t i = 0; i < names.count; i++)
+		must_be_line(names.items[i]);
+	strings_fini(&names);
+	json_free(&doc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
@@ -119,5 +137,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_replies(in);
 	check_swarm(in);
 	check_image(in);
+	check_events(in);
 	return 0;
 }

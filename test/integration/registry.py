@@ -78,9 +78,9 @@ class Sluice:
 
 class Registry:
     """It keeps its address and what was pushed when it is started again. closed: it wants ada's password; sluice: its address
-    is that of a sluice in front of it."""
+    is that of a sluice in front of it; tells: (URL, token) of who is told of what is pushed."""
 
-    def __init__(self, folder, closed=True, host="127.0.0.1", sluice=False):
+    def __init__(self, folder, closed=True, host="127.0.0.1", sluice=False, tells=None):
         port = forge.free_port()
         self.folder, self.process, self.sluice = str(folder), None, Sluice(port) if sluice else None
         self.address = self.sluice.address if sluice else f"{host}:{port}"
@@ -90,6 +90,9 @@ class Registry:
             file.write("ada:$2b$04$Ot3NUFTIBA4i9cchSIAvU.ambwDMjcJqu7J4SyXvMkaru.GfxfZ2q\n")  # bcrypt of PASSWORD
         conf = {"version": "0.1", "storage": {"filesystem": {"rootdirectory": os.path.join(self.folder, "registry")}},
                 "http": {"addr": f"{host}:{port}"}}
+        if tells:
+            conf["notifications"] = {"endpoints": [{"name": "davit", "url": tells[0], "headers": {"Authorization": [f"Bearer {tells[1]}"]},
+                                                    "timeout": "5s", "threshold": 3, "backoff": "1s"}]}
         if closed:
             conf["auth"] = {"htpasswd": {"realm": "test", "path": users}}
         with open(os.path.join(self.folder, "registry.yml"), "w") as file:

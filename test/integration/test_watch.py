@@ -36,9 +36,9 @@ class Boat:
         return self.registry.digest("boat", "stable")
 
 
-def pipeline(image):
+def pipeline(image, secrets=("DOCKER_AUTH_CONFIG",)):
     application = {"image": image, "command": ["sleep", "1000"], "init": True, "gate": {"stable": "1s"}}
-    return json.dumps({"jobs": {"live": {"secrets": ["DOCKER_AUTH_CONFIG"],
+    return json.dumps({"jobs": {"live": {"secrets": secrets,
                                          "deploy": {"environment": "live", "application": application}}}})
 
 
@@ -88,6 +88,33 @@ def test_a_tag_that_moves_is_deployed(make_davit, repo, docker, registry, tmp_pa
         found = docker("ps", "-aq", "--filter", "label=davit.application").split()
         if found:
             docker("rm", "-fv", *found)
+
+
+def test_a_registry_tells_of_a_push(make_davit, repo, docker, tmp_path):
+    """Long before the tag would be asked about."""
+    davit = make_davit(hook={"watch": "24h"})
+    token = davit.cli("token", "add", "registry", "--role", "notify").stdout.strip()
+    registry = Registry(tmp_path / "registry", closed=False, tells=(f"{davit.url}/api/v1/registry/events", token))
+    boat = Boat(registry, docker, tmp_path)
+    first = boat.push("one")
+    davit.add_repo(repo)
+    assert davit.cli("environment", "set", "app", "live", "--kind", "engine", "--watch", boat.name).returncode == 0
+    try:
+        number = forge.deliver(davit, forge.push_payload(repo.push({"daocloud.yml": pipeline(boat.name, secrets=())}))).json["build"]
+        assert davit.wait_build(number)["state"] == "passed"
+        # It is the registry that says where the tag is, and not who tells of it.
+        told = {"events": [{"action": "push", "target": {"repository": "boat", "tag": "stable", "digest": "sha256:" + "a" * 64}}]}
+        assert davit.ask("POST", "/api/v1/registry/events", told, token=token).status == 204
+        assert davit.ask("POST", "/api/v1/registry/events", told, token="wrong").status == 401
+        second = boat.push("two")
+        davit.log.wait(f"{boat.name} is at {second} now, build {number + 1}")
+        assert davit.wait_build(number + 1)["state"] == "passed"
+        assert [d[3] for d in deployed(davit)] == [second, first]
+    finally:
+        found = docker("ps", "-aq", "--filter", "label=davit.application").split()
+        if found:
+            docker("rm", "-fv", *found)
+        registry.close()
 
 
 def test_a_digest_is_no_tag(davit, repo):
