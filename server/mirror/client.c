@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "proto/chunked.h"
@@ -286,12 +287,41 @@ next_segment(struct client *c)
 	return draft_has_failed(c->draft) ? PROGRESS_BROKEN : PROGRESS_WAIT;
 }
 
+/* Head and body in one call, which costs less than sendfile. */
+static enum progress
+send_small(struct client *c)
+{
+	size_t head = c->out.len - c->out_at, body = (size_t)(c->end - c->at);
+	struct iovec parts[] = { { c->out.data + c->out_at, head }, { (char *)draft_text(c->draft) + c->at, body } };
+	const struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+	ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+	size_t sent = n > 0 ? (size_t)n : 0;
+
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN ? PROGRESS_MORE : PROGRESS_BROKEN;
+	timer_start(c->timer, IDLE_MS);
+	if (sent < head) {
+		c->out_at += sent;
+		return PROGRESS_MORE;
+	}
+	buf_reset(&c->out);
+	c->out_at = 0;
+	c->at += sent - head;
+	c->clients->figures.bytes += sent - head;
+	if (c->at < c->end)
+		return PROGRESS_MORE;
+	drop_draft(c);
+	return PROGRESS_DONE;
+}
+
 static enum progress
 send_more(struct client *c)
 {
 	enum progress progress = PROGRESS_MORE;
 	bool begins = c->draft != NULL && !c->has_begun && !draft_is_whole(c->draft);
 
+	if (c->draft != NULL && draft_text(c->draft) != NULL)
+		return send_small(c);
 	for (int i = 0; i < (begins ? 1 : SEGMENTS); i++) {
 		if (!flush_out(c, &progress))
 			return progress;
@@ -433,7 +463,8 @@ client_reply(struct client *c, const struct client_reply *reply)
 	c->state = CLIENT_SEND;
 	c->status = status_of(reply->head);
 	c->source = reply->source;
-	snprintf(c->user, sizeof(c->user), "%s", reply->user != NULL ? reply->user : "");
+	if (reply->user != NULL && reply->user[0] != '\0')
+		snprintf(c->user, sizeof(c->user), "%s", reply->user);
 	c->is_last = c->is_last || c->clients->leaves;
 	buf_addstr(&c->out, buf_str(reply->head));
 	print_framing(c, reply);

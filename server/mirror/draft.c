@@ -19,6 +19,7 @@ struct draft {
 	uint64_t total;
 	uint64_t held; /* of the end, while it grows */
 	LIST_HEAD(, draft_reader) readers;
+	char *text; /* of a small file, all of it, size bytes; NULL: it is not here */
 
 	int memory; /* has the bytes from memory_from on; -1: none */
 	uint64_t memory_from;
@@ -52,10 +53,27 @@ draft_new(const char *path, uint64_t total, struct err *err)
 	return NULL;
 }
 
+/* NULL: what is wrong with the file shows when it is sent. */
+static char *
+read_small(int fd, size_t size)
+{
+	char *text = xcalloc(1, size);
+	ssize_t n = pread(fd, text, size, 0);
+
+	if (n >= 0 && (size_t)n == size)
+		return text;
+	free(text);
+	return NULL;
+}
+
 struct draft *
 draft_of_file(int fd, uint64_t size)
 {
-	return draft_make(fd, DRAFT_WHOLE, size, size);
+	struct draft *d = draft_make(fd, DRAFT_WHOLE, size, size);
+
+	if (size > 0 && size <= DRAFT_SMALL)
+		d->text = read_small(fd, (size_t)size);
+	return d;
 }
 
 struct draft *
@@ -83,6 +101,7 @@ draft_unref(struct draft **draft)
 	close(d->fd);
 	if (d->memory >= 0)
 		close(d->memory);
+	free(d->text);
 	free(d);
 }
 
@@ -215,6 +234,12 @@ draft_fd_at(const struct draft *d, uint64_t at, uint64_t *end)
 	if (*end > d->memory_from)
 		*end = d->memory_from;
 	return d->fd;
+}
+
+const char *
+draft_text(const struct draft *d)
+{
+	return d->text;
 }
 
 int

@@ -33,7 +33,8 @@ struct draft *draft_new(const char *path, uint64_t total, struct err *err);
 #define DRAFT_WINDOW (4 * 1024 * 1024)
 bool draft_pass_on(struct draft *draft, void (*on_room)(void *arg), void *arg);
 bool draft_has_room(const struct draft *draft);
-/* A whole file; fd becomes the draft's. */
+/* A whole file; fd becomes the draft's. One of DRAFT_SMALL bytes at most is read at once. */
+#define DRAFT_SMALL (16 * 1024)
 struct draft *draft_of_file(int fd, uint64_t size);
 /* One that grows on, behind size bytes of total; fd becomes the draft's. */
 struct draft *draft_of_part(int fd, uint64_t size, uint64_t total);
@@ -57,6 +58,8 @@ void draft_unwatch(struct draft_reader *reader);
 int draft_fd(const struct draft *draft);
 /* The descriptor that has the bytes from at on, at the same offsets, up to *end at most. */
 int draft_fd_at(const struct draft *draft, uint64_t at, uint64_t *end);
+/* All the bytes, where they are in memory; NULL: they are not. */
+const char *draft_text(const struct draft *draft);
 /* The reader has all in front of at. */
 void draft_advance(struct draft_reader *reader, uint64_t at);
 uint64_t draft_size(const struct draft *draft);    /* for readers, so far */

@@ -180,6 +180,28 @@ def test_requests_one_behind_the_other(mirrored, origin):
     assert (same.status, body) == (304, b"")
     head, body = mirrored.get("/stored", method="HEAD")
     assert (head.status, head.headers["Content-Length"], body) == (200, "6", b"")
+    mirrored.wait_filed(2)
+    for wanted, part in [("bytes=0-", b"stored"), ("bytes=1-3", b"tor"), ("bytes=-2", b"ed")]:
+        reply, body = mirrored.get("/stored", headers={"Range": wanted})
+        assert (reply.status, body) == (206, part), wanted
+
+
+def test_small_bodies_for_a_slow_reader(mirrored, origin):
+    """More of them than the kernel keeps for a client that does not read yet."""
+    small, count = BODY[:16 * 1024], 600
+    origin.serve("/small", Reply(small, **LASTING))
+    mirrored.get("/small")
+    mirrored.wait_filed(1)
+    text = f"GET /generic/127.0.0.1:{origin.port}/small HTTP/1.1\r\nHost: a\r\n\r\n" * count
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", mirrored.port))
+        client.sendall(text.encode())
+        reader = client.makefile("rb")
+        for _ in range(count):
+            assert reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            assert reader.read(int(http.client.parse_headers(reader)["Content-Length"])) == small
 
 
 def test_a_body_that_breaks_off_is_continued(mirrored, origin):
