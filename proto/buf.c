@@ -86,19 +86,21 @@ bool
 buf_addf(struct buf *b, const char *fmt, ...)
 {
 	va_list ap;
+	size_t room = b->cap - b->len;
 	int len;
 
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(b->data + b->len, room + 1, fmt, ap);
 	va_end(ap);
 	assert(len >= 0);
-	if (!reserve(b, (size_t)len))
-		return false;
-	if (b->cap == 0)
-		return true; /* an empty text into an empty buffer */
-	va_start(ap, fmt);
-	vsnprintf(b->data + b->len, (size_t)len + 1, fmt, ap);
-	va_end(ap);
+	if (b->failed || (size_t)len > room) {
+		b->data[b->len] = '\0';
+		if (!reserve(b, (size_t)len))
+			return false;
+		va_start(ap, fmt);
+		vsnprintf(b->data + b->len, (size_t)len + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)len;
 	return true;
 }

@@ -58,40 +58,46 @@ set_seconds(int64_t *field, struct str value)
 		*field = n;
 }
 
+static bool
+is_name(struct str a, struct str b)
+{
+	return a.len == b.len && strncasecmp(a.p, b.p, a.len) == 0;
+}
+
 static void
 read_element(struct str element, struct cache_control *ret)
 {
 	const struct {
-		const char *name;
+		struct str name;
 		bool *flag;
 	} flags[] = {
-		{ "no-cache", &ret->no_cache },
-		{ "no-store", &ret->no_store },
-		{ "only-if-cached", &ret->only_if_cached },
-		{ "public", &ret->is_public },
-		{ "private", &ret->is_private },
-		{ "must-revalidate", &ret->must_revalidate },
-		{ "proxy-revalidate", &ret->proxy_revalidate },
-		{ "must-understand", &ret->must_understand },
-		{ "immutable", &ret->immutable },
+		{ STR("no-cache"), &ret->no_cache },
+		{ STR("no-store"), &ret->no_store },
+		{ STR("only-if-cached"), &ret->only_if_cached },
+		{ STR("public"), &ret->is_public },
+		{ STR("private"), &ret->is_private },
+		{ STR("must-revalidate"), &ret->must_revalidate },
+		{ STR("proxy-revalidate"), &ret->proxy_revalidate },
+		{ STR("must-understand"), &ret->must_understand },
+		{ STR("immutable"), &ret->immutable },
 	};
 	const struct {
-		const char *name;
+		struct str name;
 		int64_t *seconds;
 	} numbers[] = {
-		{ "max-age", &ret->max_age },
-		{ "s-maxage", &ret->s_maxage },
-		{ "min-fresh", &ret->min_fresh },
-		{ "stale-while-revalidate", &ret->stale_while_revalidate },
-		{ "stale-if-error", &ret->stale_if_error },
+		{ STR("max-age"), &ret->max_age },
+		{ STR("s-maxage"), &ret->s_maxage },
+		{ STR("min-fresh"), &ret->min_fresh },
+		{ STR("stale-while-revalidate"), &ret->stale_while_revalidate },
+		{ STR("stale-if-error"), &ret->stale_if_error },
 	};
 	struct str value = element, name = str_cut(&value, '=');
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (str_is_nocase(name, flags[i].name))
+		if (is_name(name, flags[i].name))
 			*flags[i].flag = true;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (str_is_nocase(name, numbers[i].name))
+		if (is_name(name, numbers[i].name))
 			set_seconds(numbers[i].seconds, unquote(value));
 	if (str_is_nocase(name, "max-stale"))
 		ret->max_stale = name.len == element.len ? CACHE_CONTROL_MAX : seconds_of(unquote(value));

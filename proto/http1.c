@@ -1,6 +1,7 @@
 #include "proto/http1.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -396,15 +397,44 @@ scan_byte(const struct direction *dir, struct http1_scan *scan, struct str text,
 	return HTTP1_NEED_MORE;
 }
 
+/* The first place at or behind scan->at that takes a closer look: a byte that ends a line or is none of a head's, or a
+ * limit. */
+static size_t
+skip_plain(const struct direction *dir, const struct http1_scan *scan, struct str text)
+{
+	size_t at = scan->at, end = scan->start + dir->limits->head, line = scan->start + dir->limits->target;
+
+	if (dir->is_request && scan->lines == 0 && line + LINE_BESIDE_TARGET < end)
+		end = line + LINE_BESIDE_TARGET;
+	end = text.len < end ? text.len : end;
+	if (at > 0 && text.p[at - 1] == '\r')
+		return at;
+	while (at < end && (unsigned char)text.p[at] >= 0x20 && text.p[at] != 0x7f)
+		at++;
+	return at;
+}
+
+static enum http1_verdict
+scan_text(const struct direction *dir, struct http1_scan *scan, struct str text, struct http1_head *ret)
+{
+	while ((scan->at = skip_plain(dir, scan, text)) < text.len) {
+		enum http1_verdict verdict = scan_byte(dir, scan, text, ret);
+
+		scan->at++;
+		if (verdict != HTTP1_NEED_MORE)
+			return verdict;
+	}
+	return HTTP1_NEED_MORE;
+}
+
 static enum http1_verdict
 parse(const struct direction *dir, struct http1_scan *scan, struct str text, struct http1_head *ret)
 {
-	enum http1_verdict verdict = HTTP1_NEED_MORE;
+	enum http1_verdict verdict;
 
 	assert(dir->limits->headers <= HTTP1_HEADERS_MAX);
-	*ret = (struct http1_head){ 0 };
-	for (; verdict == HTTP1_NEED_MORE && scan->at < text.len; scan->at++)
-		verdict = scan_byte(dir, scan, text, ret);
+	memset(ret, 0, offsetof(struct http1_head, headers)); /* of those there are header_count */
+	verdict = scan_text(dir, scan, text, ret);
 	if (verdict == HTTP1_DONE) {
 		ret->used = scan->at;
 		verdict = parse_head(dir, (struct str){ text.p + scan->start, scan->at - scan->start }, ret);

@@ -84,11 +84,11 @@ struct http1_head {
 	bool has_length;
 	bool is_chunked;
 
-	size_t header_count;
-	struct http1_header headers[HTTP1_HEADERS_MAX];
-
 	unsigned refusal; /* HTTP status: 400, 411, 414, 417, 431, 501, 505 (502 for a reply) */
 	const char *why;  /* constant text, for the answer's body or the log */
+
+	size_t header_count;
+	struct http1_header headers[HTTP1_HEADERS_MAX]; /* the last: what is behind header_count is not even cleared */
 };
 
 /* How far a text was looked at. All zero is the beginning. */

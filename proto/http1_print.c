@@ -114,10 +114,12 @@ http1_print_header(struct buf *b, const char *name, struct str value)
 bool
 http1_print_header_int(struct buf *b, const char *name, uint64_t value)
 {
-	char text[24];
+	char text[24], *p = text + sizeof(text);
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	return http1_print_header(b, name, str_of(text));
+	do
+		*--p = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	return http1_print_header(b, name, (struct str){ p, (size_t)(text + sizeof(text) - p) });
 }
 
 bool

@@ -63,13 +63,17 @@ names_reply(const struct http1_head *request, const char *name, struct str etag,
 static bool
 compare_dates(const struct http1_head *request, const char *name, const struct http1_head *reply, int64_t now, int *ret)
 {
-	struct str modified = http1_value(reply, "Last-Modified");
-	bool is_of_content = modified.len > 0;
+	struct str told = http1_value(request, name), modified;
+	bool is_of_content;
 	int64_t asked, stored;
 
+	if (told.len == 0 || !http_date_parse(told, now, &asked))
+		return false;
+	modified = http1_value(reply, "Last-Modified");
+	is_of_content = modified.len > 0;
 	if (!is_of_content)
 		modified = http1_value(reply, "Date");
-	if (!http_date_parse(http1_value(request, name), now, &asked) || !http_date_parse(modified, now, &stored))
+	if (!http_date_parse(modified, now, &stored))
 		return false;
 	*ret = stored > asked || (stored == asked && !is_of_content) ? 1 : stored < asked ? -1 : 0;
 	return true;

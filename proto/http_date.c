@@ -13,6 +13,12 @@ struct civil {
 	unsigned hour, minute, second;
 };
 
+static void
+drop(struct str *text, size_t len)
+{
+	*text = (struct str){ text->p + len, text->len - len };
+}
+
 /* Cuts exactly digits digits off the front; with is_padded a blank may stand for the first. */
 static bool
 cut_number(struct str *text, unsigned digits, bool is_padded, unsigned *ret)
@@ -29,7 +35,7 @@ cut_number(struct str *text, unsigned digits, bool is_padded, unsigned *ret)
 			return false;
 		*ret = *ret * 10 + (unsigned)(c - '0');
 	}
-	*text = (struct str){ text->p + digits, text->len - digits };
+	drop(text, digits);
 	return true;
 }
 
@@ -40,15 +46,33 @@ cut_text(struct str *text, const char *what)
 
 	if (text->len < expected.len || strncasecmp(text->p, what, expected.len) != 0)
 		return false;
-	*text = (struct str){ text->p + expected.len, text->len - expected.len };
+	drop(text, expected.len);
 	return true;
+}
+
+static bool
+cut_char(struct str *text, char c)
+{
+	if (text->len == 0 || text->p[0] != c)
+		return false;
+	drop(text, 1);
+	return true;
+}
+
+/* Three letters in either case, which the bit 0x20 tells apart, are those of the name. */
+static bool
+begins_as(struct str text, const char *name)
+{
+	return text.len >= 3 && (text.p[0] | 0x20) == (name[0] | 0x20) && (text.p[1] | 0x20) == name[1] &&
+	       (text.p[2] | 0x20) == name[2];
 }
 
 static bool
 cut_month(struct str *text, unsigned *ret)
 {
 	for (unsigned i = 0; i < 12; i++)
-		if (cut_text(text, months[i])) {
+		if (begins_as(*text, months[i])) {
+			drop(text, 3);
 			*ret = i + 1;
 			return true;
 		}
@@ -60,11 +84,12 @@ static bool
 cut_day_name(struct str *text, bool *is_long)
 {
 	for (unsigned i = 0; i < 7; i++) {
-		char name[4] = { days[i][0], days[i][1], days[i][2], '\0' };
-
+		if (!begins_as(*text, days[i]))
+			continue;
 		*is_long = cut_text(text, days[i]);
-		if (*is_long || cut_text(text, name))
-			return true;
+		if (!*is_long)
+			drop(text, 3);
+		return true;
 	}
 	return false;
 }
@@ -72,8 +97,8 @@ cut_day_name(struct str *text, bool *is_long)
 static bool
 cut_time(struct str *text, struct civil *ret)
 {
-	return cut_number(text, 2, false, &ret->hour) && cut_text(text, ":") &&
-	       cut_number(text, 2, false, &ret->minute) && cut_text(text, ":") &&
+	return cut_number(text, 2, false, &ret->hour) && cut_char(text, ':') &&
+	       cut_number(text, 2, false, &ret->minute) && cut_char(text, ':') &&
 	       cut_number(text, 2, false, &ret->second);
 }
 
@@ -81,18 +106,18 @@ cut_time(struct str *text, struct civil *ret)
 static bool
 read_asctime(struct str *text, struct civil *ret)
 {
-	return cut_text(text, " ") && cut_month(text, &ret->month) && cut_text(text, " ") &&
-	       cut_number(text, 2, true, &ret->day) && cut_text(text, " ") && cut_time(text, ret) &&
-	       cut_text(text, " ") && cut_number(text, 4, false, &ret->year);
+	return cut_char(text, ' ') && cut_month(text, &ret->month) && cut_char(text, ' ') &&
+	       cut_number(text, 2, true, &ret->day) && cut_char(text, ' ') && cut_time(text, ret) &&
+	       cut_char(text, ' ') && cut_number(text, 4, false, &ret->year);
 }
 
 /* ", 06 Nov 1994 08:49:37 GMT" */
 static bool
 read_fixed(struct str *text, struct civil *ret)
 {
-	return cut_text(text, ", ") && cut_number(text, 2, false, &ret->day) && cut_text(text, " ") &&
-	       cut_month(text, &ret->month) && cut_text(text, " ") && cut_number(text, 4, false, &ret->year) &&
-	       cut_text(text, " ") && cut_time(text, ret) && cut_text(text, " GMT");
+	return cut_text(text, ", ") && cut_number(text, 2, false, &ret->day) && cut_char(text, ' ') &&
+	       cut_month(text, &ret->month) && cut_char(text, ' ') && cut_number(text, 4, false, &ret->year) &&
+	       cut_char(text, ' ') && cut_time(text, ret) && cut_text(text, " GMT");
 }
 
 static int64_t
@@ -112,9 +137,9 @@ days_from_civil(int64_t year, unsigned month, unsigned day)
 static bool
 read_rfc850(struct str *text, int64_t now, struct civil *ret)
 {
-	if (!cut_text(text, ", ") || !cut_number(text, 2, false, &ret->day) || !cut_text(text, "-") ||
-	    !cut_month(text, &ret->month) || !cut_text(text, "-") || !cut_number(text, 2, false, &ret->year) ||
-	    !cut_text(text, " ") || !cut_time(text, ret) || !cut_text(text, " GMT"))
+	if (!cut_text(text, ", ") || !cut_number(text, 2, false, &ret->day) || !cut_char(text, '-') ||
+	    !cut_month(text, &ret->month) || !cut_char(text, '-') || !cut_number(text, 2, false, &ret->year) ||
+	    !cut_char(text, ' ') || !cut_time(text, ret) || !cut_text(text, " GMT"))
 		return false;
 	ret->year += 1900;
 	while (days_from_civil(ret->year + 50, 1, 1) * DAY < now)

@@ -1,7 +1,6 @@
 #include "proto/str.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "proto/mem.h"
 
@@ -21,12 +20,6 @@ bool
 str_is(struct str a, const char *b)
 {
 	return str_eq(a, str_of(b));
-}
-
-bool
-str_is_nocase(struct str a, const char *b)
-{
-	return a.len == strlen(b) && strncasecmp(a.p, b, a.len) == 0;
 }
 
 bool

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <strings.h>
 
 struct str {
 	const char *p;
@@ -18,8 +20,12 @@ struct str {
 struct str str_of(const char *s);
 bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *b);
-/* ASCII case only, as header names want it. */
-bool str_is_nocase(struct str a, const char *b);
+/* ASCII case only, as header names want it. Here, so that of a literal nothing but its length is looked at mostly. */
+static inline bool
+str_is_nocase(struct str a, const char *b)
+{
+	return a.len == strlen(b) && strncasecmp(a.p, b, a.len) == 0;
+}
 bool str_has_prefix(struct str s, const char *prefix);
 /* Without blanks (space, tab) at both ends. */
 struct str str_trim(struct str s);

@@ -1,5 +1,6 @@
 #include "server/mirror/answer.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,19 +34,21 @@ struct answer {
 	struct client *client;
 	const struct client_request *request;
 	struct visit visit;
-	struct buf text;        /* of the request's head, without what it shows to us */
-	struct http1_head head; /* points into it, or is the request's */
+	const struct http1_head *head; /* the request's, or own_head */
+	struct buf text;               /* of the request's head, without what it shows to us */
+	struct http1_head *own_head;   /* points into it */
 	struct target target;
 	struct transfer_waiter *waiter;
 	struct snapshot_wait *snapshot;
 	struct disk_op *open;
-	struct variant *variant;  /* whose file is opened */
-	struct http1_head stored; /* of stored_of, see head_of */
+	struct variant *variant; /* whose file is opened */
 	const struct variant *stored_of;
 	enum source source;
 	unsigned restarts;
 	bool is_alone;
 	bool is_placed; /* what its repository knows of it is in target */
+	/* Of stored_of, see head_of. The last, since it is large, and not cleared. */
+	struct http1_head stored;
 };
 
 static void begin(struct answer *a);
@@ -65,6 +68,7 @@ answer_free(struct answer *a)
 	variant_unref(&a->variant);
 	target_fini(&a->target);
 	buf_fini(&a->text);
+	free(a->own_head);
 	free(a);
 }
 
@@ -174,19 +178,24 @@ source_text(const struct answer *a)
 	return texts[a->source];
 }
 
+/* As they stand in the text, but for an age that is out of date. */
 static void
-print_stored_headers(const struct answer *a, const struct variant *v, const struct http1_head *stored, struct buf *b)
+print_stored_headers(const struct answer *a, const struct http1_head *stored, struct buf *b)
 {
 	for (size_t i = 0; i < stored->header_count; i++) {
 		const struct http1_header *header = &stored->headers[i];
 
 		if (a->source != SOURCE_UPSTREAM && str_is_nocase(header->name, "Age"))
 			continue;
-		buf_addstr(b, header->name);
-		buf_adds(b, ": ");
-		buf_addstr(b, header->value);
-		buf_adds(b, "\r\n");
+		buf_add(b, header->name.p, (size_t)(header->value.p + header->value.len - header->name.p));
+		buf_add(b, "\r\n", 2);
 	}
+}
+
+static void
+print_headers(const struct answer *a, const struct variant *v, const struct http1_head *stored, struct buf *b)
+{
+	print_stored_headers(a, stored, b);
 	if (http1_find(stored, "Date") == NULL)
 		http1_print_date(b, "Date", (time_t)v->times.received);
 	if (a->source != SOURCE_UPSTREAM)
@@ -232,11 +241,10 @@ send_reply(struct answer *a, const struct variant *v, unsigned status, struct cl
 	if (status != 0) {
 		http1_print_status(&head, status);
 	} else {
-		buf_addf(&head, "HTTP/1.1 %u ", stored->status);
-		buf_addstr(&head, stored->reason);
+		buf_add(&head, v->head, (size_t)(stored->reason.p + stored->reason.len - v->head));
 		buf_adds(&head, "\r\n");
 	}
-	print_stored_headers(a, v, stored, &head);
+	print_headers(a, v, stored, &head);
 	if (range != NULL)
 		http1_print_header(&head, "Content-Range", str_of(range));
 	reply->head = &head;
@@ -261,7 +269,7 @@ send_range(struct answer *a, const struct variant *v, struct draft *draft)
 
 	if (total == DRAFT_UNKNOWN)
 		return false;
-	verdict = range_parse(http1_value(&a->head, "Range"), total, &start, &end);
+	verdict = range_parse(http1_value(a->head, "Range"), total, &start, &end);
 	if (verdict == 0)
 		return false;
 	if (verdict < 0) {
@@ -288,12 +296,12 @@ send_body(struct answer *a, const struct variant *v, struct draft *draft)
 	struct client_reply reply = { .framing = CLIENT_BODY_LENGTH, .draft = draft, .length = draft_total(draft) };
 	const struct http1_head *stored = head_of(a, v);
 
-	if (stored->status == 200 && a->head.method == HTTP1_GET && http1_find(&a->head, "Range") != NULL &&
-	    http_condition_ranges(&a->head, stored) && send_range(a, v, draft))
+	if (stored->status == 200 && a->head->method == HTTP1_GET && http1_find(a->head, "Range") != NULL &&
+	    http_condition_ranges(a->head, stored) && send_range(a, v, draft))
 		return;
 	if (reply.length == DRAFT_UNKNOWN)
 		reply.framing = CLIENT_BODY_STREAM;
-	if (stored->status == 204 || stored->status == 304 || (a->head.method == HTTP1_HEAD && reply.length == 0))
+	if (stored->status == 204 || stored->status == 304 || (a->head->method == HTTP1_HEAD && reply.length == 0))
 		reply.framing = CLIENT_BODY_NONE;
 	send_reply(a, v, 0, &reply, NULL);
 }
@@ -330,7 +338,7 @@ static bool
 is_dated_anew(const struct answer *a)
 {
 	return a->target.kind == PACKAGE_APT && a->target.digest[0] != '\0' &&
-	       http1_find(&a->head, "If-None-Match") == NULL;
+	       http1_find(a->head, "If-None-Match") == NULL;
 }
 
 static void
@@ -342,8 +350,8 @@ serve(struct answer *a, struct variant *v, enum source source)
 	const struct http1_head *stored = head_of(a, v);
 
 	a->source = source;
-	if (stored->status == 200 && a->head.method <= HTTP1_HEAD && !is_dated_anew(a))
-		condition = http_condition_judge(&a->head, stored, now_s());
+	if (stored->status == 200 && a->head->method <= HTTP1_HEAD && !is_dated_anew(a))
+		condition = http_condition_judge(a->head, stored, now_s());
 	if (condition == HTTP_CONDITION_NOT_MODIFIED) {
 		send_reply(a, v, 304, &none, NULL);
 	} else if (condition == HTTP_CONDITION_FAILED) {
@@ -367,7 +375,7 @@ use_tag(struct answer *a, struct variant *v, const struct http1_head *head, enum
 {
 	struct target next;
 
-	if (a->head.method == HTTP1_HEAD && http1_find(head, "Docker-Content-Digest") != NULL) {
+	if (a->head->method == HTTP1_HEAD && http1_find(head, "Docker-Content-Digest") != NULL) {
 		serve(a, v, source);
 		return;
 	}
@@ -444,13 +452,13 @@ on_snapshot(void *arg, enum transfer_result result, struct variant *v, const str
 static enum http1_method
 method_for(const struct answer *a)
 {
-	return a->target.is_tag ? HTTP1_HEAD : a->head.method;
+	return a->target.is_tag ? HTTP1_HEAD : a->head->method;
 }
 
 static bool
 is_for_one(const struct answer *a)
 {
-	const struct http1_head *head = &a->head;
+	const struct http1_head *head = a->head;
 
 	if (a->target.form == TARGET_REGISTRY) /* nothing of the client's goes upstream */
 		return a->is_alone || method_for(a) != (a->target.is_tag ? HTTP1_HEAD : HTTP1_GET);
@@ -469,7 +477,7 @@ text_of(const struct answer *a)
 static bool
 is_read(const struct answer *a)
 {
-	return a->head.method == HTTP1_GET || a->head.method == HTTP1_HEAD;
+	return a->head->method == HTTP1_GET || a->head->method == HTTP1_HEAD;
 }
 
 static void
@@ -503,7 +511,7 @@ ask_behind(struct answer *a, struct variant *stored)
 static enum http_cache_verdict
 judge(const struct answer *a, const struct variant *v, const struct http1_head *stored)
 {
-	const struct http1_head *request = &a->head;
+	const struct http1_head *request = a->head;
 	struct cache_control asked;
 
 	if (a->target.fresh_s == TARGET_BY_HTTP || stored->status != 200)
@@ -531,7 +539,7 @@ ask_snapshots(struct answer *a)
 	uint64_t connection = client_connection(a->client);
 	struct cache_control asked;
 
-	cache_control_read(&a->head, &asked);
+	cache_control_read(a->head, &asked);
 	if (a->is_placed || is_for_one(a) || asked.only_if_cached)
 		return false;
 	a->is_placed = true;
@@ -545,7 +553,7 @@ ask_snapshots(struct answer *a)
 static void
 begin(struct answer *a)
 {
-	const struct http1_head *request = &a->head;
+	const struct http1_head *request = a->head;
 	enum http_cache_verdict verdict;
 	struct variant *stored = NULL;
 	struct cache_control asked;
@@ -595,9 +603,9 @@ read_visit(struct answer *a)
 	struct http1_scan scan = { 0 };
 
 	visitor_read(&a->parts->visitors, head, &a->visit);
-	a->head = *head;
 	if (a->visit.header == NULL)
 		return;
+	a->own_head = xcalloc(1, sizeof(*a->own_head));
 	buf_init(&a->text, a->request->text.len);
 	buf_addstr(&a->text, str_cut(&line, '\n'));
 	buf_addc(&a->text, '\n');
@@ -606,17 +614,18 @@ read_visit(struct answer *a)
 			buf_addf(&a->text, "%.*s: %.*s\r\n", (int)head->headers[i].name.len, head->headers[i].name.p,
 			    (int)head->headers[i].value.len, head->headers[i].value.p);
 	http1_print_end(&a->text);
-	http1_parse_request(&scan, buf_str(&a->text), &http1_proxy_limits, &a->head); /* it was clean with it */
+	http1_parse_request(&scan, buf_str(&a->text), &http1_proxy_limits, a->own_head); /* it was clean with it */
+	a->head = a->own_head;
 }
 
 /* False: it has been answered. */
 static bool
 find_target(struct answer *a)
 {
-	bool is_registry = str_has_prefix(a->head.path, "/v2/");
+	bool is_registry = str_has_prefix(a->head->path, "/v2/");
 	struct err err;
 
-	if (target_read(&a->head, a->parts->upstreams, &a->target, &err))
+	if (target_read(a->head, a->parts->upstreams, &a->target, &err))
 		return true;
 	if (is_registry)
 		reply_registry_error(a, status_of(&err), err.text);
@@ -628,7 +637,7 @@ find_target(struct answer *a)
 static bool
 may_see(const struct answer *a, const struct upstream_rule *rule)
 {
-	if (http1_find(&a->head, "Authorization") != NULL) /* a login of its own, for the upstream */
+	if (http1_find(a->head, "Authorization") != NULL) /* a login of its own, for the upstream */
 		return false;
 	return a->visit.visitor == VISITOR_MEMBER || (a->visit.visitor == VISITOR_ENGINE && rule->is_for_jobs);
 }
@@ -654,7 +663,7 @@ choose_login(struct answer *a)
 		target_ask_as(&a->target, rule);
 	else if (a->visit.visitor == VISITOR_WRONG ||
 		 (rule != NULL && is_registry && a->visit.visitor == VISITOR_SILENT)) {
-		door_challenge(a->client, a->head.host);
+		door_challenge(a->client, a->head->host);
 		answer_free(a);
 		return false;
 	}
@@ -677,26 +686,30 @@ open_tunnel(struct answer *a)
 struct answer *
 answer_new(struct answer_parts *parts, struct client *client, const struct client_request *request)
 {
-	struct answer *a = xcalloc(1, sizeof(*a));
+	struct answer *a = xrealloc(NULL, sizeof(*a));
 
-	*a = (struct answer){ .parts = parts, .client = client, .request = request };
+	memset(a, 0, offsetof(struct answer, stored));
+	a->parts = parts;
+	a->client = client;
+	a->request = request;
+	a->head = &request->head;
 	read_visit(a);
-	if (a->head.method == HTTP1_CONNECT) {
+	if (a->head->method == HTTP1_CONNECT) {
 		open_tunnel(a);
 		return NULL;
 	}
-	if (door_answers(client, &a->head, &a->visit, http1_value(&request->head, "Authorization"),
+	if (door_answers(client, a->head, &a->visit, http1_value(&request->head, "Authorization"),
 		upstreams_have_logins(parts->upstreams))) {
 		answer_free(a);
 		return NULL;
 	}
 	if (!find_target(a))
 		return NULL;
-	if (a->target.form == TARGET_REGISTRY && a->head.method > HTTP1_HEAD) {
+	if (a->target.form == TARGET_REGISTRY && a->head->method > HTTP1_HEAD) {
 		reply_error(a, 405, "the mirror is there for pulling alone");
 		return NULL;
 	}
-	if (is_loop(&a->head)) {
+	if (is_loop(a->head)) {
 		reply_error(a, 508, "the request has come through a mirror of Davit's already");
 		return NULL;
 	}

@@ -21,14 +21,31 @@ lower_host(struct str host)
 	return text;
 }
 
+static char *
+join(const char *const *parts, size_t count)
+{
+	size_t len = 0;
+	char *text, *end;
+
+	for (size_t i = 0; i < count; i++)
+		len += strlen(parts[i]);
+	text = end = xcalloc(1, len + 1);
+	for (size_t i = 0; i < count; i++)
+		end = stpcpy(end, parts[i]);
+	return text;
+}
+
+/* Made for each request: without printf. */
 static void
 set_key(struct target *t)
 {
 	char name[ORIGIN_SIZE];
+	const char *const parts[] = { t->as != NULL ? t->as->identity : "", t->as != NULL ? " " : "",
+		t->is_tag ? "HEAD " : "", t->links != NULL ? t->links : "", t->links != NULL ? " " : "", name,
+		t->path };
 
 	origin_print(&t->origin, name);
-	t->key = xasprintf("%s%s%s%s%s%s%s", t->as != NULL ? t->as->identity : "", t->as != NULL ? " " : "",
-	    t->is_tag ? "HEAD " : "", t->links != NULL ? t->links : "", t->links != NULL ? " " : "", name, t->path);
+	t->key = join(parts, sizeof(parts) / sizeof(parts[0]));
 }
 
 void
@@ -80,7 +97,7 @@ apply_policy(struct target *t, enum package_kind kind, const struct http1_head *
 
 	t->kind = kind;
 	t->fresh_s = policy.fresh_s;
-	snprintf(t->digest, sizeof(t->digest), "%s", policy.digest);
+	memcpy(t->digest, policy.digest, sizeof(policy.digest));
 	if (policy.has_urls && kind == PACKAGE_PYPI)
 		t->links = xstrdup("/pypi/");
 	else if (policy.has_urls)
@@ -117,6 +134,8 @@ set_host_of_path(struct target *t, struct str segment, const struct upstreams *u
 	struct buf host;
 	bool ok;
 
+	if (segment.len == 0 || memchr(segment.p, '%', segment.len) == NULL)
+		return set_host(t, segment, upstreams, err);
 	buf_init(&host, 300);
 	ok = (url_decode(&host, segment) || err_set(err, ERR_INPUT, 0, "the upstream's host is malformed")) &&
 	     set_host(t, buf_str(&host), upstreams, err);
