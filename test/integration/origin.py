@@ -125,9 +125,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Origin:
-    def __init__(self, host="127.0.0.1", port=0, otherwise=None):
-        """otherwise: the reply to all that serve() does not name."""
+    def __init__(self, host="127.0.0.1", port=0, otherwise=None, tls=None):
+        """otherwise: the reply to all that serve() does not name; tls: a server's context, for https."""
         self.otherwise = otherwise
+        self.tls = tls
         self.host = host
         self.lock = threading.Lock()
         self.requests = []
@@ -143,6 +144,8 @@ class Origin:
     def start(self):
         self.server = Server((self.host, self.port), Handler)
         self.server.origin = self
+        if self.tls:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 

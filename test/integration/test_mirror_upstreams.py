@@ -4,9 +4,11 @@ they have little left to give. (doc/mirror.md, Upstreams)"""
 import hashlib
 import os
 import socket
+import subprocess
 import time
 
-from origin import Reply
+import forge
+from origin import Origin, Reply
 from test_mirror import BODY, HALF, LASTING, Mirrored, ended, in_threads
 from test_mirror_registry import InFrontOf
 
@@ -125,3 +127,20 @@ def test_connect(make_davit, origin):
     mirrored.wait_metric("davit_mirror_tunnels 0")
     origin.stop()
     assert tunnel(mirrored, f"127.0.0.1:{origin.port}")[1].startswith("HTTP/1.1 502 ")
+
+
+def test_connect_by_tls(make_davit, tmp_path):
+    """curl speaks TLS with the upstream itself, and nothing of the mirror's comes between."""
+    upstream = Origin(tls=forge.certificate(tmp_path))
+    try:
+        body = os.urandom(1_000_000)
+        upstream.serve("/boat", Reply(body))
+        mirrored = Mirrored(make_davit, upstream, connect=True)
+        fetch = ["curl", "-sS", "--proxy", f"http://127.0.0.1:{mirrored.port}", f"https://127.0.0.1:{upstream.port}/boat"]
+        done = subprocess.run([*fetch, "--cacert", tmp_path / "cert.pem"], capture_output=True, timeout=60)
+        assert done.returncode == 0 and done.stdout == body, done.stderr
+        assert not {"via", "x-forwarded-for"} & {name.lower() for name in upstream.requests[0][2]}
+        done = subprocess.run(fetch, capture_output=True, timeout=60)  # which does not trust the certificate
+        assert done.returncode == 60 and upstream.count("/boat") == 1
+    finally:
+        upstream.stop()
