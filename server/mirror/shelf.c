@@ -79,8 +79,28 @@ print_id(struct buf *b, uint64_t id)
 		buf_addc(b, (char)(id >> 8 * i));
 }
 
+static void
+print_use(const struct variant *v, struct buf *b)
+{
+	print_id(b, v->id);
+	print_id(b, (uint64_t)v->used);
+}
+
+static void
+note_use(struct shelf *s, struct variant *v)
+{
+	struct buf b;
+
+	v->noted = v->used;
+	buf_init(&b, 32);
+	print_use(v, &b);
+	note(s, RECORD_USE, buf_str(&b));
+	buf_fini(&b);
+}
+
+/* What was fetched for no client's request was not used when it came. */
 static bool
-note_stored(struct shelf *s, const struct variant *v)
+note_stored(struct shelf *s, struct variant *v)
 {
 	struct buf b;
 	bool ok;
@@ -88,6 +108,8 @@ note_stored(struct shelf *s, const struct variant *v)
 	buf_init(&b, JOURNAL_RECORD_MAX);
 	ok = variant_print_record(&b, v->object->key, v) && note(s, RECORD_STORE, buf_str(&b));
 	buf_fini(&b);
+	if (ok && v->used < v->times.received)
+		note_use(s, v);
 	return ok;
 }
 
@@ -102,29 +124,15 @@ note_removed(struct shelf *s, uint64_t id)
 	buf_fini(&b);
 }
 
-static void
-print_use(const struct variant *v, struct buf *b)
-{
-	print_id(b, v->id);
-	print_id(b, (uint64_t)v->used);
-}
-
 /* A use is on record once a day. */
 static void
 use(struct shelf *s, struct variant *v)
 {
-	struct buf b;
-
 	TAILQ_REMOVE(&s->by_use, v, by_use);
 	TAILQ_INSERT_TAIL(&s->by_use, v, by_use);
 	v->used = loop_wall_ms() / 1000;
-	if (!variant_is_filed(v) || v->used - v->noted < NOTE_S)
-		return;
-	v->noted = v->used;
-	buf_init(&b, 32);
-	print_use(v, &b);
-	note(s, RECORD_USE, buf_str(&b));
-	buf_fini(&b);
+	if (variant_is_filed(v) && v->used - v->noted >= NOTE_S)
+		note_use(s, v);
 }
 
 static void
@@ -675,6 +683,15 @@ shelf_update(struct shelf *s, struct variant *v)
 	count_memory(s, v);
 	note_stored(s, v);
 	renew_when_due(s);
+}
+
+void
+shelf_set_used(struct shelf *s, struct variant *v, int64_t used)
+{
+	if (v->object == NULL)
+		return;
+	v->used = used;
+	note_use(s, v); /* of no effect where the variant itself is not on record yet */
 }
 
 struct disk_op *

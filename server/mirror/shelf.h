@@ -60,6 +60,9 @@ void shelf_add(struct shelf *shelf, const char *key, struct variant *variant);
 void shelf_publish(struct shelf *shelf, struct variant *variant);
 /* Its head or its times have changed. */
 void shelf_update(struct shelf *shelf, struct variant *variant);
+/* It was used last then, not when it came: it was fetched for no client's request. Nothing happens when it is not on
+ * the shelf. */
+void shelf_set_used(struct shelf *shelf, struct variant *variant, int64_t used);
 /* It is not found any more, and its file goes. Nothing happens when it is not on the shelf. */
 void shelf_drop(struct shelf *shelf, struct variant *variant);
 /* All variants of that URL. */

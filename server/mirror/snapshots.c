@@ -264,7 +264,7 @@ on_filled(void *arg, enum transfer_result result, struct variant *v, struct draf
 	if (result == TRANSFER_REPLY) {
 		variant_read_head(v, &head);
 		if (v->used == v->times.received) /* no client has asked for it meanwhile */
-			v->used = used;
+			shelf_set_used(r->snapshots->conf.shelf, v, used);
 	}
 	if (result != TRANSFER_REPLY || head.status != 200)
 		r->has_failed = true;

@@ -6,7 +6,9 @@ import hashlib
 import http.client
 import json
 import os
+import struct
 import subprocess
+import time
 
 import pytest
 
@@ -158,6 +160,82 @@ def test_index_files_of_one_version(mirrored, origin, tmp_path):
     text, source = ask("later", "Release")
     assert "03:00:00" in text and source == "davit; hit; detail=stale"
     assert "Version: 3" in ask("later", INDEX)[0]
+
+
+class Journal:
+    """The mirror's, read and added to while no davitd has it. (server/mirror/journal.h, shelf_private.h)"""
+
+    STORE, USE = 1, 3
+
+    def __init__(self, davit):
+        self.path = os.path.join(davit.state, "mirror", "journal")
+
+    def records(self):
+        with open(self.path, "rb") as file:
+            data = file.read()
+        at = len("davitmj1")
+        while at < len(data):
+            size, = struct.unpack_from("<I", data, at)
+            yield data[at + 8], data[at + 9:at + 8 + size]
+            at += 8 + size
+
+    def ids(self, part):
+        """Of what is stored with that part in its key."""
+        found = []
+        for kind, payload in self.records():
+            if kind == self.STORE and part.encode() in payload[40:40 + struct.unpack_from("<Q", payload, 32)[0]]:
+                found.append(struct.unpack_from("<Q", payload)[0])
+        return found
+
+    def uses(self):
+        return dict(struct.unpack("<QQ", payload) for kind, payload in self.records() if kind == self.USE)
+
+    def add_use(self, number, when):
+        record = bytes([self.USE]) + struct.pack("<QQ", number, when)
+        crc = 0xffffffff
+        for byte in record:
+            crc ^= byte
+            for _ in range(8):
+                crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+        with open(self.path, "ab") as file:
+            file.write(struct.pack("<II", len(record), crc ^ 0xffffffff) + record)
+
+
+def test_what_nobody_asks_for_is_not_kept_up_to_date(mirrored, origin, tmp_path):
+    """An index file of a new version is fetched when the one before was in use; that it was fetched is no use of it."""
+    repository = Repository(origin, tmp_path, False)
+    url = f"/apt/127.0.0.1:{origin.port}/{SUITE}"
+    journal = Journal(mirrored.davit)
+
+    def publish(version, fetched):
+        repository.publish(version)
+        assert f"0{version}:00:00".encode() in mirrored.get("", whole_url=f"{url}/Release")[1]
+        assert origin.count(f"/{SUITE}/{INDEX}") == fetched
+
+    def stop(count):
+        """When so many versions of it are on record; the newest one's number."""
+        deadline = time.monotonic() + 60
+        while len(found := journal.ids(os.path.dirname(INDEX))) < count:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.01)
+        mirrored.davit.stop()
+        return found[-1]
+
+    def start(number, days):
+        """As if that one was used last so many days ago."""
+        when = int(time.time()) - days * 86400
+        journal.add_use(number, when)
+        mirrored.restart()
+        return when
+
+    publish("1", 0)
+    assert mirrored.get("", whole_url=f"{url}/{INDEX}")[0].status == 200
+    when = start(stop(1), 2)
+    publish("2", 2)
+    second = stop(2)
+    assert journal.uses()[second] == when
+    start(second, 4)
+    publish("3", 2)
 
 
 def test_bytes_that_are_not_of_their_hash(mirrored, origin):
