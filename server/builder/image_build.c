@@ -360,7 +360,7 @@ on_bases(void *arg, bool are_fresh)
 		.platform = b->spec.platform,
 		.network = b->spec.network,
 		.limits = { host->limits.memory, host->limits.nano_cpus, 0, 0 },
-		.no_cache = build->no_cache,
+		.no_cache = build->no_cache || b->spec.no_cache,
 		.pull = must_pull(b) && !are_fresh };
 
 	b->bases = NULL;

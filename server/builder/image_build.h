@@ -19,6 +19,7 @@ struct image_build_spec {
 	const struct strings *cache_from; /* images whose layers are taken */
 	const char *engine;               /* its name */
 	const char *platform;             /* NULL: the engine's own */
+	bool no_cache;                    /* whatever build says */
 	const char *network;              /* of the steps' containers, of the engine's own builder */
 	const char *container;            /* out of which build->extract goes into the context; NULL: none */
 };

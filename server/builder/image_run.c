@@ -59,6 +59,7 @@ struct image_run {
 	struct strings cache; /* of cache_from, those that are there */
 	size_t fetched;       /* how many were asked for */
 	struct image_build *build;
+	bool is_anew;       /* built a second time, without the engine's layers */
 	uint64_t raw_bytes; /* of output */
 
 	struct verdict verdict;
@@ -322,10 +323,12 @@ begin_build(struct image_run *r, const struct build_spec *build, const struct st
 		.cache_from = &r->cache,
 		.engine = r->place.engine,
 		.platform = r->job->spec->build->platform,
+		.no_cache = r->is_anew,
 		.network = sandbox_mode(r->sandbox),
 		.container = container };
 
-	r->events->segment(r->arg, states[r->state].name, -1);
+	if (!r->is_anew)
+		r->events->segment(r->arg, states[r->state].name, -1);
 	r->build = image_build_start(r->place.host, &spec, &handler, r);
 }
 
@@ -347,27 +350,39 @@ enter_build(struct image_run *r)
 
 /* --- its platform --- */
 
+/* The engine takes layers that it has without a look at the platform that they were built for. */
+static void
+build_anew(struct image_run *r, const char *platform)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text),
+	    "what was built is for %s, perhaps of layers that the engine had; building all of it anew", platform);
+	r->events->notice(r->arg, text);
+	r->is_anew = true;
+	image_step(r, IMAGE_BUILD);
+}
+
 static void
 on_checked(void *arg, const union docker_result *result, const struct err *err)
 {
 	struct image_run *r = arg;
 	const char *wanted = r->job->spec->build->platform;
-	struct err other;
+	const char *made =
+	    err == NULL && result->image.platform.text[0] != '\0' ? result->image.platform.text : "an unknown platform";
+	struct err other = err_make(ERR_INPUT, 0,
+	    "what was built is for %s, and not for %s: is there an image for that of what its Dockerfile begins from?",
+	    made, wanted);
 
 	r->op = NULL;
-	if (err != NULL) {
+	if (err != NULL)
 		image_fail(r, verdict_blame(err), *err);
-	} else if (strcmp(result->image.platform.text, wanted) != 0) {
-		other = err_make(ERR_INPUT, 0,
-		    "what was built is for %s, and not for %s: is there an image for that of what its Dockerfile "
-		    "begins "
-		    "from?",
-		    result->image.platform.text[0] != '\0' ? result->image.platform.text : "an unknown platform",
-		    wanted);
-		image_fail(r, BUILDER_FAILED, other);
-	} else {
+	else if (strcmp(made, wanted) == 0)
 		image_step(r, states[r->state].next);
-	}
+	else if (!r->is_anew && !r->job->spec->build->no_cache)
+		build_anew(r, made);
+	else
+		image_fail(r, BUILDER_FAILED, other);
 }
 
 static void

@@ -55,6 +55,7 @@ struct index_run {
 	struct registry *registry;       /* of that name */
 	struct registry_op *op;          /* of the state, as the next one */
 	struct docker_op *look;
+	struct deferred *begin;
 	struct clear_registries clear;
 	enum index_state failed_in; /* that is tried again */
 	unsigned failed;            /* attempts at it */
@@ -91,6 +92,7 @@ static void
 index_step(struct index_run *r, enum index_state next)
 {
 	log_debug("job %s: list: %s -> %s", r->job->id, states[r->state].name, states[next].name);
+	deferred_cancel(&r->begin);
 	docker_cancel(&r->look);
 	registry_cancel(&r->op);
 	timer_stop(r->again);
@@ -272,26 +274,6 @@ platform_at(const struct index_run *r, size_t index)
 	return platform;
 }
 
-static void
-on_manifest(void *arg, const struct registry_reply *reply, const struct err *err)
-{
-	struct index_run *r = arg;
-	struct repository *repository = repository_of(r);
-	struct platform platform = platform_at(r, repository->index.count);
-	struct err failure;
-
-	r->op = NULL;
-	if (err == NULL && image_index_add(&repository->index, &platform, reply->body, &failure)) {
-		r->failed = 0;
-		index_step(r, INDEX_GATHER);
-		return;
-	}
-	failure = err_prefix(err != NULL ? *err : failure, "%s", platform.text);
-	if (failure.code == ERR_PROTO)
-		failure.code = ERR_INPUT; /* asked again it would say the same */
-	index_fail(r, &failure);
-}
-
 /* The digest of what was pushed for the platform; "" when nothing was. */
 static void
 find_pushed(const struct index_run *r, const struct platform *platform, char ret[136])
@@ -304,6 +286,39 @@ find_pushed(const struct index_run *r, const struct platform *platform, char ret
 		digest = built_image_digest(&built);
 	snprintf(ret, 136, "%.*s", (int)digest.len, digest.p);
 	free(name);
+}
+
+/* Whether these are the bytes that were asked for. */
+static bool
+is_pushed(const struct index_run *r, const struct platform *platform, struct str manifest, struct err *err)
+{
+	char wanted[136], hex[SHA256_HEX_SIZE];
+
+	find_pushed(r, platform, wanted);
+	sha256_hex(manifest, hex);
+	return strncmp(wanted, "sha256:", strlen("sha256:")) != 0 || strcmp(wanted + strlen("sha256:"), hex) == 0 ||
+	       err_set(err, ERR_PROTO, 0, "the registry gives something else under %s", wanted);
+}
+
+static void
+on_manifest(void *arg, const struct registry_reply *reply, const struct err *err)
+{
+	struct index_run *r = arg;
+	struct repository *repository = repository_of(r);
+	struct platform platform = platform_at(r, repository->index.count);
+	struct err failure;
+
+	r->op = NULL;
+	if (err == NULL && is_pushed(r, &platform, reply->body, &failure) &&
+	    image_index_add(&repository->index, &platform, reply->body, &failure)) {
+		r->failed = 0;
+		index_step(r, INDEX_GATHER);
+		return;
+	}
+	failure = err_prefix(err != NULL ? *err : failure, "%s", platform.text);
+	if (failure.code == ERR_PROTO)
+		failure.code = ERR_INPUT; /* asked again it would say the same */
+	index_fail(r, &failure);
 }
 
 /* The next platform of the repository in hand. */
@@ -494,6 +509,15 @@ add_names(struct index_run *r, const struct strings *tags, struct err *err)
 	return true;
 }
 
+static void
+on_begin(void *arg)
+{
+	struct index_run *r = arg;
+
+	r->begin = NULL;
+	index_step(r, INDEX_STARTED);
+}
+
 struct builder_run *
 index_run_start(const struct run_place *place, const struct builder_job *job, const struct builder_events *events,
     void *arg, run_ended_fn *ended, void *ended_arg)
@@ -516,7 +540,7 @@ index_run_start(const struct run_place *place, const struct builder_job *job, co
 	timer_start(r->deadline, (int64_t)timeout * 1000);
 	r->repositories = xcalloc(job->spec->build->tags.count + 1, sizeof(*r->repositories));
 	if (add_names(r, &job->spec->build->tags, &err))
-		index_step(r, INDEX_STARTED);
+		r->begin = deferred_call(place->host->loop, on_begin, r);
 	else
 		index_end(r, BUILDER_FAILED, err);
 	return &r->base;

@@ -30,7 +30,8 @@ struct registry {
 	struct loop *loop;
 	struct image_ref image;
 	char *login;
-	char *shown; /* Authorization that it takes; NULL: not known, or none */
+	char *shown;    /* Authorization that it takes; NULL: not known, or none */
+	bool may_write; /* that has let something be put */
 	bool may_be_clear;
 	bool is_clear;       /* the next request goes without TLS */
 	struct httpc *httpc; /* of that kind; NULL: none yet */
@@ -148,6 +149,7 @@ succeed(struct registry_op *op, const struct httpc_reply *http)
 	registry_fn *fn = op->fn;
 	void *arg = op->arg;
 
+	op->registry->may_write = op->registry->may_write || op->media_type != NULL;
 	op_free(op);
 	fn(arg, &reply, NULL);
 	free(digest);
@@ -377,6 +379,9 @@ registry_put(
 {
 	struct registry_op *op = op_new(registry, "PUT", tag, fn, arg);
 
+	if (!registry
+		 ->may_write) /* a token for reading may be none for writing, and not every registry asks for another */
+		crypto_wipe_free(&registry->shown);
 	op->media_type = media_type;
 	op->manifest = manifest;
 	op_step(op, OP_ASK);

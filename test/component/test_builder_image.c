@@ -148,6 +148,26 @@ test_build(void **state)
 	remove_image(TAG);
 }
 
+/* Of one engine and one Dockerfile; the layers of the one are none for the other. */
+static void
+test_platforms(void **state)
+{
+	static const char *const platforms[] = { "linux/386", "linux/amd64", "linux/386" };
+	struct bench_job j;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		begin(&j, FILES({ "Dockerfile", "FROM scratch\nCOPY a /a\n" }, { "a", "of two platforms\n" }));
+		strings_add(&j.spec.build->tags, STR(TAG));
+		j.spec.build->platform = xstrdup(platforms[i]);
+		run(&j);
+		bench_assert_result(&j, BUILDER_PASSED, "");
+		assert_string_equal(j.segments.data, "build begin\n");
+		end(&j);
+	}
+	remove_image(TAG);
+}
+
 /* The Dockerfile outside of the context, and a large context. */
 static void
 test_context_below_the_root(void **state)
@@ -426,6 +446,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_build),
+		cmocka_unit_test(test_platforms),
 		cmocka_unit_test(test_context_below_the_root),
 		cmocka_unit_test(test_ignore_of_its_own_and_files_of_other_jobs),
 		cmocka_unit_test(test_compile_and_extract),

@@ -169,6 +169,48 @@ test_a_login_that_is_wrong_is_shown_once(void **state)
 	end(&p);
 }
 
+/* What was good for reading is not shown for writing; what was good for that is. */
+static void
+script_read_then_write(struct peer *p)
+{
+	char manifest[2];
+	int fd = accept_clear(p);
+
+	peer_check(p, peer_read_head(p, fd));
+	answer(fd, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", "{}");
+	peer_check(p, peer_read_head(p, fd) && strstr(p->head, "Authorization: " LOGIN) != NULL);
+	answer(fd, "200 OK", "", "{}");
+	peer_check(p, peer_read_head(p, fd) && peer_read(fd, manifest, 2));
+	peer_check(p, strstr(p->head, "Authorization") == NULL);
+	answer(fd, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"r\"\r\n", "{}");
+	for (int i = 0; i < 2; i++) {
+		peer_check(p, peer_read_head(p, fd) && peer_read(fd, manifest, 2));
+		peer_check(p, strstr(p->head, "PUT ") != NULL && strstr(p->head, "Authorization: " LOGIN) != NULL);
+		answer(fd, "201 Created", "", "");
+	}
+	peer_drain_close(fd);
+}
+
+static void
+test_what_is_shown_for_writing_was_asked_for_that(void **state)
+{
+	struct peer p;
+
+	(void)state;
+	peer_start(&p, PEER_TCP, script_read_then_write, NULL);
+	begin(&p, LOGIN);
+	b.op = registry_get(b.registry, DIGEST, on_done, NULL);
+	loop_run(b.loop);
+	for (int i = 0; i < 2; i++) {
+		b.op = registry_put(b.registry, "one", LIST, STR("{}"), on_done, NULL);
+		loop_run(b.loop);
+	}
+	assert_string_equal(b.err.text, "");
+	assert_int_equal(b.done, 3);
+	b.done = 1;
+	end(&p);
+}
+
 /* --- refusals --- */
 
 struct refusal {
@@ -304,6 +346,7 @@ main(void)
 		cmocka_unit_test(test_a_list_is_put_with_a_token),
 		cmocka_unit_test(test_a_manifest_is_got_with_a_login),
 		cmocka_unit_test(test_a_login_that_is_wrong_is_shown_once),
+		cmocka_unit_test(test_what_is_shown_for_writing_was_asked_for_that),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_without_a_login_one_is_asked_for),
 		cmocka_unit_test(test_each_request_begins_with_tls),

@@ -76,6 +76,17 @@ class Sluice:
                 self.change.wait()
 
 
+def forget_images(address):
+    """The engine's, which were pushed to that registry or came from it."""
+    docker = ["/usr/bin/docker", "-H", server.ENGINE]
+    listed = subprocess.run([*docker, "images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"],
+                            capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines() if line.startswith(address + "/")]
+    names = {f"{name}@{digest}" if tag == "<none>" else f"{name}:{tag}" for name, tag, digest in rows}
+    if names:
+        subprocess.run([*docker, "rmi", *names], check=True, stdout=subprocess.DEVNULL)
+
+
 class Registry:
     """It keeps its address and what was pushed when it is started again. closed: it wants ada's password; sluice: its address
     is that of a sluice in front of it; tells: (URL, token) of who is told of what is pushed."""
@@ -124,10 +135,4 @@ class Registry:
         self.process.wait()
         if self.sluice:
             self.sluice.close()
-        docker = ["/usr/bin/docker", "-H", server.ENGINE]
-        listed = subprocess.run([*docker, "images", "--digests", "--format", "{{.Repository}} {{.Tag}} {{.Digest}}"],
-                                capture_output=True, text=True, check=True).stdout
-        rows = [line.split() for line in listed.splitlines() if line.startswith(self.address + "/")]
-        names = {f"{name}@{digest}" if tag == "<none>" else f"{name}:{tag}" for name, tag, digest in rows}
-        if names:
-            subprocess.run([*docker, "rmi", *names], check=True, stdout=subprocess.DEVNULL)
+        forget_images(self.address)

@@ -96,6 +96,7 @@ class Guard:
     def close(self):
         self.http.shutdown()
         self.http.server_close()
+        registries.forget_images(self.address)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,13 @@ def other():
     yield url
     subprocess.run([f"{TOP}/scripts/engine", "stop", folder], check=True)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def guard(registry):
+    made = Guard(registry.address)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -127,11 +135,10 @@ def push(davit, repo, build, files, **more):
     return forge.deliver(davit, forge.push_payload(commit, message=commit)).json["build"]
 
 
-def test_a_list_of_two_platforms(make_davit, repo, other, registry, tmp_path):
+def test_a_list_of_two_platforms(make_davit, repo, other, registry, guard, tmp_path):
     engines = [{"url": server.ENGINE, "slots": 1}, {"url": other, "name": "other", "slots": 1, "platforms": ["linux/386"]}]
     davit = make_davit(engines=engines)
     davit.add_repo(repo)
-    guard = Guard(registry.address)
     (tmp_path / "login").write_text(json.dumps({"auths": {guard.address: {"username": "ada", "password": "s3cret-word"}}}))
     assert davit.cli("secret", "set", "DOCKER_AUTH_CONFIG", "--repo", "app", "--file", str(tmp_path / "login")).returncode == 0
     name = f"{guard.address}/acme/app"
@@ -182,7 +189,6 @@ def test_a_list_of_two_platforms(make_davit, repo, other, registry, tmp_path):
     done = davit.wait_build(number)
     assert done["state"] == "passed" and [job["attempt"] for job in done["jobs"][:3]] == [1, 1, 2], done
     assert f"kept {name}:one sha256:".encode() in davit.job_log(f"{number}.3", 2)
-    guard.close()
 
 
 def test_a_platform_that_cannot_be_built(make_davit, repo, docker, other, registry):
