@@ -64,16 +64,17 @@ class Browser:
             time.sleep(0.05)
         return value
 
-    def write(self, selector, text):
-        """Again where the page was made anew between looking and typing."""
-        for _ in range(5):
+    def write(self, selector, text, timeout=60):
+        """As soon as there is one that takes it: also where the page was made anew between looking and typing."""
+        deadline = time.monotonic() + timeout
+        while True:
             found = self.ask("POST", self.session + "/element", {"using": "css selector", "value": selector})
             try:
                 return self.ask("POST", f"{self.session}/element/{found[KEY]}/value", {"text": text})
             except AssertionError as error:
-                if "stale element" not in str(error):
+                if "stale element" not in str(error) and "not interactable" not in str(error) or time.monotonic() > deadline:
                     raise
-        raise AssertionError(f"{selector} never stays")
+            time.sleep(0.05)
 
     def complaints(self):
         """What stands in the console: also what the policy of the page forbade."""
