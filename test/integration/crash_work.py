@@ -132,7 +132,7 @@ def push_bad_application(w):
 
 
 def push_overdue(w):
-    w.pushed(script("overdue", "timed_out", [("echo begun", b"begun\n"), ("sleep 600", b"")], "timeout: 1s\n"), "plain")
+    w.pushed(script("overdue", "timed_out", [("echo begun", b"begun\n"), ("sleep 600", b"")], "timeout: 3s\n"), "plain")
 
 
 def push_failing_held(w):

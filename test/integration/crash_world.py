@@ -237,10 +237,11 @@ class World:
         return ", ".join(left)
 
     def settle(self):
-        """All is done but the endless job."""
+        """All is done but the endless job, which has been taken up: an engine is in use when all on it is known."""
         self.start()
         try:
             self.until("rest", lambda: not self.why_not_settled())
+            self.until("an engine", lambda: any(" is up: " in line for line in list(self.davit.log.lines)))
         except Died:
             raise AssertionError("davitd died by itself:\n" + "\n".join(self.davit.log.lines[-40:])) from None
         self.in_a_row = 0

@@ -89,7 +89,7 @@ def test_two_replicas_behind_nginx_are_replaced_without_a_failed_request(applica
     ports = [f"127.0.0.1:{first}-{first + 1}:80"]
     application.deploy(replicas=2, ports=ports)
     proxy = nginx.Nginx(tmp_path / "nginx", SITE.format(first, first + 1, port), port)
-    load = subprocess.Popen(["wrk", "-t1", "-c4", "-d60s", f"http://127.0.0.1:{port}/index.html"], stdout=subprocess.PIPE, text=True)
+    load = subprocess.Popen(["wrk", "-t1", "-c4", "-d60s", "--timeout", "30s", f"http://127.0.0.1:{port}/index.html"], stdout=subprocess.PIPE, text=True)
     application.deploy(version="2", replicas=2, ports=ports)
     load.send_signal(2)
     told = load.communicate(timeout=60)[0]

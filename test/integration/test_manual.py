@@ -36,7 +36,8 @@ FILES = {
 }
 # Those that come to something else than a build that passed: a word of the example, and the build's state.
 OTHER_ENDS = {
-    "registry.example/app:latest": "error",  # nobody is there to push to
+    'tags: ["registry.example/app:': "error",  # nobody is there to push to
+    "as: [version, minor, latest, branch-sha]": "error",
     "registry.example/boat:": "failed",  # nor to be asked for an application's image
 }
 

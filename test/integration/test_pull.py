@@ -60,7 +60,7 @@ def test_images_of_jobs_come_by_the_mirror(make_davit, repo, registry, docker):
     try:
         build = build_of(davit, repo, "team/tool:1")
         assert build["state"] == "passed", build
-        assert not [name for name in docker("images", "--format", "{{.Repository}}").splitlines() if name.startswith("127.0.0.1")]
+        assert not [name for name in docker("images", "--format", "{{.Repository}}").splitlines() if name.startswith(address)]
         figures = davit.ask("GET", "/metrics").body.decode()
         assert "\ndavit_mirror_objects 0\n" not in figures and "\ndavit_mirror_objects " in figures, figures
         assert build_of(davit, repo, registry)["state"] == "passed"
