@@ -316,7 +316,7 @@ on_manifest(void *arg, const struct registry_reply *reply, const struct err *err
 		return;
 	}
 	failure = err_prefix(err != NULL ? *err : failure, "%s", platform.text);
-	if (failure.code == ERR_PROTO)
+	if (err == NULL && failure.code == ERR_PROTO)
 		failure.code = ERR_INPUT; /* asked again it would say the same */
 	index_fail(r, &failure);
 }
