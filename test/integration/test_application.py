@@ -84,13 +84,18 @@ def neighbours():
             return first
 
 
+# As what stands behind a proxy should: told to end, it takes no more requests, and answers those that it has. An answer cut
+# off in its midst, which the proxy cannot ask the other replica for, would be its own fault.
+DRAINING = "echo $VERSION > /index.html; httpd -f -p 80 -h / & trap 'kill $!; sleep 1; exit' TERM; wait"
+
+
 def test_two_replicas_behind_nginx_are_replaced_without_a_failed_request(application, tmp_path):
     first, port = neighbours(), forge.free_port()
-    ports = [f"127.0.0.1:{first}-{first + 1}:80"]
-    application.deploy(replicas=2, ports=ports)
+    service = {"ports": [f"127.0.0.1:{first}-{first + 1}:80"], "replicas": 2, "command": ["sh", "-c", DRAINING]}
+    application.deploy(**service)
     proxy = nginx.Nginx(tmp_path / "nginx", SITE.format(first, first + 1, port), port)
     load = subprocess.Popen(["wrk", "-t1", "-c4", "-d60s", "--timeout", "30s", f"http://127.0.0.1:{port}/index.html"], stdout=subprocess.PIPE, text=True)
-    application.deploy(version="2", replicas=2, ports=ports)
+    application.deploy(version="2", **service)
     load.send_signal(2)
     told = load.communicate(timeout=60)[0]
     proxy.stop()
