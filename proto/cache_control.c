@@ -58,12 +58,6 @@ set_seconds(int64_t *field, struct str value)
 		*field = n;
 }
 
-static bool
-is_name(struct str a, struct str b)
-{
-	return a.len == b.len && strncasecmp(a.p, b.p, a.len) == 0;
-}
-
 static void
 read_element(struct str element, struct cache_control *ret)
 {
@@ -94,10 +88,10 @@ read_element(struct str element, struct cache_control *ret)
 	struct str value = element, name = str_cut(&value, '=');
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (is_name(name, flags[i].name))
+		if (str_eq_nocase(name, flags[i].name))
 			*flags[i].flag = true;
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (is_name(name, numbers[i].name))
+		if (str_eq_nocase(name, numbers[i].name))
 			set_seconds(numbers[i].seconds, unquote(value));
 	if (str_is_nocase(name, "max-stale"))
 		ret->max_stale = name.len == element.len ? CACHE_CONTROL_MAX : seconds_of(unquote(value));

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "proto/mem.h"
 #include "proto/str.h"
@@ -184,7 +183,7 @@ git_url_is_near(const char *fork, const char *repository)
 		return is_local(fork) && is_local(repository);
 	split_authority(fork, &host, &port);
 	split_authority(repository, &own, &own_port);
-	if (host.len == 0 || host.len != own.len || strncasecmp(host.p, own.p, host.len) != 0)
+	if (host.len == 0 || !str_eq_nocase(host, own))
 		return false;
 	return http_authority(fork) == NULL || http_authority(repository) == NULL || port == own_port || port == 443;
 }

@@ -260,7 +260,7 @@ check_host(struct http1_head *ret)
 		return refuse(ret, 400, "Host is malformed");
 	if (ret->host.len == 0)
 		ret->host = header->value;
-	else if (ret->host.len != header->value.len || strncasecmp(ret->host.p, header->value.p, ret->host.len) != 0)
+	else if (!str_eq_nocase(ret->host, header->value))
 		return refuse(ret, 400, "Host is not that of the target");
 	return HTTP1_DONE;
 }

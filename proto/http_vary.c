@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static void
 add_lower(struct buf *b, struct str s)
@@ -199,7 +198,6 @@ http_vary_speaks(struct str selection, const struct http1_head *request, struct 
 		if (str_is_nocase(request->headers[i].name, "Accept-Language") &&
 		    !add_languages(&best, request->headers[i].value))
 			return false;
-	return best.language.len > 0 && best.language.len == language.len &&
-	       strncasecmp(best.language.p, language.p, language.len) == 0 &&
+	return best.language.len > 0 && str_eq_nocase(best.language, language) &&
 	       matches(selection, request, "accept-language");
 }

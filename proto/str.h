@@ -26,6 +26,11 @@ str_is_nocase(struct str a, const char *b)
 {
 	return a.len == strlen(b) && strncasecmp(a.p, b, a.len) == 0;
 }
+static inline bool
+str_eq_nocase(struct str a, struct str b)
+{
+	return a.len == b.len && strncasecmp(a.p, b.p, a.len) == 0;
+}
 bool str_has_prefix(struct str s, const char *prefix);
 /* Without blanks (space, tab) at both ends. */
 struct str str_trim(struct str s);

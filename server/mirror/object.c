@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "proto/http_vary.h"
 #include "proto/mem.h"
@@ -109,8 +108,7 @@ is_replaced(const struct http1_head *news, const struct http1_header *old)
 	if (str_is_nocase(old->name, "Age")) /* of the old reply */
 		return true;
 	for (size_t i = 0; i < news->header_count; i++)
-		if (news->headers[i].name.len == old->name.len &&
-		    strncasecmp(news->headers[i].name.p, old->name.p, old->name.len) == 0)
+		if (str_eq_nocase(news->headers[i].name, old->name))
 			return true;
 	return false;
 }
