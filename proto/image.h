@@ -12,11 +12,13 @@
 
 #define IMAGE_NAME_MAX 255 /* registry and repository together */
 
+#define IMAGE_DIGEST_SIZE (sizeof("sha512:") - 1 + 128 + 1) /* with its NUL */
+
 struct image_ref {
 	char registry[IMAGE_NAME_MAX + 1];
 	char repository[IMAGE_NAME_MAX + 1];
-	char tag[128 + 1];                            /* "" when only a digest names it */
-	char digest[sizeof("sha512:") - 1 + 128 + 1]; /* "sha256:..." or ""; with a tag beside it the digest decides */
+	char tag[128 + 1];              /* "" when only a digest names it */
+	char digest[IMAGE_DIGEST_SIZE]; /* "sha256:..." or ""; with a tag beside it the digest decides */
 };
 
 /* ERR_INPUT says what is wrong with which name. *ret is filled on success only. */

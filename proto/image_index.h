@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "proto/image.h"
 #include "proto/plan.h"
 #include "proto/platform.h"
 #include "proto/str.h"
@@ -20,8 +21,8 @@
 struct image_index_part {
 	struct platform platform;
 	char media_type[128];
-	char digest[136]; /* "sha256:..." */
-	int64_t size;     /* of the manifest */
+	char digest[IMAGE_DIGEST_SIZE]; /* "sha256:..." */
+	int64_t size;                   /* of the manifest */
 };
 
 struct image_index {
@@ -38,7 +39,7 @@ struct image_index_document {
 	const char *media_type; /* Docker's where all parts are Docker's, else OCI's */
 	char *text;             /* the same bytes for the same parts; free() it */
 	size_t len;
-	char digest[136];
+	char digest[IMAGE_DIGEST_SIZE];
 };
 /* annotations: NAME=VALUE, which only OCI's kind has room for. There is one part at least. */
 void image_index_print(

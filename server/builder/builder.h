@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "proto/err.h"
+#include "proto/image.h"
 #include "proto/plan.h"
 #include "proto/progress.h"
 #include "proto/str.h"
@@ -138,11 +139,11 @@ struct builder_result {
 	enum builder_state state;
 	int exit_code;    /* -1: the script did not end by itself */
 	char reason[256]; /* for people: "exit code 2 in script", "image x:1 not found"; "" when all is well */
-	char
-	    image_digest[136]; /* what ran: the repository digest, else the image's id; "" if it did not come to that */
-	bool oom;              /* the memory limit was hit (also when the script passed) */
-	bool truncated;        /* output is missing: over the budget, or the engine went away */
-	bool warm;             /* the container was started in advance */
+	char image_digest[IMAGE_DIGEST_SIZE]; /* what ran: the repository digest, else the image's id; "" if it did not
+						 come to that */
+	bool oom;                             /* the memory limit was hit (also when the script passed) */
+	bool truncated;                       /* output is missing: over the budget, or the engine went away */
+	bool warm;                            /* the container was started in advance */
 };
 
 struct builder_events {

@@ -506,15 +506,11 @@ on_finish(void *arg)
 {
 	struct image_run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = verdict_result(&r->verdict);
+	struct builder_result result = verdict_result_passed(&r->verdict);
 	run_ended_fn *ended = r->ended;
 	void *ended_arg = r->ended_arg;
 	void *events_arg = r->arg;
 
-	if (!verdict_is_ended(&r->verdict)) {
-		result.state = BUILDER_PASSED;
-		result.exit_code = 0;
-	}
 	host_disown(r->place.host, &r->container);
 	timer_free(&r->deadline);
 	strings_fini(&r->names);

@@ -276,7 +276,7 @@ platform_at(const struct index_run *r, size_t index)
 
 /* The digest of what was pushed for the platform; "" when nothing was. */
 static void
-find_pushed(const struct index_run *r, const struct platform *platform, char ret[136])
+find_pushed(const struct index_run *r, const struct platform *platform, char ret[IMAGE_DIGEST_SIZE])
 {
 	char *name = platform_tag(name_of(r), platform);
 	struct built_image built;
@@ -284,7 +284,7 @@ find_pushed(const struct index_run *r, const struct platform *platform, char ret
 
 	if (name != NULL && r->job->images != NULL && built_image_find(r->job->images, name, &built))
 		digest = built_image_digest(&built);
-	snprintf(ret, 136, "%.*s", (int)digest.len, digest.p);
+	snprintf(ret, IMAGE_DIGEST_SIZE, "%.*s", (int)digest.len, digest.p);
 	free(name);
 }
 
@@ -292,7 +292,7 @@ find_pushed(const struct index_run *r, const struct platform *platform, char ret
 static bool
 is_pushed(const struct index_run *r, const struct platform *platform, struct str manifest, struct err *err)
 {
-	char wanted[136], hex[SHA256_HEX_SIZE];
+	char wanted[IMAGE_DIGEST_SIZE], hex[SHA256_HEX_SIZE];
 
 	find_pushed(r, platform, wanted);
 	sha256_hex(manifest, hex);
@@ -328,7 +328,7 @@ gather_next(struct index_run *r, struct repository *repository)
 	struct platform platform = platform_at(r, repository->index.count);
 	struct err missing =
 	    err_make(ERR_NOT_FOUND, 0, "nothing was pushed for %s by the jobs that this one needs", platform.text);
-	char digest[136];
+	char digest[IMAGE_DIGEST_SIZE];
 
 	find_pushed(r, &platform, digest);
 	if (digest[0] == '\0')
@@ -471,15 +471,11 @@ on_finish(void *arg)
 {
 	struct index_run *r = arg;
 	const struct builder_events *events = r->events;
-	struct builder_result result = verdict_result(&r->verdict);
+	struct builder_result result = verdict_result_passed(&r->verdict);
 	run_ended_fn *ended = r->ended;
 	void *ended_arg = r->ended_arg;
 	void *events_arg = r->arg;
 
-	if (!verdict_is_ended(&r->verdict)) {
-		result.state = BUILDER_PASSED;
-		result.exit_code = 0;
-	}
 	index_free(r);
 	ended(ended_arg);
 	events->done(events_arg, &result);

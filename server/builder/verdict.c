@@ -99,3 +99,15 @@ verdict_result(const struct verdict *v)
 	}
 	return result;
 }
+
+struct builder_result
+verdict_result_passed(const struct verdict *v)
+{
+	struct builder_result result = verdict_result(v);
+
+	if (!verdict_is_ended(v)) {
+		result.state = BUILDER_PASSED;
+		result.exit_code = 0;
+	}
+	return result;
+}
