@@ -7,8 +7,8 @@
 
 #include "proto/crypto.h"
 #include "proto/labels.h"
-#include "proto/platform.h"
 #include "proto/mem.h"
+#include "proto/platform.h"
 #include "proto/url.h"
 #include "server/app_mirror.h"
 #include "server/conf.h"

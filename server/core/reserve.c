@@ -17,7 +17,6 @@ enum { LOOK_MS = 2000, SHARE = 32 };
 enum reserve_state { RESERVE_WAIT, RESERVE_LOOK, RESERVE_GIVE, RESERVE_MAKE };
 
 struct reserve {
-	struct loop *loop;
 	struct disk *disk;
 	char *dir;
 	char *path;
@@ -190,9 +189,7 @@ reserve_new(struct loop *loop, struct disk *disk, const char *dir, reserve_fn *f
 {
 	struct reserve *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct reserve){
-		.loop = loop, .disk = disk, .dir = xstrdup(dir), .fn = fn, .arg = arg, .look_again = true
-	};
+	*r = (struct reserve){ .disk = disk, .dir = xstrdup(dir), .fn = fn, .arg = arg, .look_again = true };
 	r->path = xasprintf("%s/reserve", dir);
 	r->is_kept = access(r->path, F_OK) == 0;
 	r->timer = timer_new(loop, on_time, r);
