@@ -57,16 +57,6 @@ convert_from_parse(const char *name, enum convert_from *ret)
 	return false;
 }
 
-/* What several jobs take from one place is noted once. */
-static bool
-is_noted(const struct convert *c, const char *message)
-{
-	for (size_t i = 0; i < c->notes->count; i++)
-		if (strcmp(c->notes->items[i], message) == 0)
-			return true;
-	return false;
-}
-
 void
 convert_note(struct convert *c, const struct yml_node *at, const char *fmt, ...)
 {
@@ -79,7 +69,7 @@ convert_note(struct convert *c, const struct yml_node *at, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	message = yml_message(c->in, at, "%s", text);
-	if (!is_noted(c, message))
+	if (!strings_have(c->notes, message)) /* what several jobs take from one place is noted once */
 		strings_add(c->notes, str_of(message));
 	free(message);
 }

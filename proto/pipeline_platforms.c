@@ -9,15 +9,6 @@
 #include "proto/platform.h"
 
 static bool
-has(const struct strings *strings, const char *item)
-{
-	for (size_t i = 0; i < strings->count; i++)
-		if (strcmp(strings->items[i], item) == 0)
-			return true;
-	return false;
-}
-
-static bool
 add_platform(struct pipeline *p, const struct yml_node *value, const char *text, struct strings *platforms)
 {
 	struct platform platform;
@@ -25,7 +16,7 @@ add_platform(struct pipeline *p, const struct yml_node *value, const char *text,
 
 	if (!platform_parse(str_of(text), &platform, &err))
 		return yml_err(p->doc, value, p->err, "platforms: %s", err.text);
-	if (has(platforms, platform.text))
+	if (strings_have(platforms, platform.text))
 		return yml_err(p->doc, value, p->err, "platforms: %s stands there twice", platform.text);
 	if (platforms->count == PLATFORMS_MAX)
 		return yml_err(p->doc, value, p->err, "platforms has more than %d items", PLATFORMS_MAX);

@@ -56,6 +56,15 @@ strings_add(struct strings *strings, struct str item)
 	strings->items[strings->count++] = str_dup(item);
 }
 
+bool
+strings_have(const struct strings *strings, const char *item)
+{
+	for (size_t i = 0; i < strings->count; i++)
+		if (strcmp(strings->items[i], item) == 0)
+			return true;
+	return false;
+}
+
 void
 strings_fini(struct strings *strings)
 {

@@ -214,6 +214,7 @@ void env_add(struct env *env, const char *name, const char *value);
 /* Wipes the values: there may be secrets among them. */
 void env_fini(struct env *env);
 void strings_add(struct strings *strings, struct str item);
+bool strings_have(const struct strings *strings, const char *item);
 void strings_fini(struct strings *strings);
 void job_spec_fini(struct job_spec *job);
 /* Whether files are to be taken out of it that it leaves although it did not pass. */

@@ -17,15 +17,6 @@ is_name(const char *name)
 	return good;
 }
 
-static bool
-has(const struct strings *names, const char *name)
-{
-	for (size_t i = 0; i < names->count; i++)
-		if (strcmp(names->items[i], name) == 0)
-			return true;
-	return false;
-}
-
 static void
 read_event(const struct json_value *event, struct strings *ret)
 {
@@ -36,7 +27,7 @@ read_event(const struct json_value *event, struct strings *ret)
 	if (strcmp(json_string(json_get(event, "action"), ""), "push") != 0 || tag[0] == '\0' || repository[0] == '\0')
 		return;
 	name = xasprintf("%s:%s", repository, tag);
-	if (is_name(name) && !has(ret, name))
+	if (is_name(name) && !strings_have(ret, name))
 		strings_add(ret, str_of(name));
 	free(name);
 }
